@@ -1,0 +1,129 @@
+/**
+ * IP addresses as canonical text.
+ *
+ * An address is a string everywhere outside the byte codec: it is its own map key, compares with `===`, and prints as
+ * operators write it. What makes that sound is that every address enters through `parseIp`, `ipFromBytes` or
+ * `ipFromNumber`, which give one text per address: dotted quad for IPv4, the form of RFC 5952 for IPv6.
+ */
+import IPCIDR from 'ip-cidr';
+
+/** 4 or 6, as in "IPv4" and "IPv6". */
+export type Family = 4 | 6;
+
+/** An IPv4 or IPv6 address in canonical text. */
+export type IpAddress = string;
+
+/** Bits in an address of the family. */
+export function bitsOf(family: Family): 32 | 128 {
+  return family === 4 ? 32 : 128;
+}
+
+/** The family of a canonical address. */
+export function familyOf(address: IpAddress): Family {
+  return address.includes(':') ? 6 : 4;
+}
+
+/**
+ * Reads an address.
+ * @param text dotted quad without leading zeros, or any RFC 4291 form of IPv6 without a zone
+ * @returns the canonical text, or undefined when it is not an address
+ */
+export function parseIp(text: string): IpAddress | undefined {
+  if (!text.includes(':')) return parseIpv4Number(text) === undefined ? undefined : text;
+  if (!/^[0-9a-fA-F:.]+$/.test(text) || !IPCIDR.isValidAddress(text)) return undefined;
+  return canonicalIpv6(text);
+}
+
+/** The address as 4 or 16 bytes in network order. */
+export function ipToBytes(address: IpAddress): Uint8Array {
+  const family = familyOf(address);
+  const bytes = new Uint8Array(family === 4 ? 4 : 16);
+  let rest = ipToNumber(address);
+  for (let i = bytes.length - 1; i >= 0; i--) {
+    bytes[i] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
+}
+
+/**
+ * The address in 4 or 16 bytes of network order.
+ * @throws RangeError for any other number of bytes
+ */
+export function ipFromBytes(bytes: Uint8Array): IpAddress {
+  if (bytes.length === 4) return `${bytes[0]!}.${bytes[1]!}.${bytes[2]!}.${bytes[3]!}`;
+  if (bytes.length !== 16) throw new RangeError(`an address has 4 or 16 bytes, not ${bytes.length}`);
+  let value = 0n;
+  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
+  return ipFromNumber(value, 6);
+}
+
+/** The address as an unsigned number of 32 or 128 bits. */
+export function ipToNumber(address: IpAddress): bigint {
+  if (familyOf(address) === 4) {
+    const value = parseIpv4Number(address);
+    if (value === undefined) throw new RangeError(`not an IP address: ${address}`);
+    return BigInt(value);
+  }
+  return new IPCIDR(`${address}/128`).start<bigint>({ type: 'bigInteger' });
+}
+
+/** The address whose number is `value`; the inverse of `ipToNumber`. */
+export function ipFromNumber(value: bigint, family: Family): IpAddress {
+  if (value < 0n || value >> BigInt(bitsOf(family)) !== 0n) {
+    throw new RangeError(`${value} is not the number of an IPv${family} address`);
+  }
+  if (family === 4) {
+    const n = Number(value);
+    return `${n >>> 24}.${(n >>> 16) & 0xff}.${(n >>> 8) & 0xff}.${n & 0xff}`;
+  }
+  const hex = value.toString(16).padStart(32, '0');
+  return canonicalIpv6(hex.replace(/(.{4})(?!$)/g, '$1:'));
+}
+
+/**
+ * Why a host cannot be reached at this address, or undefined when it can: unspecified, loopback, link-local,
+ * multicast and broadcast addresses never name another host of the underlay.
+ */
+export function notAHostAddress(address: IpAddress): string | undefined {
+  if (familyOf(address) === 6) {
+    if (address === '::') return 'unspecified';
+    if (address === '::1') return 'loopback';
+    if (/^fe[89ab]/.test(address)) return 'link-local';
+    return address.startsWith('ff') ? 'multicast' : undefined;
+  }
+  const first = Number(address.split('.', 1)[0]);
+  if (first === 0) return 'unspecified';
+  if (first === 127) return 'loopback';
+  if (address.startsWith('169.254.')) return 'link-local';
+  if (first >= 224 && first < 240) return 'multicast';
+  return first >= 240 ? 'reserved or broadcast' : undefined;
+}
+
+/** A dotted tail becomes hexadecimal first: the library would turn ::ffff:1.2.3.4 into an IPv4 address. */
+function canonicalIpv6(text: string): IpAddress {
+  const [head, tail] = splitDottedTail(text);
+  return IPCIDR.createAddress(head + tail).correctForm();
+}
+
+function splitDottedTail(text: string): [string, string] {
+  const start = text.lastIndexOf(':') + 1;
+  const value = parseIpv4Number(text.slice(start));
+  if (value === undefined) return [text, ''];
+  return [text.slice(0, start), `${(value >>> 16).toString(16)}:${(value & 0xffff).toString(16)}`];
+}
+
+/** Hand-written because every lease and every kernel entry passes here; the library's parser costs 50 times as much. */
+function parseIpv4Number(text: string): number | undefined {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (match === null) return undefined;
+  let value = 0;
+  for (let i = 1; i <= 4; i++) {
+    const part = match[i]!;
+    const byte = Number(part);
+    // A leading zero is refused: some parsers would read it as octal, and two texts would mean one address.
+    if (byte > 255 || (part.length > 1 && part.startsWith('0'))) return undefined;
+    value = value * 256 + byte;
+  }
+  return value;
+}

@@ -1,0 +1,41 @@
+/** Ethernet (MAC) addresses as canonical text: six lower-case hex pairs joined by colons. Pure. */
+
+/** A MAC address such as `c6:d2:32:6f:8f:44`. */
+export type MacAddress = string;
+
+/**
+ * Reads a MAC as Go's parser does for 6 bytes (flannel nodes write the colon form; older tools the others):
+ * `aa:bb:cc:dd:ee:ff`, `aa-bb-cc-dd-ee-ff`, `aabb.ccdd.eeff`.
+ * @returns the canonical text, or undefined
+ */
+export function parseMac(text: string): MacAddress | undefined {
+  const colon = /^([0-9a-f]{2})([:-])[0-9a-f]{2}(?:\2[0-9a-f]{2}){4}$/i;
+  const dotted = /^[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}$/i;
+  if (!colon.test(text) && !dotted.test(text)) return undefined;
+  const digits = text.replace(/[:.-]/g, '').toLowerCase();
+  return digits.replace(/(..)(?!$)/g, '$1:');
+}
+
+/** Why no device of a peer can have this MAC, or undefined when it can. */
+export function notADeviceMac(mac: MacAddress): string | undefined {
+  if (mac === '00:00:00:00:00:00') return 'all zero';
+  return Number.parseInt(mac.slice(0, 2), 16) & 1 ? 'multicast' : undefined;
+}
+
+/** The six bytes of a canonical MAC. */
+export function macToBytes(mac: MacAddress): Uint8Array {
+  return Uint8Array.from(mac.split(':'), pair => Number.parseInt(pair, 16));
+}
+
+/** The MAC in six bytes. @throws RangeError for any other number of bytes */
+export function macFromBytes(bytes: Uint8Array): MacAddress {
+  if (bytes.length !== 6) throw new RangeError(`a MAC address has 6 bytes, not ${bytes.length}`);
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/** A locally administered unicast MAC from six random bytes (IEEE 802: bit 0 clear, bit 1 set in the first). */
+export function localMac(random: Uint8Array): MacAddress {
+  const bytes = Uint8Array.from(random);
+  bytes[0] = (bytes[0]! & 0xfe) | 0x02;
+  return macFromBytes(bytes);
+}

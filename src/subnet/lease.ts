@@ -1,0 +1,133 @@
+/**
+ * A lease as etcd holds it: key ↔ subnet, value ↔ attributes. Pure.
+ *
+ * Both forms are flannel's (pkg/subnet/subnet.go, pkg/lease/lease.go), because flanneld nodes read what we write and we
+ * read what they write. We are stricter as a reader: what flannel would take half-way is a fault here.
+ */
+import { z } from 'zod';
+import { parseIp, familyOf, type IpAddress } from '../address/ip.js';
+import { formatPrefix, isMasked, makePrefix, samePrefix, type Prefix } from '../address/prefix.js';
+
+/** The subnets that one key stands for. Dual-stack hosts hold one of each family under one key. */
+export interface LeaseSubnets {
+  readonly ipv4: Prefix;
+  readonly ipv6?: Prefix;
+}
+
+/** What a host says of itself in its lease. */
+export interface LeaseAttributes {
+  /** Where peers send encapsulated or next-hop traffic, IPv4. */
+  readonly publicIp: IpAddress;
+  readonly publicIpv6?: IpAddress;
+  /** Lower-case type name. Empty for flannel's `udp` and `alloc`, which write none. */
+  readonly backendType: string;
+  /** Whatever the backend of that type publishes; each backend checks its own. */
+  readonly backendData?: unknown;
+  readonly backendV6Data?: unknown;
+}
+
+/** A lease that was read from the store. */
+export interface Lease extends LeaseAttributes {
+  readonly subnets: LeaseSubnets;
+  /** Key in the store, in full. */
+  readonly key: string;
+  /** Store revision that created the key; among leases in conflict the oldest is right. */
+  readonly createRevision: bigint;
+  /** Store revision of the last change, for compare-and-change. */
+  readonly modRevision: bigint;
+  /** The etcd lease that keeps the key, or `0` for a reservation. */
+  readonly leaseId: string;
+}
+
+export type Parsed<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+
+/**
+ * Reads the last part of a lease key: `A.B.C.D-LEN` or `A.B.C.D-LEN&V6ADDR-LEN6`.
+ * Lengths that flannel's readers refuse (/32, /128) and host bits are faults.
+ */
+export function parseSubnetKey(text: string): Parsed<LeaseSubnets> {
+  const match = /^([0-9.]+)-([0-9]{1,2})(?:&([0-9a-fA-F:]+)-([0-9]{1,3}))?$/.exec(text);
+  if (match === null) return fault('key is not of the form ADDRESS-LENGTH');
+  const ipv4 = parseKeyPart(match[1]!, match[2]!, 31);
+  if (!ipv4.ok || match[3] === undefined) return ipv4.ok ? ok({ ipv4: ipv4.value }) : ipv4;
+  const ipv6 = parseKeyPart(match[3], match[4]!, 127);
+  return ipv6.ok ? ok({ ipv4: ipv4.value, ipv6: ipv6.value }) : ipv6;
+}
+
+function parseKeyPart(address: string, lengthText: string, longest: 31 | 127): Parsed<Prefix> {
+  const length = Number(lengthText);
+  const prefix = makePrefix(address, length);
+  if (prefix === undefined || length > longest) return fault(`${address}-${lengthText} is not a subnet`);
+  return isMasked(prefix) ? ok(prefix) : fault(`${formatPrefix(prefix)} has host bits set`);
+}
+
+/** The last part of the key for these subnets; the inverse of `parseSubnetKey`. */
+export function formatSubnetKey(subnets: LeaseSubnets): string {
+  const part = (prefix: Prefix) => `${prefix.address}-${prefix.length}`;
+  return subnets.ipv6 === undefined ? part(subnets.ipv4) : `${part(subnets.ipv4)}&${part(subnets.ipv6)}`;
+}
+
+export function sameSubnets(a: LeaseSubnets, b: LeaseSubnets): boolean {
+  if (!samePrefix(a.ipv4, b.ipv4)) return false;
+  if (a.ipv6 === undefined || b.ipv6 === undefined) return a.ipv6 === b.ipv6;
+  return samePrefix(a.ipv6, b.ipv6);
+}
+
+const address = (family: 4 | 6) =>
+  z.string().transform((text, context): IpAddress => {
+    const parsed = parseIp(text);
+    if (parsed !== undefined && familyOf(parsed) === family) return parsed;
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not an IPv${family} address` });
+    return z.NEVER;
+  });
+
+/** Unknown fields are ignored, as flannel ignores them: they are how both sides may grow. */
+const leaseValue = z.object({
+  PublicIP: address(4).default('0.0.0.0'),
+  PublicIPv6: address(6).nullish(),
+  BackendType: z.string().default(''),
+  BackendData: z.unknown(),
+  BackendV6Data: z.unknown(),
+});
+
+/** Reads a lease value. A missing PublicIP means `0.0.0.0`, as for flannel; whether that will do is the peer check's. */
+export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return fault('value is not JSON');
+  }
+  const parsed = leaseValue.safeParse(json);
+  if (!parsed.success) {
+    return fault(parsed.error.issues.map(issue => [...issue.path, issue.message].join(': ')).join('; '));
+  }
+  const value = parsed.data;
+  return ok({
+    publicIp: value.PublicIP,
+    ...(value.PublicIPv6 ? { publicIpv6: value.PublicIPv6 } : {}),
+    backendType: value.BackendType,
+    ...(value.BackendData == null ? {} : { backendData: value.BackendData }),
+    ...(value.BackendV6Data == null ? {} : { backendV6Data: value.BackendV6Data }),
+  });
+}
+
+/** Writes a lease value: compact JSON with flannel's field order; empty fields are left out as flannel leaves them out. */
+export function formatLeaseValue(attributes: LeaseAttributes): string {
+  return JSON.stringify({
+    PublicIP: attributes.publicIp,
+    PublicIPv6: attributes.publicIpv6 ?? null,
+    BackendType: attributes.backendType === '' ? undefined : attributes.backendType,
+    BackendData: attributes.backendData,
+    BackendV6Data: attributes.backendV6Data,
+  });
+}
+
+function ok<T>(value: T): Parsed<T> {
+  return { ok: true, value };
+}
+
+function fault(reason: string): { ok: false; reason: string } {
+  return { ok: false, reason };
+}
