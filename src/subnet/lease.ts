@@ -5,8 +5,11 @@
  * read what they write. We are stricter as a reader: what flannel would take half-way is a fault here.
  */
 import { z } from 'zod';
-import { parseIp, familyOf, type IpAddress } from '../address/ip.js';
+import type { IpAddress } from '../address/ip.js';
 import { formatPrefix, isMasked, makePrefix, samePrefix, type Prefix } from '../address/prefix.js';
+import { ipAddress } from '../schema/fields.js';
+import { formatFault, readGoObject } from '../schema/go-json.js';
+import type { KeyValue } from './store.js';
 
 /** The subnets that one key stands for. Dual-stack hosts hold one of each family under one key. */
 export interface LeaseSubnets {
@@ -74,22 +77,14 @@ export function sameSubnets(a: LeaseSubnets, b: LeaseSubnets): boolean {
   return samePrefix(a.ipv6, b.ipv6);
 }
 
-const address = (family: 4 | 6) =>
-  z.string().transform((text, context): IpAddress => {
-    const parsed = parseIp(text);
-    if (parsed !== undefined && familyOf(parsed) === family) return parsed;
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not an IPv${family} address` });
-    return z.NEVER;
-  });
-
 /** Unknown fields are ignored, as flannel ignores them: they are how both sides may grow. */
-const leaseValue = z.object({
-  PublicIP: address(4).default('0.0.0.0'),
-  PublicIPv6: address(6).nullish(),
-  BackendType: z.string().default(''),
+const leaseValue = {
+  PublicIP: ipAddress(4).default('0.0.0.0'),
+  PublicIPv6: ipAddress(6).optional(),
+  BackendType: z.string({ error: 'must be a string' }).default(''),
   BackendData: z.unknown(),
   BackendV6Data: z.unknown(),
-});
+};
 
 /** Reads a lease value. A missing PublicIP means `0.0.0.0`, as for flannel; whether that will do is the peer check's. */
 export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
@@ -99,17 +94,18 @@ export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
   } catch {
     return fault('value is not JSON');
   }
-  const parsed = leaseValue.safeParse(json);
-  if (!parsed.success) {
-    return fault(parsed.error.issues.map(issue => [...issue.path, issue.message].join(': ')).join('; '));
+  // Go's decoder takes null for a missing field, but not in the place of an IPv4 address.
+  const { fields, faults } = readGoObject(leaseValue, json);
+  const nullIp = typeof json === 'object' && json !== null && 'PublicIP' in json && json.PublicIP === null;
+  if (faults.length > 0 || nullIp) {
+    return fault(nullIp ? 'PublicIP: null must be an IPv4 address' : faults.map(formatFault).join('; '));
   }
-  const value = parsed.data;
   return ok({
-    publicIp: value.PublicIP,
-    ...(value.PublicIPv6 ? { publicIpv6: value.PublicIPv6 } : {}),
-    backendType: value.BackendType,
-    ...(value.BackendData == null ? {} : { backendData: value.BackendData }),
-    ...(value.BackendV6Data == null ? {} : { backendV6Data: value.BackendV6Data }),
+    publicIp: fields.PublicIP ?? '0.0.0.0',
+    ...(fields.PublicIPv6 === undefined ? {} : { publicIpv6: fields.PublicIPv6 }),
+    backendType: fields.BackendType ?? '',
+    ...(fields.BackendData === undefined ? {} : { backendData: fields.BackendData }),
+    ...(fields.BackendV6Data === undefined ? {} : { backendV6Data: fields.BackendV6Data }),
   });
 }
 
@@ -123,6 +119,24 @@ export function formatLeaseValue(attributes: LeaseAttributes): string {
     BackendV6Data: attributes.backendV6Data,
   });
 }
+
+/**
+ * Reads a lease from its key and value.
+ * @param keyPrefix `<prefix>/subnets/`, which the key starts with
+ */
+export function parseLease(entry: KeyValue, keyPrefix: string): ParsedLease {
+  const subnets = parseSubnetKey(entry.key.slice(keyPrefix.length));
+  if (!subnets.ok) return { ...subnets, code: 'bad-key' };
+  const attributes = parseLeaseValue(entry.value);
+  if (!attributes.ok) return { ...attributes, code: 'bad-value' };
+  const { key, createRevision, modRevision, leaseId } = entry;
+  const lease = { ...attributes.value, subnets: subnets.value, key, createRevision, modRevision, leaseId };
+  return { ok: true, value: lease };
+}
+
+export type ParsedLease =
+  | { readonly ok: true; readonly value: Lease }
+  | { readonly ok: false; readonly code: 'bad-key' | 'bad-value'; readonly reason: string };
 
 function ok<T>(value: T): Parsed<T> {
   return { ok: true, value };

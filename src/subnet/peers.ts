@@ -1,0 +1,242 @@
+/**
+ * Which leases of others are peers, and which are set aside and why. Pure: no clock, no log.
+ *
+ * Nobody's data is trusted: a lease that is malformed, out of the network, or in the way of another is set aside with
+ * its reason and changes nothing for the other peers. Of leases in conflict the oldest stays, so that a newcomer can
+ * never take traffic from a host that was there first.
+ *
+ * The table is incremental: one changed key is judged against the few leases that it may conflict with, never against
+ * all. The outcome depends on the leases alone, not on the order in which they came.
+ */
+import { containsPrefix, formatPrefix, maskPrefix, overlaps, type Prefix } from '../address/prefix.js';
+import { notAHostAddress, type IpAddress } from '../address/ip.js';
+import { KeyIndex } from './key-index.js';
+import { parseLease, type Lease, type LeaseSubnets } from './lease.js';
+import type { KeyChange, KeyValue } from './store.js';
+
+/** Why a lease is not a peer. `code` is one of a fixed set, `reason` names the values. */
+export interface SetAside {
+  readonly code:
+    | 'bad-key'
+    | 'bad-value'
+    | 'outside-network'
+    | 'overlaps-own'
+    | 'overlaps'
+    | 'bad-public-ip'
+    | 'own-public-ip'
+    | 'other-backend'
+    | 'bad-backend-data'
+    | 'duplicate';
+  readonly reason: string;
+}
+
+/** A backend's word on a lease: fit, with what it claims for itself alone (such as a MAC), or not. */
+export type Judgement =
+  | { readonly ok: true; readonly claims: readonly string[] }
+  | { readonly ok: false; readonly setAside: SetAside };
+
+export interface PeerRules {
+  /** `<prefix>/subnets/`, which every lease key starts with. */
+  readonly keyPrefix: string;
+  readonly network: Prefix;
+  readonly own: { readonly key: string; readonly subnets: LeaseSubnets; readonly publicIp: IpAddress };
+  readonly judge: (lease: Lease) => Judgement;
+}
+
+/** What a set of changes did to one peer; both undefined never occurs. */
+export interface PeerChange {
+  readonly key: string;
+  readonly before: Lease | undefined;
+  readonly after: Lease | undefined;
+}
+
+/** The outcome of a set of changes: peers that differ, and leases newly set aside. */
+export interface PeerDelta {
+  readonly peers: readonly PeerChange[];
+  readonly setAside: readonly (SetAside & { readonly key: string })[];
+}
+
+/** A lease that passed all checks of its own and now only competes with others. */
+interface Candidate {
+  readonly lease: Lease;
+  readonly claims: readonly string[];
+}
+
+export class PeerTable {
+  readonly #rules: PeerRules;
+  readonly #candidates = new Map<string, Candidate>();
+  /** Candidates by prefix length, then by prefix, so that overlaps are found by look-up. */
+  readonly #byLength = new Map<number, KeyIndex>();
+  readonly #byClaim = new KeyIndex();
+  readonly #accepted = new Map<string, Lease>();
+  readonly #setAside = new Map<string, SetAside>();
+
+  constructor(rules: PeerRules) {
+    this.#rules = rules;
+  }
+
+  /** Peers by key. */
+  get accepted(): ReadonlyMap<string, Lease> {
+    return this.#accepted;
+  }
+
+  /** Leases set aside by key. */
+  get setAside(): ReadonlyMap<string, SetAside> {
+    return this.#setAside;
+  }
+
+  /** Takes changes of keys in and says what they mean for peers. Keys outside `keyPrefix` and our own are passed over. */
+  apply(changes: readonly KeyChange[]): PeerDelta {
+    const before = new Map<string, Lease | undefined>();
+    const reasonsBefore = new Map<string, string | undefined>();
+    const touched = new Set<string>();
+    const note = (key: string) => {
+      if (touched.has(key)) return;
+      touched.add(key);
+      before.set(key, this.#accepted.get(key));
+      reasonsBefore.set(key, this.#setAside.get(key)?.reason);
+    };
+    for (const change of changes) {
+      const key = change.kind === 'put' ? change.entry.key : change.key;
+      if (!key.startsWith(this.#rules.keyPrefix) || key === this.#rules.own.key) continue;
+      note(key);
+      for (const rival of this.#forget(key)) note(rival);
+      if (change.kind === 'put') for (const rival of this.#learn(change.entry)) note(rival);
+    }
+    for (const key of touched) this.#decide(key);
+    return {
+      peers: [...touched]
+        .map(key => ({ key, before: before.get(key), after: this.#accepted.get(key) }))
+        .filter(change => change.before !== change.after),
+      setAside: [...touched].flatMap(key => {
+        const now = this.#setAside.get(key);
+        return now === undefined || now.reason === reasonsBefore.get(key) ? [] : [{ key, ...now }];
+      }),
+    };
+  }
+
+  /** Takes a key out. @returns the candidates that it stood in the way of */
+  #forget(key: string): string[] {
+    this.#setAside.delete(key);
+    this.#accepted.delete(key);
+    const candidate = this.#candidates.get(key);
+    if (candidate === undefined) return [];
+    this.#candidates.delete(key);
+    this.#unindex(candidate);
+    return this.#rivals(candidate);
+  }
+
+  /** Takes a key in. @returns the candidates that it may stand in the way of */
+  #learn(entry: KeyValue): string[] {
+    const checked = checkLease(entry, this.#rules);
+    if (!checked.ok) {
+      this.#setAside.set(entry.key, checked.setAside);
+      return [];
+    }
+    const { candidate } = checked;
+    const rivals = this.#rivals(candidate);
+    this.#candidates.set(entry.key, candidate);
+    this.#index(candidate);
+    return rivals;
+  }
+
+  /** Accepts a candidate unless an older one overlaps it or holds one of its claims. */
+  #decide(key: string): void {
+    const candidate = this.#candidates.get(key);
+    if (candidate === undefined) return;
+    const winner = this.#rivals(candidate)
+      .map(rival => this.#candidates.get(rival)!)
+      .filter(rival => isOlder(rival.lease, candidate.lease))
+      .reduce<Candidate | undefined>((a, b) => (a && isOlder(a.lease, b.lease) ? a : b), undefined);
+    if (winner === undefined) {
+      this.#setAside.delete(key);
+      this.#accepted.set(key, candidate.lease);
+    } else {
+      this.#accepted.delete(key);
+      this.#setAside.set(key, whyRival(candidate, winner));
+    }
+  }
+
+  /** All other candidates that overlap this one or share a claim with it. IPv6 subnets have no data plane yet. */
+  #rivals(candidate: Candidate): string[] {
+    const subnet = candidate.lease.subnets.ipv4;
+    const rivals = new Set<string>();
+    for (const [length, index] of this.#byLength) {
+      if (length <= subnet.length) {
+        for (const key of index.get(formatPrefix(maskPrefix({ ...subnet, length })))) rivals.add(key);
+      } else {
+        for (const key of index.all()) {
+          if (containsPrefix(subnet, this.#candidates.get(key)!.lease.subnets.ipv4)) rivals.add(key);
+        }
+      }
+    }
+    for (const claim of candidate.claims) for (const key of this.#byClaim.get(claim)) rivals.add(key);
+    rivals.delete(candidate.lease.key);
+    return [...rivals];
+  }
+
+  #index({ lease, claims }: Candidate): void {
+    const { length } = lease.subnets.ipv4;
+    const ofLength = this.#byLength.get(length) ?? new KeyIndex();
+    this.#byLength.set(length, ofLength);
+    ofLength.add(formatPrefix(lease.subnets.ipv4), lease.key);
+    for (const claim of claims) this.#byClaim.add(claim, lease.key);
+  }
+
+  #unindex({ lease, claims }: Candidate): void {
+    const { length } = lease.subnets.ipv4;
+    const ofLength = this.#byLength.get(length);
+    ofLength?.remove(formatPrefix(lease.subnets.ipv4), lease.key);
+    if (ofLength?.isEmpty === true) this.#byLength.delete(length);
+    for (const claim of claims) this.#byClaim.remove(claim, lease.key);
+  }
+}
+
+type Checked =
+  { readonly ok: true; readonly candidate: Candidate } | { readonly ok: false; readonly setAside: SetAside };
+
+/** The checks that look at one lease alone. */
+function checkLease(entry: KeyValue, rules: PeerRules): Checked {
+  const refuse = (code: SetAside['code'], reason: string): Checked => ({
+    ok: false,
+    setAside: { code, reason },
+  });
+  const parsed = parseLease(entry, rules.keyPrefix);
+  if (!parsed.ok) return refuse(parsed.code, parsed.reason);
+  const lease = parsed.value;
+  const subnet = lease.subnets.ipv4;
+  const ownSubnet = rules.own.subnets.ipv4;
+  if (!containsPrefix(rules.network, subnet)) {
+    return refuse(
+      'outside-network',
+      `${formatPrefix(subnet)} is not in the network ${formatPrefix(rules.network)}`,
+    );
+  }
+  if (overlaps(subnet, ownSubnet)) {
+    return refuse(
+      'overlaps-own',
+      `${formatPrefix(subnet)} overlaps our own subnet ${formatPrefix(ownSubnet)}`,
+    );
+  }
+  const notAHost = notAHostAddress(lease.publicIp);
+  if (notAHost !== undefined) return refuse('bad-public-ip', `public IP ${lease.publicIp} is ${notAHost}`);
+  if (lease.publicIp === rules.own.publicIp) {
+    return refuse('own-public-ip', `public IP ${lease.publicIp} is our own`);
+  }
+  const judgement = rules.judge(lease);
+  if (!judgement.ok) return { ok: false, setAside: judgement.setAside };
+  return { ok: true, candidate: { lease, claims: judgement.claims } };
+}
+
+function whyRival(loser: Candidate, winner: Candidate): SetAside {
+  const holder = `${formatPrefix(winner.lease.subnets.ipv4)} (public IP ${winner.lease.publicIp}), which is older`;
+  if (overlaps(loser.lease.subnets.ipv4, winner.lease.subnets.ipv4)) {
+    return { code: 'overlaps', reason: `overlaps ${holder}` };
+  }
+  const claim = loser.claims.find(each => winner.claims.includes(each)) ?? 'claim';
+  return { code: 'duplicate', reason: `${claim} is held by ${holder}` };
+}
+
+function isOlder(a: Lease, b: Lease): boolean {
+  return a.createRevision === b.createRevision ? a.key < b.key : a.createRevision < b.createRevision;
+}
