@@ -1,0 +1,143 @@
+/**
+ * What we send and how its answers are gathered: one collector for each kind of exchange. No effects: the socket
+ * feeds messages in and is told when the exchange is complete.
+ */
+import { constants } from 'node:os';
+import { messageName, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from './constants.js';
+import { NetlinkError } from './errors.js';
+import { hostI32, structView, type Message, type MessageWriter } from './message.js';
+
+/** One message to the kernel. */
+export interface Operation {
+  /** RTM_*. */
+  readonly type: number;
+  /** NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE …; request, dump and ack flags are the socket's business. */
+  readonly flags: number;
+  /** What it is about, in iproute2's words, for the message of an error: `route 10.5.2.0/24 via 10.5.2.0 dev flannel.1`. */
+  describe(): string;
+  /** Writes what follows the header. */
+  write(writer: MessageWriter): void;
+}
+
+/**
+ * What became of one operation of a batch. `unknown`: the kernel's answers were lost or cut short, it may or may not
+ * have been carried out, so read the kernel again.
+ */
+export type Outcome =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'failed'; readonly error: NetlinkError }
+  | { readonly kind: 'unknown' };
+
+/** Gathers the answers of one exchange. The last three end it and say, or throw, what came of it. */
+export interface Collector<T> {
+  /** Takes a message from the kernel. @returns whether it was the last */
+  accept(message: Message): boolean;
+  complete(): T;
+  /** Nothing was sent. @param errno why */
+  refused(errno: number): T;
+  /** The rest of the answers will not come. @param errno ETIMEDOUT, ENOBUFS (some were lost), ECANCELED … */
+  silent(errno: number): T;
+  /** Answers have been lost, others may yet come. */
+  overflowed(): void;
+}
+
+/**
+ * One request with an acknowledgement: the answer is what comes before that.
+ * @throws NetlinkError from its ends
+ */
+export function collectReply(operation: Operation, sequence: number): Collector<Message[]> {
+  const messages: Message[] = [];
+  let errno = 0;
+  const fail = (code: number): never => {
+    throw errorOf(operation, code);
+  };
+  return {
+    accept: message => {
+      if (message.sequence !== sequence) return false;
+      if (message.type !== NLMSG_ERROR) {
+        messages.push(message);
+        return false;
+      }
+      errno = errnoIn(message);
+      return true;
+    },
+    complete: () => (errno === 0 ? messages : fail(errno)),
+    refused: fail,
+    silent: fail,
+    overflowed: () => undefined,
+  };
+}
+
+/**
+ * The parts of a dump. Its end is undefined when the table changed meanwhile or parts were lost: read it again.
+ * @throws NetlinkError from its ends
+ */
+export function collectDump(operation: Operation, sequence: number): Collector<Message[] | undefined> {
+  const messages: Message[] = [];
+  let errno = 0;
+  let complete = true;
+  const fail = (code: number): never => {
+    throw errorOf(operation, code);
+  };
+  return {
+    accept: message => {
+      if (message.sequence !== sequence) return false;
+      if ((message.flags & NLM_F_DUMP_INTR) !== 0) complete = false;
+      if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) {
+        messages.push(message);
+        return false;
+      }
+      // Kernels before 2.6.19 ended a dump without a code; bytes from elsewhere may too.
+      if (message.type === NLMSG_ERROR || message.body.length >= 4) errno = errnoIn(message);
+      return true;
+    },
+    complete: () => {
+      if (errno !== 0) return fail(errno);
+      return complete ? messages : undefined;
+    },
+    refused: fail,
+    silent: code => (code === constants.errno.ENOBUFS ? undefined : fail(code)),
+    overflowed: () => {
+      complete = false;
+    },
+  };
+}
+
+const OK: Outcome = { kind: 'ok' };
+const UNKNOWN: Outcome = { kind: 'unknown' };
+
+/**
+ * A batch whose last message alone asks for an acknowledgement. The kernel answers in order and always answers
+ * failures: once the last answer is here, an operation without an answer succeeded, unless answers were lost.
+ * @param first sequence number of the first operation; the others follow it
+ */
+export function collectBatch(operations: readonly Operation[], first: number): Collector<Outcome[]> {
+  const outcomes = new Array<Outcome | undefined>(operations.length);
+  let lost = false;
+  const fill = (rest: Outcome): Outcome[] => Array.from(outcomes, outcome => outcome ?? rest);
+  return {
+    accept: message => {
+      const index = (message.sequence - first) >>> 0;
+      const operation = operations[index];
+      if (operation === undefined || message.type !== NLMSG_ERROR) return false;
+      const errno = errnoIn(message);
+      outcomes[index] = errno === 0 ? OK : { kind: 'failed', error: errorOf(operation, errno) };
+      return index === operations.length - 1;
+    },
+    complete: () => fill(lost ? UNKNOWN : OK),
+    refused: errno => operations.map(operation => ({ kind: 'failed', error: errorOf(operation, errno) })),
+    silent: () => fill(UNKNOWN),
+    overflowed: () => {
+      lost = true;
+    },
+  };
+}
+
+export function errorOf(operation: Operation, errno: number): NetlinkError {
+  return new NetlinkError(messageName(operation.type), errno, operation.describe());
+}
+
+/** The code that NLMSG_ERROR and NLMSG_DONE start with, which is 0 or a negative errno; as a positive number. */
+function errnoIn(message: Message): number {
+  return -hostI32(structView(message.body, 4), 0);
+}

@@ -1,0 +1,254 @@
+/** The socket on which we ask the kernel and change it: one exchange at a time, every one with an end. */
+import { constants } from 'node:os';
+import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from './constants.js';
+import { MalformedMessageError } from './errors.js';
+import {
+  collectBatch,
+  collectDump,
+  collectReply,
+  errorOf,
+  type Collector,
+  type Operation,
+  type Outcome,
+} from './exchange.js';
+import { MessageWriter, readMessages, type Message } from './message.js';
+import { openTransport, type Transport } from './transport.js';
+
+/**
+ * Messages in one datagram. Were all refused, their answers must fit the default receive buffer: 256 do on Linux
+ * 6.18, and from 64 on a larger batch is no faster.
+ */
+const BATCH_MESSAGES = 120;
+
+/** How often a dump is begun while the table keeps changing under it. */
+const DUMP_TRIES = 8;
+
+/** The kernel answers within the call that sends, so silence means that the answer was lost. */
+const SILENCE_MS = 2_000;
+
+/** How long to listen for more once answers are known to be lost. */
+const SILENCE_AFTER_LOSS_MS = 100;
+
+/** What has been sent so far. */
+export interface NetlinkStats {
+  /** Single requests and batches. */
+  readonly requests: number;
+  readonly dumps: number;
+  /** Messages that were to change the kernel. */
+  readonly changes: number;
+}
+
+interface Pending {
+  readonly accept: (message: Message) => void;
+  readonly silent: (errno: number) => void;
+  readonly overflowed: () => void;
+}
+
+/** A socket for requests. Several callers may use it at once: their exchanges take turns, one datagram each. */
+export class NetlinkSocket {
+  readonly #transport: Transport;
+  readonly #silenceMs: number;
+  readonly #writer = new MessageWriter();
+  readonly #stats = { requests: 0, dumps: 0, changes: 0 };
+  #sequence = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #pending: Pending | undefined;
+  #closed = false;
+
+  /**
+   * @param transport to the kernel of this process's network namespace, or to a test's
+   * @param options.silenceMs after how long without an answer one is taken for lost
+   */
+  constructor(transport: Transport = openTransport(), options: { readonly silenceMs?: number } = {}) {
+    this.#transport = transport;
+    this.#silenceMs = options.silenceMs ?? SILENCE_MS;
+    transport.onMessage((bytes, sender) => this.#receive(bytes, sender));
+    // Whatever the error: something may not have reached us.
+    transport.onError(() => this.#pending?.overflowed());
+  }
+
+  /** Our port id: notifications about our own changes carry it. */
+  get port(): number {
+    return this.#transport.port;
+  }
+
+  get stats(): NetlinkStats {
+    return { ...this.#stats };
+  }
+
+  /**
+   * Sends one message and waits until it is carried out.
+   * @returns what the kernel answered besides the acknowledgement; of a change nothing
+   * @throws NetlinkError the kernel's refusal; ETIMEDOUT or ENOBUFS when the answer was lost, ECANCELED after `close`
+   */
+  request(operation: Operation): Promise<Message[]> {
+    return this.#inTurn(() => {
+      this.#stats.requests++;
+      const sequence = this.#nextSequence();
+      this.#writer.reset();
+      this.#append(operation, NLM_F_REQUEST | NLM_F_ACK, sequence);
+      return this.#converse(collectReply(operation, sequence));
+    });
+  }
+
+  /**
+   * Reads a table, again and again while it changes under the reading.
+   * @throws NetlinkError as `request` does; EINTR when the table would not hold still
+   */
+  async dump(operation: Operation): Promise<Message[]> {
+    for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
+      const messages = await this.#inTurn(() => {
+        this.#stats.dumps++;
+        const sequence = this.#nextSequence();
+        this.#writer.reset();
+        this.#append(operation, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        return this.#converse(collectDump(operation, sequence));
+      });
+      if (messages !== undefined) return messages;
+    }
+    throw errorOf(operation, constants.errno.EINTR);
+  }
+
+  /**
+   * Sends any number of changes; none waits for another's success, and they are carried out in order.
+   * @returns the outcome of each, in the order of the operations
+   */
+  async batch(operations: readonly Operation[]): Promise<Outcome[]> {
+    const outcomes: Outcome[] = [];
+    for (let start = 0; start < operations.length; start += BATCH_MESSAGES) {
+      const chunk = operations.slice(start, start + BATCH_MESSAGES);
+      // A turn for each chunk: another caller's single change need not wait for ten thousand.
+      outcomes.push(...(await this.#inTurn(() => this.#sendChunk(chunk))));
+    }
+    return outcomes;
+  }
+
+  /** Ends the socket. What waits for an answer is told that none will come. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pending?.silent(constants.errno.ECANCELED);
+    this.#transport.close();
+  }
+
+  #sendChunk(operations: readonly Operation[]): Promise<Outcome[]> {
+    this.#stats.requests++;
+    this.#writer.reset();
+    const first = this.#reserveSequences(operations.length);
+    operations.forEach((operation, index) => {
+      const isLast = index === operations.length - 1;
+      this.#append(operation, isLast ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST, first + index);
+    });
+    return this.#converse(collectBatch(operations, first));
+  }
+
+  #append(operation: Operation, flags: number, sequence: number): void {
+    if (isChange(operation.type)) this.#stats.changes++;
+    this.#writer.beginMessage(operation.type, operation.flags | flags, sequence);
+    operation.write(this.#writer);
+    this.#writer.endMessage();
+  }
+
+  #nextSequence(): number {
+    return this.#reserveSequences(1);
+  }
+
+  /** The first of `count` consecutive numbers, none of them 0, which the kernel uses for what nobody asked. */
+  #reserveSequences(count: number): number {
+    if (this.#sequence + count > 0xffff_ffff) this.#sequence = 0;
+    const first = this.#sequence + 1;
+    this.#sequence += count;
+    return first;
+  }
+
+  /** Runs `exchange` when those before it have ended, however they ended. */
+  #inTurn<T>(exchange: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(exchange);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Sends what the writer holds and feeds the collector until the exchange is over. */
+  #converse<T>(collector: Collector<T>): Promise<T> {
+    return new Promise(resolve => {
+      let timer: NodeJS.Timeout | undefined;
+      let lost = false;
+      let sent = false;
+      let heard = 0;
+      const end = (outcome: () => T): void => {
+        if (this.#pending !== pending) return;
+        this.#pending = undefined;
+        clearTimeout(timer);
+        // An end may throw: that rejects.
+        resolve(Promise.resolve().then(outcome));
+      };
+      const listen = (): void => {
+        clearTimeout(timer);
+        const errno = lost ? constants.errno.ENOBUFS : constants.errno.ETIMEDOUT;
+        // Where this thread was busy for that long answers may wait in the socket: let the event loop look once more.
+        const giveUp = (): void => {
+          const heardBefore = heard;
+          setImmediate(() => {
+            if (heard === heardBefore) pending.silent(errno);
+          });
+        };
+        timer = setTimeout(giveUp, lost ? SILENCE_AFTER_LOSS_MS : this.#silenceMs).unref();
+      };
+      const pending: Pending = {
+        accept: message => {
+          heard++;
+          if (collector.accept(message)) end(() => collector.complete());
+          else timer?.refresh();
+        },
+        silent: errno => end(() => collector.silent(errno)),
+        overflowed: () => {
+          collector.overflowed();
+          lost = true;
+          if (sent) listen();
+        },
+      };
+      this.#pending = pending;
+      if (this.#closed) {
+        end(() => collector.refused(constants.errno.ECANCELED));
+        return;
+      }
+      this.#send(error => {
+        if (error !== undefined) end(() => collector.refused(errnoOf(error)));
+        else if (this.#pending === pending) {
+          sent = true;
+          listen();
+        }
+      });
+    });
+  }
+
+  /** Sends what the writer holds; a transport that throws has refused. */
+  #send(callback: (error?: Error) => void): void {
+    try {
+      this.#transport.send(this.#writer.bytes(), callback);
+    } catch (error) {
+      callback(error as Error);
+    }
+  }
+
+  #receive(bytes: Uint8Array, sender: number): void {
+    // Any root process may send to our port: only the kernel is port 0.
+    if (sender !== 0) return;
+    try {
+      for (const message of readMessages(bytes)) this.#pending?.accept(message);
+    } catch (error) {
+      if (!(error instanceof MalformedMessageError)) throw error;
+      this.#pending?.silent(constants.errno.EBADMSG);
+    }
+  }
+}
+
+/** rtnetlink numbers its types in fours: new, delete, get, set. */
+function isChange(type: number): boolean {
+  return (type & 3) !== 2;
+}
+
+/** The errno of an error of the native socket; EIO when it has none. */
+function errnoOf(error: Error): number {
+  return 'errno' in error && typeof error.errno === 'number' ? Math.abs(error.errno) : constants.errno.EIO;
+}

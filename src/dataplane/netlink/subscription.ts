@@ -1,0 +1,105 @@
+/**
+ * A stream of the kernel's announcements that survives its own overflow.
+ *
+ * A socket that listens to groups can always overflow: taking a VXLAN device of 10,000 peers down announces 10,000
+ * neighbours within one call. The native part of the npm package `netlink` 0.3.0 ends the process then: libuv reports
+ * POLLERR, and binding.cc makes an error of a null pointer. So the socket only is made with that package; it is handed
+ * at once, before it could be polled, to a child that copies what it receives to a pipe. `cat` ends when the socket
+ * overflows, which is all we want to know.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { RawNetlinkSocket } from 'netlink';
+import { NETLINK_ROUTE } from './constants.js';
+import { RECEIVE_BUFFER_BYTES } from './transport.js';
+
+/** Announcements of some groups, until they are lost or not wanted any more. */
+export interface Subscription {
+  /** Bytes of a stream of messages, cut anywhere. */
+  onData(listener: (bytes: Uint8Array) => void): void;
+  /** It has ended by itself: announcements may have been lost, and no more will come. Called at most once. */
+  onLost(listener: (reason: string) => void): void;
+  close(): void;
+}
+
+/**
+ * Copies descriptor 0 to descriptor 1 until it cannot, or until descriptor 3 ends, which it does with this process,
+ * however that dies. The shell lets go of the pipe so that the copy alone holds it.
+ */
+const PUMP = 'exec 4<&0 </dev/null; cat <&4 & exec >/dev/null 4<&-; read -r _ <&3; kill $!';
+
+/**
+ * Subscribes to multicast groups of NETLINK_ROUTE. What happens after the return will be heard.
+ * @param groups RTNLGRP_* numbers
+ * @throws an Error when the kernel refuses the socket or a group
+ */
+export function openSubscription(groups: readonly number[]): Subscription {
+  const socket = new RawNetlinkSocket(NETLINK_ROUTE, {
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+    sendBufferSize: 0, // as it is
+  });
+  try {
+    for (const group of groups) socket.addMembership(group);
+    const descriptor = descriptorOf(socket.address().port);
+    // detached: a Ctrl-C in the terminal is ours to handle.
+    const child = spawn('/bin/sh', ['-c', PUMP], {
+      stdio: [descriptor, 'pipe', 'ignore', 'pipe'],
+      detached: true,
+    });
+    return subscriptionOf(child);
+  } finally {
+    socket.close();
+  }
+}
+
+function subscriptionOf(child: ChildProcess): Subscription {
+  const output = child.stdout!;
+  const lifeline = child.stdio[3] as Writable;
+  let onLost: ((reason: string) => void) | undefined;
+  const end = (reason: string): void => {
+    lifeline.destroy();
+    onLost?.(reason);
+    onLost = undefined;
+  };
+  child.on('error', error => end(error.message));
+  lifeline.on('error', () => undefined);
+  output.on('close', () => end('the receive buffer overflowed'));
+  return {
+    onData: listener => void output.on('data', listener),
+    onLost: listener => {
+      onLost = listener;
+    },
+    close: () => {
+      onLost = undefined;
+      lifeline.destroy();
+      output.destroy();
+    },
+  };
+}
+
+/** Finds the descriptor of our socket: the package does not tell it, but the kernel lists ports and inodes. */
+function descriptorOf(port: number): number {
+  const inode = inodeOf(port);
+  const descriptor = readdirSync('/proc/self/fd').find(name => linkOf(name) === `socket:[${inode}]`);
+  if (descriptor === undefined) throw new Error(`netlink socket with port ${port} has no descriptor`);
+  return Number(descriptor);
+}
+
+/** Columns of /proc/net/netlink (net/netlink/af_netlink.c): sk, protocol, port, …, inode last. */
+function inodeOf(port: number): string {
+  for (const line of readFileSync('/proc/self/net/netlink', 'utf8').split('\n')) {
+    const columns = line.trim().split(/\s+/);
+    if (Number(columns[1]) === NETLINK_ROUTE && Number(columns[2]) === port) return columns.at(-1)!;
+  }
+  throw new Error(`/proc/self/net/netlink does not list port ${port}`);
+}
+
+/** Undefined for the descriptor by which the directory was being read. */
+function linkOf(name: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${name}`);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The request socket's way to the kernel, over the raw socket of the npm package `netlink`.
+ *
+ * Three things about that package's native part (0.3.0, src/binding.cc) shape this file: an exception in a callback
+ * ends the process; closing while one of its callbacks runs can crash it; and when the receive buffer overflows while
+ * the event loop is elsewhere, it ends the process, whatever listens for errors. The first two are dealt with here, the
+ * third by the request socket, which never asks for more answers at once than the buffer holds.
+ */
+import { RawNetlinkSocket } from 'netlink';
+import { NETLINK_ROUTE } from './constants.js';
+
+/** What carries bytes to a kernel and back; a test puts its own kernel behind it. */
+export interface Transport {
+  /** Our port id: nlmsg_pid of what the kernel announces because of us. */
+  readonly port: number;
+  /** Sends one datagram. The bytes must stay as they are until the callback. */
+  send(bytes: Uint8Array, callback: (error?: Error) => void): void;
+  /** @param listener is told the port id of the sender, 0 for the kernel */
+  onMessage(listener: (bytes: Uint8Array, sender: number) => void): void;
+  onError(listener: (error: Error) => void): void;
+  close(): void;
+}
+
+/** Wished for; the kernel silently gives no more than net.core.rmem_max. */
+export const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** The most that the kernel puts into one datagram of a dump (net/netlink/af_netlink.c). */
+const DATAGRAM_BYTES = 32_768;
+
+/**
+ * Opens a NETLINK_ROUTE socket in the process's network namespace.
+ * @throws an Error with `code` when the kernel refuses
+ */
+export function openTransport(): Transport {
+  const socket = new RawNetlinkSocket(NETLINK_ROUTE, {
+    // A buffer of our own choice halves the system calls, and lets the kernel fill larger datagrams.
+    messagePeeking: false,
+    msgBufferSize: DATAGRAM_BYTES,
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+    sendBufferSize: 0, // as it is
+  });
+  socket.on('error', () => undefined);
+  return {
+    port: socket.address().port,
+    send: (bytes, callback) => socket.send(bytes, {}, guarded(callback)),
+    onMessage: listener => {
+      const deliver = guarded(listener);
+      socket.on('message', (bytes, info) => deliver(bytes, info.port));
+    },
+    onError: listener => {
+      const deliver = guarded(listener);
+      socket.on('error', deliver);
+      socket.on('truncatedMessage', (_, info) =>
+        deliver(new Error(`a datagram of ${info.truncated ?? 0} bytes was cut short`)),
+      );
+    },
+    close: () => void setImmediate(() => socket.close()),
+  };
+}
+
+/** The same function, whose exceptions are thrown outside of the native callback that called it. */
+function guarded<A extends unknown[]>(listener: (...args: A) => void): (...args: A) => void {
+  return (...args) => {
+    try {
+      listener(...args);
+    } catch (error) {
+      setImmediate(() => {
+        throw error;
+      });
+    }
+  };
+}

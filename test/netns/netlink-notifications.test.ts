@@ -1,0 +1,76 @@
+/** The notification socket on the real kernel: it hears, outlives an overflow, and leaves no process behind. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import t from 'tap';
+import * as nl from '../../src/dataplane/netlink/constants.js';
+import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
+import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
+import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
+
+const DEADLINE_MS = 10_000;
+/** Processes in the namespace while nothing listens: this one, and the `ip` that counts. */
+const IDLE = 2;
+
+/** More announcements than the largest receive buffer holds, 8 MiB at about 768 bytes each. */
+const FLOOD = Array.from(
+  { length: 40_000 },
+  (_, index) =>
+    `neigh replace 10.77.${index >> 8}.${index & 255} lladdr 02:53:00:00:00:01 dev sv1 nud permanent`,
+).join('\n');
+
+void inNamespace(t, import.meta.url, () => {
+  ip('link', 'add', 'sv1', 'type', 'vxlan', 'id', '1', 'dstport', '8472');
+  ip('link', 'set', 'sv1', 'up');
+
+  t.test('a flood that overflows is told, and then it hears again', async t => {
+    const heard = new Set<string>();
+    let overflows = 0;
+    const socket = new NotificationSocket({
+      onMessage: ({ type, body }) => {
+        if (type === nl.RTM_NEWNEIGH) heard.add(decodeNeighbour(body).destination?.join('.') ?? '');
+      },
+      onOverflow: () => overflows++,
+    });
+    t.teardown(() => socket.close());
+    ip('neigh', 'replace', '10.99.0.1', 'lladdr', '02:53:00:00:00:01', 'dev', 'sv1', 'nud', 'permanent');
+    await poll(() => heard.has('10.99.0.1'));
+    t.equal(overflows, 0);
+    // This thread reads nothing meanwhile, so the buffers fill.
+    execFileSync('ip', ['-batch', '-'], { input: FLOOD });
+    await poll(() => overflows > 0);
+    t.pass('the loss is told');
+    ip('neigh', 'replace', '10.99.0.2', 'lladdr', '02:53:00:00:00:01', 'dev', 'sv1', 'nud', 'permanent');
+    await poll(() => heard.has('10.99.0.2'));
+    t.pass('and what came later was heard');
+  });
+
+  t.test('a process that is killed leaves no process behind', async t => {
+    const module = new URL('../../src/dataplane/netlink/subscription.js', import.meta.url).href;
+    const code = `import { openSubscription } from ${JSON.stringify(module)};
+      openSubscription([1]).onData(() => undefined); console.log('open');`;
+    await poll(() => pids() === IDLE);
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    await poll(() => pids() === IDLE + 3);
+    t.pass('the child, its shell and the copy are there');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await poll(() => pids() === IDLE);
+    t.pass('and nothing is left');
+  });
+});
+
+/** How many processes are in this namespace. */
+function pids(): number {
+  return ip('netns', 'pids', namespaceName()).trim().split('\n').length;
+}
+
+async function poll(done: () => boolean): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS;
+  while (!done()) {
+    if (Date.now() > deadline) throw new Error('deadline');
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
