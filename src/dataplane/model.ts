@@ -2,11 +2,20 @@
  * What the kernel should hold, and what it holds, as plain data. Pure.
  *
  * Entries name devices by their name, because a device may not exist yet when an entry is planned; the index is looked
- * up when bytes are made. Keys mirror the kernel's own: two entries with one key cannot both exist.
+ * up when bytes are made. What can be asked of an entry (its key, its bytes, whose it is) stands in `kinds/`.
  */
 import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
-import { formatPrefix, type Prefix } from '../address/prefix.js';
+import type { Prefix } from '../address/prefix.js';
+
+/**
+ * The protocol number of our routes (rtm_protocol): it tells them from everybody else's.
+ * Numbers from 5 on are free for routing daemons; linux/rtnetlink.h lists those in use, and 83 is none of them.
+ */
+export const SELVEDGE_ROUTE_PROTOCOL = 83;
+
+/** RTPROT_BOOT of linux/rtnetlink.h: what iproute2 gives when asked for none, and what flanneld's routes have. */
+export const BOOT_ROUTE_PROTOCOL = 3;
 
 /** A VXLAN device as we create it. */
 export interface VxlanLink {
@@ -55,44 +64,23 @@ export interface NeighbourEntry {
   readonly mac: MacAddress;
 }
 
-/** A unicast route of table main, TOS 0. Key: destination and metric. */
+/**
+ * A route of table main, TOS 0. Key: destination and metric.
+ *
+ * Ours are unicast with one gateway. What others put there may be anything, so `gateway` and `device` may be missing in
+ * what was read, and `special` then says what the route is.
+ */
 export interface RouteEntry {
   readonly kind: 'route';
   readonly destination: Prefix;
-  readonly gateway: IpAddress;
-  readonly device: string;
+  readonly gateway?: IpAddress;
+  readonly device?: string;
   /** The gateway need not be covered by an address of the device. */
   readonly onLink: boolean;
   readonly protocol: number;
   readonly metric: number;
+  /** What a plain unicast route cannot express: `blackhole`, `multipath`, `nexthop 5` … Never in a desired route. */
+  readonly special?: string;
 }
 
 export type Entry = AddressEntry | FdbEntry | NeighbourEntry | RouteEntry;
-
-/** The kernel's key of an entry, with the kind in front. */
-export function keyOf(entry: Entry): string {
-  switch (entry.kind) {
-    case 'address':
-      return `address ${entry.device} ${formatPrefix(entry.prefix)}`;
-    case 'fdb':
-      return `fdb ${entry.device} ${entry.mac}`;
-    case 'neighbour':
-      return `neighbour ${entry.device} ${entry.address}`;
-    case 'route':
-      return `route ${formatPrefix(entry.destination)} metric ${entry.metric}`;
-  }
-}
-
-/** An entry as operators know it from iproute2, for messages. */
-export function describe(entry: Entry): string {
-  switch (entry.kind) {
-    case 'address':
-      return `address ${formatPrefix(entry.prefix)} dev ${entry.device}`;
-    case 'fdb':
-      return `fdb ${entry.mac} dev ${entry.device} dst ${entry.vtep}`;
-    case 'neighbour':
-      return `neighbour ${entry.address} lladdr ${entry.mac} dev ${entry.device}`;
-    case 'route':
-      return `route ${formatPrefix(entry.destination)} via ${entry.gateway} dev ${entry.device}${entry.onLink ? ' onlink' : ''}`;
-  }
-}

@@ -1,0 +1,29 @@
+/** The host-gw backend: peers on one link route to each other without encapsulation (flannel's pkg/backend/hostgw). Pure. */
+import { refuseOtherBackend, underlayRoute, type Backend, type BackendType } from './backend.js';
+
+export const hostGw: BackendType = {
+  type: 'host-gw',
+  configure: settings => ({
+    ok: true,
+    backend,
+    notes: Object.keys(settings).map(name => `unknown field Backend.${name} is ignored`),
+  }),
+};
+
+const backend: Backend = {
+  type: 'host-gw',
+  device: undefined,
+  cannotRun: underlay =>
+    underlay.publicIp === underlay.address
+      ? undefined
+      : `host-gw needs the public IP to be the address of the interface, but ${underlay.publicIp} is not ` +
+        `${underlay.address} of ${underlay.device}: peers could not use it as a gateway (use vxlan across a NAT)`,
+  mtu: underlay => underlay.mtu,
+  leaseData: () => ({ backendType: 'host-gw' }),
+  publishedMac: () => undefined,
+  judge: lease =>
+    lease.backendType === 'host-gw' ? { ok: true, claims: [] } : refuseOtherBackend(lease, 'host-gw'),
+  planHost: () => ({ links: [], entries: [] }),
+  planPeer: (lease, self) => [underlayRoute(lease, self.underlay)],
+  pathTo: () => 'host-gw',
+};

@@ -1,0 +1,80 @@
+/**
+ * What to change so that the kernel holds what it should, in an order in which no packet is lost. Pure.
+ */
+import { isOurs, keyOf, kindOf, sameEntry } from './kinds/index.js';
+import type { Entry } from './model.js';
+import type { Ownership } from './ownership.js';
+
+/**
+ * One change. `create` is exclusive: the kernel refuses it when the key exists after all. `replace` changes what we know
+ * to be ours. `remove` of what is gone is success.
+ */
+export type Op =
+  | { readonly kind: 'create'; readonly key: string; readonly entry: Entry }
+  | { readonly kind: 'replace'; readonly key: string; readonly entry: Entry; readonly held: Entry }
+  | { readonly kind: 'remove'; readonly key: string; readonly held: Entry };
+
+/** A foreign entry where one of ours belongs. It is left alone. */
+export interface Conflict {
+  readonly key: string;
+  readonly wanted: Entry;
+  readonly found: Entry;
+}
+
+export interface Difference {
+  readonly ops: readonly Op[];
+  readonly conflicts: readonly Conflict[];
+}
+
+/**
+ * Compares under the given keys.
+ * @param keys which keys to look at: those of one peer, or all of both maps
+ * @param desired what the kernel should hold, by `keyOf`
+ * @param held what it holds, ours and foreign, by `keyOf`
+ * @param prune whether what is ours and not desired may go; false until the first complete set of leases is known
+ */
+export function diff(
+  keys: Iterable<string>,
+  desired: ReadonlyMap<string, Entry>,
+  held: ReadonlyMap<string, Entry>,
+  ownership: Ownership,
+  prune: boolean,
+): Difference {
+  const ops: Op[] = [];
+  const conflicts: Conflict[] = [];
+  for (const key of keys) {
+    const wanted = desired.get(key);
+    const found = held.get(key);
+    if (wanted === undefined) {
+      if (prune && found !== undefined && isOurs(found, ownership))
+        ops.push({ kind: 'remove', key, held: found });
+    } else if (found === undefined) {
+      ops.push({ kind: 'create', key, entry: wanted });
+    } else if (!sameEntry(wanted, found)) {
+      if (isOurs(found, ownership)) ops.push({ kind: 'replace', key, entry: wanted, held: found });
+      else conflicts.push({ key, wanted, found });
+    }
+  }
+  return { ops: inSafeOrder(ops), conflicts };
+}
+
+/** Every key of both maps, once. */
+export function allKeys(...maps: readonly ReadonlyMap<string, Entry>[]): Set<string> {
+  return new Set(maps.flatMap(map => [...map.keys()]));
+}
+
+export function byKey(entries: Iterable<Entry>): Map<string, Entry> {
+  return new Map(Array.from(entries, entry => [keyOf(entry), entry]));
+}
+
+/** More than twice the order of any kind. */
+const LAST = 100;
+
+/**
+ * What a packet meets last is there first, and the route comes last. Additions before removals, so that a live peer's
+ * packets always have somewhere to go.
+ */
+function inSafeOrder(ops: readonly Op[]): Op[] {
+  const place = (op: Op) => (op.kind === 'remove' ? LAST - kindOf(op.held).order : kindOf(op.entry).order);
+  return ops.toSorted((a, b) => place(a) - place(b));
+}

@@ -1,0 +1,105 @@
+/** What the kernel says of this host's own network: interfaces with their addresses, the default route, a way. */
+import { ipFromBytes, ipToBytes, type IpAddress } from '../address/ip.js';
+import { decodeAddress, encodeAddressDump, type Address } from './netlink/address.js';
+import {
+  AF_INET,
+  IFA_F_DEPRECATED,
+  IFA_F_PERMANENT,
+  IFA_F_TEMPORARY,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_MAIN,
+  RTM_GETADDR,
+  RTM_GETLINK,
+  RTM_GETROUTE,
+} from './netlink/constants.js';
+import { NetlinkError } from './netlink/errors.js';
+import { decodeLink, encodeLinkDump } from './netlink/link.js';
+import type { MessageWriter } from './netlink/message.js';
+import { decodeRoute, encodeRouteDump, encodeRouteLookup } from './netlink/route.js';
+import type { NetlinkSocket } from './netlink/socket.js';
+
+export interface HostInterface {
+  readonly name: string;
+  /** Bytes. */
+  readonly mtu: number;
+  /** IPv4 addresses, the best first. */
+  readonly addresses: readonly IpAddress[];
+}
+
+export interface HostNetwork {
+  readonly interfaces: readonly HostInterface[];
+  /** Interface of the default route with the lowest metric in table main. */
+  readonly defaultRoute: string | undefined;
+}
+
+/** The way to one address, as `ip route get` tells it. */
+export interface RouteTo {
+  readonly device: string;
+  readonly source: IpAddress | undefined;
+}
+
+/** Reads interfaces, IPv4 addresses and the IPv4 default route. @throws NetlinkError */
+export async function readHostNetwork(socket: NetlinkSocket): Promise<HostNetwork> {
+  const links = (await dump(socket, RTM_GETLINK, 'devices', encodeLinkDump)).map(decodeLink);
+  const addresses = (
+    await dump(socket, RTM_GETADDR, 'addresses', writer => encodeAddressDump(writer, AF_INET))
+  ).map(decodeAddress);
+  const routes = (await dump(socket, RTM_GETROUTE, 'routes', writer => encodeRouteDump(writer, AF_INET))).map(
+    decodeRoute,
+  );
+  const defaults = routes
+    .filter(
+      route => route.table === RT_TABLE_MAIN && route.prefixLength === 0 && route.outInterface !== undefined,
+    )
+    .sort((a, b) => a.metric - b.metric);
+  return {
+    interfaces: links.map(({ index, name, mtu }) => ({ name, mtu, addresses: bestFirst(addresses, index) })),
+    defaultRoute: links.find(link => link.index === defaults[0]?.outInterface)?.name,
+  };
+}
+
+/**
+ * Asks the kernel for the way to an address.
+ * @returns undefined when there is none
+ */
+export async function lookUpRoute(socket: NetlinkSocket, target: IpAddress): Promise<RouteTo | undefined> {
+  try {
+    const replies = await socket.request({
+      type: RTM_GETROUTE,
+      flags: 0,
+      describe: () => `route to ${target}`,
+      write: writer => encodeRouteLookup(writer, AF_INET, ipToBytes(target)),
+    });
+    const route = replies[0] && decodeRoute(replies[0].body);
+    const links = (await dump(socket, RTM_GETLINK, 'devices', encodeLinkDump)).map(decodeLink);
+    const device = links.find(link => link.index === route?.outInterface)?.name;
+    if (route === undefined || device === undefined) return undefined;
+    return { device, source: route.preferredSource && ipFromBytes(route.preferredSource) };
+  } catch (error) {
+    if (error instanceof NetlinkError && (error.code === 'ENETUNREACH' || error.code === 'EHOSTUNREACH'))
+      return undefined;
+    throw error;
+  }
+}
+
+/** flannel's order: global before link-local, permanent before dynamic; deprecated ones do not count. */
+function bestFirst(all: readonly Address[], index: number): IpAddress[] {
+  const rank = (address: Address) =>
+    (address.scope === RT_SCOPE_UNIVERSE ? 0 : 4) +
+    ((address.flags & IFA_F_PERMANENT) !== 0 ? 0 : 2) +
+    ((address.flags & IFA_F_TEMPORARY) !== 0 ? 1 : 0);
+  return all
+    .filter(address => address.interfaceIndex === index && (address.flags & IFA_F_DEPRECATED) === 0)
+    .toSorted((a, b) => rank(a) - rank(b))
+    .flatMap(address => (address.local === undefined ? [] : [ipFromBytes(address.local)]));
+}
+
+async function dump(
+  socket: NetlinkSocket,
+  type: number,
+  what: string,
+  write: (writer: MessageWriter) => void,
+): Promise<Uint8Array[]> {
+  const replies = await socket.dump({ type, flags: 0, describe: () => `list of ${what}`, write });
+  return replies.map(({ body }) => body);
+}

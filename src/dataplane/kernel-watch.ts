@@ -1,0 +1,105 @@
+/**
+ * Which of the kernel's announcements concern us. An announcement only says "look again".
+ *
+ * Routes vanish without one when a device goes down or loses its last address, so changes of links and addresses count
+ * as much as those of entries.
+ */
+import { ipFromBytes } from '../address/ip.js';
+import { overlaps, type Prefix } from '../address/prefix.js';
+import { decodeAddress } from './netlink/address.js';
+import {
+  AF_BRIDGE,
+  NUD_PERMANENT,
+  RT_TABLE_MAIN,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_DELNEIGH,
+  RTM_DELROUTE,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+  RTM_NEWNEIGH,
+  RTM_NEWROUTE,
+  RTPROT_KERNEL,
+} from './netlink/constants.js';
+import { decodeLink } from './netlink/link.js';
+import type { Message } from './netlink/message.js';
+import { decodeNeighbour } from './netlink/neighbour.js';
+import { decodeRoute, type Route } from './netlink/route.js';
+import { fdb } from './kinds/fdb.js';
+import type { DeviceTable } from './kinds/kind.js';
+import type { Entry } from './model.js';
+
+/** What we care about. */
+export interface Interests {
+  readonly network: Prefix;
+  readonly overlay: ReadonlySet<string>;
+  readonly underlay: string;
+  /** Whether an announced entry is there (or gone) because it should be. */
+  readonly isExpected: (entry: Entry, isThere: boolean) => boolean;
+}
+
+/** A change of a device or an address may make the kernel accept what it refused; a lost entry is only to be put back. */
+export type Concern = 'entries' | 'devices';
+
+/**
+ * What an announcement means for us.
+ * @param ownPort port of our request socket: what we did ourselves is no news
+ * @returns undefined when it is none of our business
+ * @throws MalformedMessageError
+ */
+export function concernOf(
+  message: Message,
+  interests: Interests,
+  devices: DeviceTable,
+  ownPort: number,
+): Concern | undefined {
+  if (message.port === ownPort) return undefined;
+  const isOverlay = (index: number | undefined) => interests.overlay.has(nameOf(devices, index));
+  const isUnderlay = (index: number | undefined) => nameOf(devices, index) === interests.underlay;
+  switch (message.type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK: {
+      const { name, index } = decodeLink(message.body);
+      const isNamed = interests.overlay.has(name) || name === interests.underlay;
+      return isNamed || isOverlay(index) || isUnderlay(index) ? 'devices' : undefined;
+    }
+    case RTM_NEWADDR:
+    case RTM_DELADDR: {
+      const { interfaceIndex } = decodeAddress(message.body);
+      return isOverlay(interfaceIndex) || isUnderlay(interfaceIndex) ? 'devices' : undefined;
+    }
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH: {
+      const { interfaceIndex, family, state } = decodeNeighbour(message.body);
+      if (!isOverlay(interfaceIndex)) return undefined;
+      if (family !== AF_BRIDGE) return 'entries';
+      // What a learning device notes for itself comes with every frame.
+      if ((state & NUD_PERMANENT) === 0) return undefined;
+      // Forwarding entries are announced without the port of who changed them: ours are known by what they say.
+      const entry = fdb.decode(message.body, devices);
+      const isThere = message.type === RTM_NEWNEIGH;
+      return entry !== undefined && interests.isExpected(entry, isThere) ? undefined : 'entries';
+    }
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE: {
+      const route = decodeRoute(message.body);
+      if (route.table !== RT_TABLE_MAIN) return undefined;
+      if (isOverlay(route.outInterface) || leadsInto(route, interests.network)) return 'entries';
+      // Which peers are on-link follows the kernel's own routes of the underlay.
+      return isUnderlay(route.outInterface) && route.protocol === RTPROT_KERNEL ? 'devices' : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function nameOf(devices: DeviceTable, index: number | undefined): string {
+  return (index === undefined ? undefined : devices.nameOf(index)) ?? '';
+}
+
+function leadsInto(route: Route, network: Prefix): boolean {
+  const address = ipFromBytes(route.destination);
+  // The default route contains every network and concerns none.
+  if (route.prefixLength === 0) return false;
+  return overlaps(network, { family: address.includes(':') ? 6 : 4, address, length: route.prefixLength });
+}

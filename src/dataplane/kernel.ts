@@ -1,0 +1,61 @@
+/**
+ * The port: what the reconciler needs of a kernel. `netlink-kernel.ts` is the real one.
+ */
+import type { IpAddress } from '../address/ip.js';
+import type { MacAddress } from '../address/mac.js';
+import type { Op } from './diff.js';
+import type { Entry, Link } from './model.js';
+
+/** A network device as the kernel has it. */
+export interface HeldLink {
+  readonly name: string;
+  readonly index: number;
+  /** Kind of a virtual device such as `vxlan`, `bridge`; empty for a physical one. */
+  readonly kind: string;
+  readonly mtu: number;
+  readonly mac: MacAddress | undefined;
+  /** Administratively up (IFF_UP). */
+  readonly up: boolean;
+  readonly vxlan?: HeldVxlan;
+}
+
+export interface HeldVxlan {
+  readonly vni: number;
+  readonly port: number;
+  /** Index of the underlay device, or 0. */
+  readonly underlayIndex: number;
+  readonly local: IpAddress | undefined;
+  readonly learning: boolean;
+  readonly gbp: boolean;
+}
+
+/** What can be changed on a live device without losing a packet, the MAC apart (all its neighbours go with it). */
+export interface LinkChange {
+  readonly mtu?: number;
+  readonly mac?: MacAddress;
+  readonly local?: IpAddress;
+  readonly learning?: boolean;
+  readonly up?: true;
+}
+
+/**
+ * What became of an op: `done`, refused with the kernel's error name and a message that says it all, or `unknown` when
+ * the answer was lost and only reading again can tell.
+ */
+export type OpResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+  | { readonly kind: 'unknown' };
+
+export interface Kernel {
+  readLinks(): Promise<readonly HeldLink[]>;
+  /** All addresses, routes of table main, and the permanent neighbours and FDB entries of these devices. */
+  readEntries(devices: ReadonlySet<string>): Promise<readonly Entry[]>;
+  /** Carries the ops out in their order; each has its own result, at the same place. */
+  apply(ops: readonly Op[]): Promise<readonly OpResult[]>;
+  /** Creates the device and sets it up. @throws with the kernel's error name in `code` */
+  createLink(link: Link): Promise<void>;
+  changeLink(link: Link, change: LinkChange): Promise<void>;
+  /** Removes a device; one that is gone already is success. */
+  removeLink(name: string): Promise<void>;
+}

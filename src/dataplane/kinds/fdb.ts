@@ -1,0 +1,62 @@
+/** Forwarding entries of VXLAN devices: which VTEP has a MAC. Pure. */
+import { ipFromBytes, ipToBytes } from '../../address/ip.js';
+import { macFromBytes, macToBytes } from '../../address/mac.js';
+import type { FdbEntry } from '../model.js';
+import {
+  AF_BRIDGE,
+  NTF_SELF,
+  NUD_PERMANENT,
+  RTM_DELNEIGH,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+} from '../netlink/constants.js';
+import {
+  decodeNeighbour,
+  encodeNeighbour,
+  encodeNeighbourDump,
+  type Neighbour,
+} from '../netlink/neighbour.js';
+import type { DeviceTable, Kind } from './kind.js';
+
+export const fdb: Kind<FdbEntry> = {
+  name: 'fdb',
+  order: 1,
+  key: entry => `${entry.device} ${entry.mac}`,
+  describe: entry => `fdb ${entry.mac} dev ${entry.device} dst ${entry.vtep}`,
+  same: (a, b) => a.vtep === b.vtep,
+  isOurs: (entry, { devices }) => devices.has(entry.device),
+  putType: RTM_NEWNEIGH,
+  removeType: RTM_DELNEIGH,
+  encode(writer, entry, devices) {
+    encodeNeighbour(writer, { ...header(entry, devices), destination: ipToBytes(entry.vtep) });
+  },
+  // Without the VTEP: with one that is not (any more) the right one, the kernel answers "done" and removes nothing.
+  encodeRemoval(writer, entry, devices) {
+    encodeNeighbour(writer, header(entry, devices));
+  },
+  dumps: (overlay, devices) =>
+    overlay.map(device => ({
+      type: RTM_GETNEIGH,
+      write: writer => encodeNeighbourDump(writer, AF_BRIDGE, devices.indexOf(device)),
+    })),
+  decode(body, devices) {
+    const read = decodeNeighbour(body);
+    const device = devices.nameOf(read.interfaceIndex);
+    // Entries that the device learned by itself are not permanent, and none of ours.
+    if (device === undefined || read.family !== AF_BRIDGE || (read.state & NUD_PERMANENT) === 0)
+      return undefined;
+    if (read.linkAddress?.length !== 6 || read.destination === undefined) return undefined;
+    return { kind: 'fdb', device, mac: macFromBytes(read.linkAddress), vtep: ipFromBytes(read.destination) };
+  },
+};
+
+function header(entry: FdbEntry, devices: DeviceTable): Neighbour {
+  return {
+    family: AF_BRIDGE,
+    interfaceIndex: devices.indexOf(entry.device),
+    state: NUD_PERMANENT,
+    flags: NTF_SELF,
+    type: 0,
+    linkAddress: macToBytes(entry.mac),
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * A kind of kernel entry is a row: everything that must be known of it stands in one place. A new kind of entry
+ * (a nexthop object, an xfrm policy) is a new row, not a case in ten switches. Pure.
+ */
+import type { MessageWriter } from '../netlink/message.js';
+import type { Entry } from '../model.js';
+import type { Ownership } from '../ownership.js';
+
+/** Names and indexes of the devices of the namespace, as last read. */
+export interface DeviceTable {
+  /** @throws UnknownDeviceError */
+  indexOf(name: string): number;
+  nameOf(index: number): string | undefined;
+}
+
+/** A device that an entry names and that does not exist (any more). */
+export class UnknownDeviceError extends Error {
+  override readonly name = 'UnknownDeviceError';
+  readonly code = 'ENODEV';
+}
+
+/** A request to read all entries of a kind, or those of one device. */
+export interface DumpRequest {
+  /** RTM_GET*. */
+  readonly type: number;
+  readonly write: (writer: MessageWriter) => void;
+}
+
+export interface Kind<E extends Entry = Entry> {
+  readonly name: E['kind'];
+  /** Additions go in this order, removals in the reverse one. */
+  readonly order: number;
+  /** The kernel's own key, without the kind: two entries with one key cannot both exist. */
+  key(entry: E): string;
+  /** The entry as operators know it from iproute2. */
+  describe(entry: E): string;
+  /** Whether two entries of one key say the same. */
+  same(a: E, b: E): boolean;
+  /** Whether an entry that was read is ours to change or remove. */
+  isOurs(entry: E, ownership: Ownership): boolean;
+  /** RTM_NEW* and RTM_DEL*. */
+  readonly putType: number;
+  readonly removeType: number;
+  encode(writer: MessageWriter, entry: E, devices: DeviceTable): void;
+  encodeRemoval(writer: MessageWriter, entry: E, devices: DeviceTable): void;
+  /** @param overlay the overlay devices that exist */
+  dumps(overlay: readonly string[], devices: DeviceTable): readonly DumpRequest[];
+  /** @returns undefined for what is none of our business: another table, a neighbour that is not permanent */
+  decode(body: Uint8Array, devices: DeviceTable): E | undefined;
+}

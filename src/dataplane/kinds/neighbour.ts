@@ -1,0 +1,63 @@
+/** Permanent neighbours (ARP): which MAC has a next hop on an overlay device. Pure. */
+import { familyOf, ipFromBytes, ipToBytes } from '../../address/ip.js';
+import { macFromBytes, macToBytes } from '../../address/mac.js';
+import type { NeighbourEntry } from '../model.js';
+import {
+  AF_BRIDGE,
+  AF_INET,
+  AF_INET6,
+  NUD_PERMANENT,
+  RTM_DELNEIGH,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+  RTN_UNICAST,
+} from '../netlink/constants.js';
+import {
+  decodeNeighbour,
+  encodeNeighbour,
+  encodeNeighbourDump,
+  type Neighbour,
+} from '../netlink/neighbour.js';
+import type { DeviceTable, Kind } from './kind.js';
+
+export const neighbour: Kind<NeighbourEntry> = {
+  name: 'neighbour',
+  order: 2,
+  key: entry => `${entry.device} ${entry.address}`,
+  describe: entry => `neighbour ${entry.address} lladdr ${entry.mac} dev ${entry.device}`,
+  same: (a, b) => a.mac === b.mac,
+  isOurs: (entry, { devices }) => devices.has(entry.device),
+  putType: RTM_NEWNEIGH,
+  removeType: RTM_DELNEIGH,
+  encode(writer, entry, devices) {
+    encodeNeighbour(writer, { ...header(entry, devices), linkAddress: macToBytes(entry.mac) });
+  },
+  encodeRemoval(writer, entry, devices) {
+    encodeNeighbour(writer, header(entry, devices));
+  },
+  dumps: (overlay, devices) =>
+    overlay.map(device => ({
+      type: RTM_GETNEIGH,
+      write: writer => encodeNeighbourDump(writer, AF_INET, devices.indexOf(device)),
+    })),
+  decode(body, devices) {
+    const read = decodeNeighbour(body);
+    const device = devices.nameOf(read.interfaceIndex);
+    if (device === undefined || read.family === AF_BRIDGE || (read.state & NUD_PERMANENT) === 0)
+      return undefined;
+    if (read.linkAddress?.length !== 6 || read.destination === undefined) return undefined;
+    const mac = macFromBytes(read.linkAddress);
+    return { kind: 'neighbour', device, address: ipFromBytes(read.destination), mac };
+  },
+};
+
+function header(entry: NeighbourEntry, devices: DeviceTable): Neighbour {
+  return {
+    family: familyOf(entry.address) === 4 ? AF_INET : AF_INET6,
+    interfaceIndex: devices.indexOf(entry.device),
+    state: NUD_PERMANENT,
+    flags: 0,
+    type: RTN_UNICAST,
+    destination: ipToBytes(entry.address),
+  };
+}

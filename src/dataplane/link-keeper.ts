@@ -1,0 +1,136 @@
+/** Keeps devices as they should be, with a back-off while the kernel or another program does not let us. */
+import type { Logger } from 'pino';
+import type { HeldLink, Kernel } from './kernel.js';
+import { planLink, type LinkStep } from './links.js';
+import type { Link } from './model.js';
+
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 30_000;
+
+/** A device that is not as it should be, in words. */
+export interface LinkTrouble {
+  readonly device: string;
+  readonly error: string;
+  /** The kernel's error name, or `refused` when it is not ours to mend; undefined for anything else. */
+  readonly code: string | undefined;
+}
+
+/** The name is taken, or there is no underlay: the kernel was not even asked. */
+class Refusal extends Error {
+  readonly code = 'refused';
+}
+
+export class LinkKeeper {
+  readonly #kernel: Kernel;
+  readonly #log: Logger;
+  readonly #now: () => number;
+  #trouble: LinkTrouble | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #retryAt = 0;
+
+  constructor(kernel: Kernel, log: Logger, now: () => number) {
+    this.#kernel = kernel;
+    this.#log = log;
+    this.#now = now;
+  }
+
+  /** What is wrong at present; entries cannot be programmed meanwhile. */
+  get trouble(): LinkTrouble | undefined {
+    return this.#trouble;
+  }
+
+  /** When `ensure` will try again, milliseconds; only of meaning while there is trouble. */
+  get retryAt(): number {
+    return this.#retryAt;
+  }
+
+  /** The world has changed: what failed may work now. */
+  retryNow(): void {
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#retryAt = 0;
+  }
+
+  /**
+   * Makes all devices as wanted, unless they failed a moment ago.
+   * @returns the number of devices that had to be touched, or undefined when one is not as it should be
+   */
+  async ensure(wanted: readonly Link[]): Promise<number | undefined> {
+    if (this.#trouble !== undefined && this.#now() < this.#retryAt) return undefined;
+    let current = wanted[0]?.name ?? 'netlink';
+    let touched = 0;
+    try {
+      const links = await this.#kernel.readLinks();
+      for (const link of wanted) {
+        current = link.name;
+        if (await this.#carryOut(link, links)) touched++;
+      }
+    } catch (error) {
+      this.reportTrouble(current, error);
+      return undefined;
+    }
+    if (this.#trouble !== undefined) {
+      this.#log.info(
+        { device: this.#trouble.device },
+        `device ${this.#trouble.device} is as it should be again`,
+      );
+    }
+    this.#trouble = undefined;
+    this.retryNow();
+    return touched;
+  }
+
+  /** Postpones everything; logged when it is news. */
+  reportTrouble(device: string, cause: unknown): void {
+    const error = cause instanceof Error ? cause.message : String(cause);
+    if (this.#trouble?.device !== device || this.#trouble.error !== error) {
+      this.#log.error({ device }, `device ${device}: ${error}`);
+    }
+    this.#trouble = { device, error, code: codeOf(cause) };
+    this.#retryAt = this.#now() + this.#retryMs;
+    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+  }
+
+  /** @returns whether anything was changed */
+  async #carryOut(link: Link, links: readonly HeldLink[]): Promise<boolean> {
+    const step = planLink(link, links);
+    switch (step.kind) {
+      case 'keep':
+        return false;
+      case 'refuse':
+        throw new Refusal(step.why);
+      case 'create':
+        await this.#kernel.createLink(link);
+        break;
+      case 'change':
+        await this.#kernel.changeLink(link, step.change);
+        break;
+      case 'recreate':
+        await this.#kernel.removeLink(link.name);
+        await this.#kernel.createLink(link);
+        break;
+    }
+    this.#log.info({ device: link.name }, `device ${link.name} ${describeStep(step)}`);
+    return true;
+  }
+}
+
+function describeStep(step: LinkStep): string {
+  switch (step.kind) {
+    case 'keep':
+      return 'kept';
+    case 'refuse':
+      return `refused: ${step.why}`;
+    case 'create':
+      return 'created';
+    case 'change':
+      return `changed: ${Object.entries(step.change)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', ')}`;
+    case 'recreate':
+      return `made anew: ${step.why}`;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

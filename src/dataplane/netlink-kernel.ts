@@ -1,0 +1,258 @@
+/** The kernel of this process's network namespace, over netlink. */
+import { writeFile } from 'node:fs/promises';
+import { ipFromBytes, ipToBytes } from '../address/ip.js';
+import { macFromBytes, macToBytes } from '../address/mac.js';
+import type { Op } from './diff.js';
+import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpResult } from './kernel.js';
+import { describe, kindOf, KINDS } from './kinds/index.js';
+import { UnknownDeviceError, type DeviceTable } from './kinds/kind.js';
+import type { Entry, Link } from './model.js';
+import {
+  IFF_UP,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+} from './netlink/constants.js';
+import { isAlreadyGone, NetlinkError } from './netlink/errors.js';
+import type { Operation, Outcome } from './netlink/exchange.js';
+import {
+  decodeLink,
+  encodeLink,
+  encodeLinkDump,
+  encodeLinkSelector,
+  type Link as DecodedLink,
+  type LinkRequest,
+} from './netlink/link.js';
+import type { NetlinkSocket } from './netlink/socket.js';
+
+const FLAGS: Readonly<Record<Op['kind'], number>> = {
+  create: NLM_F_CREATE | NLM_F_EXCL,
+  replace: NLM_F_CREATE | NLM_F_REPLACE,
+  remove: 0,
+};
+
+export class NetlinkKernel implements Kernel {
+  readonly #socket: NetlinkSocket;
+  #devices = new Devices([]);
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** Devices as last read, for whoever decodes notifications. */
+  get devices(): DeviceTable {
+    return this.#devices;
+  }
+
+  async readLinks(): Promise<readonly HeldLink[]> {
+    const replies = await this.#socket.dump({
+      type: RTM_GETLINK,
+      flags: 0,
+      describe: () => 'list of devices',
+      write: encodeLinkDump,
+    });
+    const links = replies.map(({ body }) => toHeldLink(decodeLink(body)));
+    this.#devices = new Devices(links);
+    return links;
+  }
+
+  async readEntries(overlay: ReadonlySet<string>): Promise<readonly Entry[]> {
+    const devices = this.#devices;
+    const present = [...overlay].filter(name => devices.has(name));
+    const entries: Entry[] = [];
+    for (const kind of KINDS) {
+      for (const { type, write } of kind.dumps(present, devices)) {
+        const replies = await this.#socket.dump({
+          type,
+          flags: 0,
+          describe: () => `list of ${kind.name} entries`,
+          write,
+        });
+        for (const { body } of replies) {
+          const entry = kind.decode(body, devices);
+          if (entry !== undefined) entries.push(entry);
+        }
+      }
+    }
+    return entries;
+  }
+
+  async apply(ops: readonly Op[]): Promise<readonly OpResult[]> {
+    const results = new Array<OpResult>(ops.length);
+    const operations: Operation[] = [];
+    const places: number[] = [];
+    ops.forEach((op, index) => {
+      const missing = this.#missingDevice(op);
+      if (missing === undefined) {
+        operations.push(this.#toOperation(op));
+        places.push(index);
+      } else if (op.kind === 'remove') {
+        // What was on a device that is gone is gone as well.
+        results[index] = { kind: 'done' };
+      } else {
+        results[index] = {
+          kind: 'refused',
+          code: 'ENODEV',
+          message: `${describe(op.entry)}: no device ${missing}`,
+        };
+      }
+    });
+    const outcomes = await this.#socket.batch(operations);
+    outcomes.forEach((outcome, n) => (results[places[n]!] = toResult(outcome)));
+    return results;
+  }
+
+  async createLink(link: Link): Promise<void> {
+    await this.#request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, `device ${link.name}`, {
+      name: link.name,
+      mtu: link.mtu,
+      transmitQueueLength: 0,
+      linkAddress: macToBytes(link.mac),
+      vxlan: {
+        id: link.vni,
+        link: this.#devices.indexOf(link.underlay),
+        local: ipToBytes(link.local),
+        ttl: 0,
+        tos: 0,
+        learning: link.learning,
+        proxy: false,
+        rsc: false,
+        l2miss: false,
+        l3miss: false,
+        udpZeroCsum6Tx: false,
+        udpZeroCsum6Rx: false,
+        ...(link.gbp && { gbp: true }),
+        port: link.port,
+      },
+    });
+    // As flannel: no router of the overlay shall advertise anything to this host. Without IPv6 there is no such file.
+    await writeFile(`/proc/sys/net/ipv6/conf/${link.name}/accept_ra`, '0').catch(() => undefined);
+    await this.readLinks();
+    try {
+      await this.changeLink(link, { up: true });
+    } catch (error) {
+      // A device that cannot be set up (its port is in use) would stay behind as half a job.
+      await this.removeLink(link.name).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async changeLink(link: Link, change: LinkChange): Promise<void> {
+    const vxlan = {
+      ...(change.local !== undefined && { local: ipToBytes(change.local) }),
+      ...(change.learning !== undefined && { learning: change.learning }),
+    };
+    await this.#request(RTM_NEWLINK, 0, `device ${link.name}`, {
+      index: this.#devices.indexOf(link.name),
+      ...(change.mtu !== undefined && { mtu: change.mtu }),
+      ...(change.mac !== undefined && { linkAddress: macToBytes(change.mac) }),
+      ...(change.up === true && { flags: { value: IFF_UP, mask: IFF_UP } }),
+      ...(Object.keys(vxlan).length > 0 && { vxlan }),
+    });
+  }
+
+  async removeLink(name: string): Promise<void> {
+    try {
+      await this.#socket.request({
+        type: RTM_DELLINK,
+        flags: 0,
+        describe: () => `device ${name}`,
+        write: writer => encodeLinkSelector(writer, name),
+      });
+    } catch (error) {
+      if (!(error instanceof NetlinkError && isAlreadyGone(error))) throw error;
+    }
+  }
+
+  async #request(type: number, flags: number, subject: string, link: LinkRequest): Promise<void> {
+    const write: Operation['write'] = writer => encodeLink(writer, link);
+    await this.#socket.request({ type, flags, describe: () => subject, write });
+  }
+
+  #missingDevice(op: Op): string | undefined {
+    const entry = op.kind === 'remove' ? op.held : op.entry;
+    return entry.device === undefined || this.#devices.has(entry.device) ? undefined : entry.device;
+  }
+
+  #toOperation(op: Op): Operation {
+    const devices = this.#devices;
+    const entry = op.kind === 'remove' ? op.held : op.entry;
+    const kind = kindOf(entry);
+    return {
+      type: op.kind === 'remove' ? kind.removeType : kind.putType,
+      flags: FLAGS[op.kind],
+      describe: () => (op.kind === 'remove' ? `remove ${describe(entry)}` : describe(entry)),
+      write: writer =>
+        op.kind === 'remove'
+          ? kind.encodeRemoval(writer, entry, devices)
+          : kind.encode(writer, entry, devices),
+    };
+  }
+}
+
+/** Devices by name and by index, as of one reading. */
+class Devices implements DeviceTable {
+  readonly #byName: ReadonlyMap<string, number>;
+  readonly #byIndex: ReadonlyMap<number, string>;
+
+  constructor(links: readonly HeldLink[]) {
+    this.#byName = new Map(links.map(link => [link.name, link.index]));
+    this.#byIndex = new Map(links.map(link => [link.index, link.name]));
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  indexOf(name: string): number {
+    const index = this.#byName.get(name);
+    if (index === undefined) throw new UnknownDeviceError(`no device ${name}`);
+    return index;
+  }
+
+  nameOf(index: number): string | undefined {
+    return this.#byIndex.get(index);
+  }
+}
+
+function toResult(outcome: Outcome): OpResult {
+  switch (outcome.kind) {
+    case 'ok':
+      return { kind: 'done' };
+    case 'unknown':
+      return { kind: 'unknown' };
+    case 'failed': {
+      const { error } = outcome;
+      return isAlreadyGone(error)
+        ? { kind: 'done' }
+        : { kind: 'refused', code: error.code, message: error.message };
+    }
+  }
+}
+
+function toHeldLink(link: DecodedLink): HeldLink {
+  const vxlan = link.kind === 'vxlan' ? toHeldVxlan(link) : undefined;
+  return {
+    name: link.name,
+    index: link.index,
+    kind: link.kind ?? '',
+    mtu: link.mtu,
+    mac: link.linkAddress?.length === 6 ? macFromBytes(link.linkAddress) : undefined,
+    up: (link.flags & IFF_UP) !== 0,
+    ...(vxlan && { vxlan }),
+  };
+}
+
+function toHeldVxlan({ vxlan }: DecodedLink): HeldVxlan {
+  return {
+    vni: vxlan?.id ?? 0,
+    port: vxlan?.port ?? 0,
+    underlayIndex: vxlan?.link ?? 0,
+    local: vxlan?.local && ipFromBytes(vxlan.local),
+    learning: vxlan?.learning ?? false,
+    gbp: vxlan?.gbp ?? false,
+  };
+}

@@ -1,0 +1,291 @@
+/**
+ * Makes the kernel hold exactly what is desired, and keeps it so.
+ *
+ * Level-triggered, at two speeds. When a peer changes, its keys alone are compared with what we know the kernel to hold,
+ * and the difference is sent at once, together with whatever else came meanwhile: no dump, no timer. Any doubt (the
+ * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison.
+ */
+import type { Logger } from 'pino';
+import { allKeys, byKey, diff, type Conflict, type Op } from './diff.js';
+import { DesiredEntries } from './desired.js';
+import { Failures, type Failure } from './failures.js';
+import type { Kernel, OpResult } from './kernel.js';
+import { LinkKeeper, type LinkTrouble } from './link-keeper.js';
+import { describe, keyOf, sameEntry } from './kinds/index.js';
+import type { Entry, Link } from './model.js';
+import type { Ownership } from './ownership.js';
+
+const HOST = 'host';
+const FULL_CHECK_SECONDS = 60;
+/** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
+const LONGEST_SLEEP_MS = 3_600_000;
+/** Beyond this many, repairs of one pass are counted and not listed in the log. */
+const LISTED_REPAIRS = 10;
+
+export interface ReconcilerOptions {
+  readonly kernel: Kernel;
+  readonly ownership: Ownership;
+  readonly log: Logger;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** In [0, 1); spreads the periodic check. */
+  readonly random: () => number;
+  /** Sees every full read before it is compared, so that the desired state may follow the underlay. */
+  readonly onRead?: (entries: readonly Entry[]) => void;
+  /** Called after every pass. */
+  readonly onPass?: () => void;
+}
+
+/** The reconciler's knowledge at one moment. The maps are live: read them, do not keep them. */
+export interface ReconcilerView {
+  readonly desired: ReadonlyMap<string, Entry>;
+  readonly held: ReadonlyMap<string, Entry>;
+  readonly failures: ReadonlyMap<string, Failure>;
+  readonly conflicts: ReadonlyMap<string, Conflict>;
+  readonly linkTrouble: LinkTrouble | undefined;
+  /** A full pass has been carried out with the complete set of peers. */
+  readonly settled: boolean;
+  /** Changes that full passes found necessary since then. */
+  readonly repairs: number;
+  /** On the clock that was given; undefined before the first. */
+  readonly lastFullCheckAt: number | undefined;
+}
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #linkKeeper: LinkKeeper;
+  readonly #desired = new DesiredEntries();
+  readonly #failures = new Failures();
+  readonly #conflicts = new Map<string, Conflict>();
+  readonly #touched = new Set<string>();
+  #links: readonly Link[] = [];
+  #held = new Map<string, Entry>();
+  #peersComplete = false;
+  #doubt = true;
+  /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
+  #settled = false;
+  #repairs = 0;
+  #lastFullCheckAt: number | undefined;
+  #nextFullCheckAt = Infinity;
+  #wake: () => void = () => undefined;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#linkKeeper = new LinkKeeper(options.kernel, options.log, options.now);
+  }
+
+  get view(): ReconcilerView {
+    return {
+      desired: this.#desired.byKey,
+      held: this.#held,
+      failures: this.#failures.all,
+      conflicts: this.#conflicts,
+      linkTrouble: this.#linkKeeper.trouble,
+      settled: this.#settled,
+      repairs: this.#repairs,
+      lastFullCheckAt: this.#lastFullCheckAt,
+    };
+  }
+
+  /** Whether the kernel holds everything that this peer needs; the error if it refused something. */
+  peerState(id: string): { readonly programmed: boolean; readonly error: string | undefined } {
+    let programmed = this.#linkKeeper.trouble === undefined;
+    let error = this.#linkKeeper.trouble?.error;
+    for (const key of this.#desired.keysOf(peerOwner(id))) {
+      const held = this.#held.get(key);
+      const wanted = this.#desired.byKey.get(key);
+      if (held !== undefined && wanted !== undefined && sameEntry(wanted, held)) continue;
+      programmed = false;
+      const conflict = this.#conflicts.get(key);
+      error ??=
+        conflict === undefined
+          ? this.#failures.all.get(key)?.error
+          : `in the way: ${describe(conflict.found)}`;
+    }
+    return { programmed, error };
+  }
+
+  /** Whether an entry is there, or gone, because it should be. */
+  isExpected(entry: Entry, isThere: boolean): boolean {
+    const wanted = this.#desired.byKey.get(keyOf(entry));
+    return isThere ? wanted !== undefined && sameEntry(wanted, entry) : wanted === undefined;
+  }
+
+  /** What the host itself needs, whoever its peers are. */
+  setHost(links: readonly Link[], entries: readonly Entry[]): void {
+    this.#links = links;
+    this.#desired.set(HOST, entries);
+    this.doubt();
+  }
+
+  /** What one peer needs; no entries when it is gone. Applied at once. */
+  setPeer(id: string, entries: readonly Entry[]): void {
+    for (const key of this.#desired.set(peerOwner(id), entries)) this.#touched.add(key);
+    this.#wake();
+  }
+
+  /** The first complete set of leases has been handed over: from now on what is ours and not desired goes. */
+  setPeersComplete(): void {
+    this.#peersComplete = true;
+    this.doubt();
+  }
+
+  /** Something may have changed in the kernel: read everything again. */
+  doubt(): void {
+    this.#doubt = true;
+    this.#wake();
+  }
+
+  /** As `doubt`, and what was refused before is tried again at once. */
+  doubtAfterChange(): void {
+    this.#failures.retryAll();
+    this.#linkKeeper.retryNow();
+    this.doubt();
+  }
+
+  /** Works until `signal` aborts. What is in the kernel stays there. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.#doubt) {
+        await this.#pass(() => this.#fullPass());
+      } else if (this.#touched.size > 0 && this.#linkKeeper.trouble === undefined) {
+        await this.#pass(() => this.#hotPass());
+      } else {
+        await this.#sleep(signal);
+        this.#takeDue();
+      }
+    }
+  }
+
+  async #pass(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      // Reading failed: what the kernel holds is unknown.
+      this.#linkKeeper.reportTrouble('netlink', error);
+    }
+    this.#options.onPass?.();
+  }
+
+  async #fullPass(): Promise<void> {
+    const { kernel, onRead } = this.#options;
+    this.#doubt = false;
+    const mended = await this.#linkKeeper.ensure(this.#links);
+    if (mended === undefined) return;
+    if (this.#settled) this.#repairs += mended;
+    await kernel.readLinks();
+    const entries = await kernel.readEntries(this.#options.ownership.devices);
+    onRead?.(entries);
+    this.#held = byKey(entries);
+    const asked = new Set(this.#touched);
+    this.#touched.clear();
+    const ops = this.#compare([...allKeys(this.#desired.byKey, this.#held)]);
+    await this.#apply(ops);
+    if (this.#settled) this.#reportRepairs(ops.filter(op => !asked.has(op.key)));
+    if (this.#peersComplete) this.#settled = true;
+    this.#lastFullCheckAt = this.#options.now();
+    this.#nextFullCheckAt =
+      this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
+  }
+
+  async #hotPass(): Promise<void> {
+    const keys = [...this.#touched];
+    this.#touched.clear();
+    await this.#apply(this.#compare(keys));
+  }
+
+  /** The ops for these keys, without those that were refused a moment ago. Keeps the list of conflicts. */
+  #compare(keys: readonly string[]): Op[] {
+    const { ownership, now, log } = this.#options;
+    const { ops, conflicts } = diff(keys, this.#desired.byKey, this.#held, ownership, this.#peersComplete);
+    const known = new Map(this.#conflicts);
+    for (const key of keys) {
+      this.#conflicts.delete(key);
+      if (!this.#desired.byKey.has(key) && !this.#held.has(key)) this.#failures.clear(key);
+    }
+    for (const conflict of conflicts) {
+      this.#conflicts.set(conflict.key, conflict);
+      const before = known.get(conflict.key);
+      if (before !== undefined && sameEntry(before.found, conflict.found)) continue;
+      const found = describe(conflict.found);
+      const wanted = describe(conflict.wanted);
+      log.warn(
+        { found, wanted },
+        `${found} is not ours and is left alone: it stands in the way of ${wanted}`,
+      );
+    }
+    return ops.filter(op => this.#failures.mayTry(op.key, now()));
+  }
+
+  async #apply(ops: readonly Op[]): Promise<void> {
+    if (ops.length === 0) return;
+    const results = await this.#options.kernel.apply(ops);
+    ops.forEach((op, index) => this.#record(op, results[index] ?? { kind: 'unknown' }));
+    this.#options.log.debug(countOps(ops), 'kernel entries changed');
+  }
+
+  #record(op: Op, result: OpResult): void {
+    const { log, now } = this.#options;
+    const text = describe(entryOf(op));
+    if (result.kind === 'done') {
+      if (op.kind === 'remove') this.#held.delete(op.key);
+      else this.#held.set(op.key, op.entry);
+      if (this.#failures.clear(op.key)) log.info({ entry: text }, `${text}: accepted by the kernel at last`);
+      return;
+    }
+    this.#doubt = true;
+    if (result.kind === 'unknown') return;
+    if (this.#failures.add(op.key, result.message, now()))
+      log.warn({ entry: text, code: result.code }, result.message);
+  }
+
+  #reportRepairs(ops: readonly Op[]): void {
+    if (ops.length === 0) return;
+    this.#repairs += ops.length;
+    const first = ops.slice(0, LISTED_REPAIRS).map(op => `${op.kind} ${describe(entryOf(op))}`);
+    const what = ops.length === 1 ? 'entry' : 'entries';
+    this.#options.log.info({ ...countOps(ops), first }, `repaired ${ops.length} kernel ${what}`);
+  }
+
+  /** When there is something to do again, milliseconds. While a device is in trouble, only that matters. */
+  #dueAt(): number {
+    if (this.#linkKeeper.trouble !== undefined) return this.#linkKeeper.retryAt;
+    return Math.min(this.#nextFullCheckAt, this.#failures.nextRetry ?? Infinity);
+  }
+
+  /** Until something is asked for or falls due. */
+  async #sleep(signal: AbortSignal): Promise<void> {
+    const wait = Math.max(0, this.#dueAt() - this.#options.now());
+    await new Promise<void>(resolve => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.#wake = () => undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, Math.min(wait, LONGEST_SLEEP_MS));
+      this.#wake = done;
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #takeDue(): void {
+    const now = this.#options.now();
+    if (now < this.#dueAt()) return;
+    if (this.#linkKeeper.trouble !== undefined || now >= this.#nextFullCheckAt) this.#doubt = true;
+    for (const [key, failure] of this.#failures.all) if (failure.notBefore <= now) this.#touched.add(key);
+  }
+}
+
+function peerOwner(id: string): string {
+  return `peer ${id}`;
+}
+
+function entryOf(op: Op): Entry {
+  return op.kind === 'remove' ? op.held : op.entry;
+}
+
+function countOps(ops: readonly Op[]): { created: number; replaced: number; removed: number } {
+  const count = (kind: Op['kind']) => ops.filter(op => op.kind === kind).length;
+  return { created: count('create'), replaced: count('replace'), removed: count('remove') };
+}
