@@ -1,0 +1,289 @@
+/**
+ * The store port on etcd v3.
+ *
+ * The package etcd3 serves for unary calls, types and TLS; its own watcher, lease and retries are not used, because they
+ * lose events, replay writes whose answer was lost, and cannot keep a lease that exists. Reads are repeated, on the next
+ * endpoint when there is one. A write is sent once; when its answer is lost, the key is read back and decides.
+ */
+import type { ComparatorBuilder, Etcd3, ITxnResponse, PutBuilder } from 'etcd3';
+import { Calls } from './etcd3-calls.js';
+import {
+  createEndpoints,
+  DEFAULT_TIMEOUT_MS,
+  Endpoints,
+  type Endpoint,
+  type Etcd3StoreOptions,
+} from './etcd3-endpoints.js';
+import { isCompacted, isLeaseGone, isStaleToken, isUncertain } from './etcd3-errors.js';
+import { KeepAliveStream } from './etcd3-keep-alive.js';
+import { prefixEnd, toKeyValue } from './etcd3-keys.js';
+import { watchOnce } from './etcd3-watch.js';
+import {
+  StoreError,
+  type KeyValue,
+  type Snapshot,
+  type Store,
+  type StoreLease,
+  type WatchEnd,
+  type WatchHandlers,
+  type WriteResult,
+} from './store.js';
+
+export type { Etcd3StoreOptions, TlsFiles } from './etcd3-endpoints.js';
+
+/** Keys per page of a list: larger pages stop the event loop for longer, smaller ones cost more round trips. */
+const PAGE_LIMIT = 2_000;
+const KEEP_ALIVE_ANSWER_MS = 10_000;
+/** How often a list begins again because its revision was compacted between two pages. */
+const MOST_LISTS = 3;
+
+/**
+ * Creates the store; nothing is connected before the first call.
+ * @throws StoreError `invalid` for options that cannot work, `tls` for a file that cannot be read
+ */
+export function createEtcd3Store(options: Etcd3StoreOptions): Store {
+  const endpoints = new Endpoints(createEndpoints(options), Math.random);
+  return new Etcd3Store(
+    new Calls(endpoints, Math.random),
+    options.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS,
+    options.log,
+  );
+}
+
+/** What the key that a write was meant for says of that write, when its answer was lost. */
+type Verdict = 'carried-out' | 'not-carried-out' | 'superseded';
+
+class Etcd3Store implements Store {
+  readonly #calls: Calls;
+  readonly #requestTimeoutMs: number;
+  readonly #log: Etcd3StoreOptions['log'];
+  #keepAlives: { readonly endpoint: Endpoint; readonly stream: KeepAliveStream } | undefined;
+
+  constructor(calls: Calls, requestTimeoutMs: number, log: Etcd3StoreOptions['log']) {
+    this.#calls = calls;
+    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#log = log;
+  }
+
+  async list(prefix: string, signal: AbortSignal): Promise<Snapshot> {
+    const doing = `list ${prefix}`;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#listOnce(prefix, doing, signal);
+      } catch (error) {
+        // The revision of the first page was compacted before the last page was read: begin again.
+        if (!isCompacted(error) || attempt >= MOST_LISTS) throw error;
+      }
+    }
+  }
+
+  async #listOnce(prefix: string, doing: string, signal: AbortSignal): Promise<Snapshot> {
+    const end = prefixEnd(prefix);
+    const entries: KeyValue[] = [];
+    let start = Buffer.from(prefix);
+    let header: { readonly revision: string; readonly cluster_id: string } | undefined;
+    for (;;) {
+      const revision = header?.revision;
+      const readPage = ({ client }: Endpoint) => {
+        const range = client.getAll().inRange({ start, end }).limit(PAGE_LIMIT);
+        return (revision === undefined ? range : range.revision(revision)).exec();
+      };
+      const page = await this.#calls.repeated(doing, readPage, signal);
+      if (header !== undefined && page.header.cluster_id !== header.cluster_id) {
+        throw new StoreError('unavailable', `${doing}: the endpoints belong to different clusters`);
+      }
+      header ??= page.header;
+      entries.push(...page.kvs.map(toKeyValue));
+      if (!page.more) return { entries, revision: BigInt(header.revision), clusterId: header.cluster_id };
+      start = Buffer.concat([page.kvs.at(-1)!.key, Buffer.of(0)]);
+    }
+  }
+
+  async read(key: string): Promise<KeyValue | undefined> {
+    return (await this.#readAt(key)).entry;
+  }
+
+  async #readAt(key: string): Promise<{ entry: KeyValue | undefined; revision: bigint }> {
+    const answer = await this.#calls.repeated(`read ${key}`, ({ client }) => client.get(key).exec());
+    const [kv] = answer.kvs;
+    return { entry: kv === undefined ? undefined : toKeyValue(kv), revision: BigInt(answer.header.revision) };
+  }
+
+  async watch(
+    prefix: string,
+    from: { readonly revision: bigint; readonly clusterId: string },
+    handlers: WatchHandlers,
+    signal: AbortSignal,
+  ): Promise<WatchEnd | undefined> {
+    const doing = `watch ${prefix} from revision ${from.revision}`;
+    const either = AbortSignal.any([signal, this.#calls.closed]);
+    const request = { prefix, ...from, openTimeoutMs: this.#requestTimeoutMs };
+    for (let attempt = 1; ; attempt++) {
+      const endpoint = this.#calls.endpoints.current;
+      const end = await watchOnce(endpoint.client.watchClient, request, handlers, either);
+      if (end?.kind !== 'failed') return end;
+      if (attempt > 1 || !isStaleToken(end.cause)) {
+        return { kind: 'broken', error: this.#calls.failed(end.cause, doing, endpoint) };
+      }
+      await renewToken(endpoint);
+    }
+  }
+
+  createIfAbsent(key: string, value: string, leaseId: string): Promise<WriteResult> {
+    return this.#write(
+      `create ${key}`,
+      key,
+      client => client.if(key, 'Create', '==', 0).then(putOf(client, key, value, leaseId)),
+      current => {
+        if (current === undefined) return 'not-carried-out';
+        return isSame(current, value, leaseId) ? 'carried-out' : 'superseded';
+      },
+    );
+  }
+
+  replaceIfUnchanged(key: string, value: string, leaseId: string, modRevision: bigint): Promise<WriteResult> {
+    return this.#write(
+      `replace ${key}`,
+      key,
+      client => ifUnchanged(client, key, modRevision).then(putOf(client, key, value, leaseId)),
+      current => {
+        if (current?.modRevision === modRevision) return 'not-carried-out';
+        return current !== undefined && isSame(current, value, leaseId) ? 'carried-out' : 'superseded';
+      },
+    );
+  }
+
+  deleteIfUnchanged(key: string, modRevision: bigint): Promise<WriteResult> {
+    return this.#write(
+      `delete ${key}`,
+      key,
+      client => ifUnchanged(client, key, modRevision).then(client.delete().key(key)),
+      current => {
+        if (current === undefined) return 'carried-out';
+        return current.modRevision === modRevision ? 'not-carried-out' : 'superseded';
+      },
+    );
+  }
+
+  /**
+   * Sends one transaction whose other branch reads the key.
+   * @param judge reads from the key as it stands whether the write was carried out, when the answer was lost
+   */
+  async #write(
+    doing: string,
+    key: string,
+    transaction: (client: Etcd3) => ComparatorBuilder,
+    judge: (current: KeyValue | undefined) => Verdict,
+  ): Promise<WriteResult> {
+    let answer: ITxnResponse;
+    try {
+      answer = await this.#calls.once(doing, ({ client }) =>
+        transaction(client).else(client.get(key)).commit(),
+      );
+    } catch (error) {
+      if (!(error instanceof StoreError) || !isUncertain(error)) throw error;
+      return this.#readBack(key, judge, error);
+    }
+    if (answer.succeeded) return { done: true, modRevision: BigInt(answer.header.revision) };
+    const kv = answer.responses[0]?.response_range.kvs[0];
+    return { done: false, current: kv === undefined ? undefined : toKeyValue(kv) };
+  }
+
+  async #readBack(
+    key: string,
+    judge: (current: KeyValue | undefined) => Verdict,
+    lost: StoreError,
+  ): Promise<WriteResult> {
+    const { entry, revision } = await this.#readAt(key).catch((error: unknown) => {
+      const text = error instanceof Error ? error.message : String(error);
+      const message = `${lost.message}; whether it was carried out is not known: ${text}`;
+      throw new StoreError(lost.kind, message, { cause: error });
+    });
+    const verdict = judge(entry);
+    this.#log.info({ err: lost, key, verdict }, 'the answer to a write was lost; the key was read back');
+    switch (verdict) {
+      case 'carried-out':
+        return { done: true, modRevision: entry?.modRevision ?? revision };
+      case 'superseded':
+        return { done: false, current: entry };
+      case 'not-carried-out':
+        throw new StoreError(lost.kind, `${lost.message}; it was not carried out`, { cause: lost });
+    }
+  }
+
+  async grantLease(ttlSeconds: number): Promise<StoreLease> {
+    // A grant whose answer is lost leaves a lease that nobody uses; it ends by itself.
+    const answer = await this.#calls.once(`grant a lease of ${ttlSeconds} s`, ({ client }) =>
+      client.leaseClient.leaseGrant({ TTL: ttlSeconds }),
+    );
+    return { id: answer.ID, ttlSeconds: Number(answer.TTL) };
+  }
+
+  async readLease(id: string): Promise<(StoreLease & { readonly grantedSeconds: number }) | undefined> {
+    const answer = await this.#calls.repeated(`read lease ${id}`, ({ client }) =>
+      client.leaseClient.leaseTimeToLive({ ID: id }),
+    );
+    const ttlSeconds = Number(answer.TTL);
+    return ttlSeconds < 0 ? undefined : { id, ttlSeconds, grantedSeconds: Number(answer.grantedTTL) };
+  }
+
+  async revokeLease(id: string): Promise<void> {
+    await this.#calls.repeated(`revoke lease ${id}`, async ({ client }) => {
+      try {
+        await client.leaseClient.leaseRevoke({ ID: id });
+      } catch (error) {
+        if (!isLeaseGone(error)) throw error;
+      }
+    });
+  }
+
+  keepAlive(id: string): Promise<number | undefined> {
+    return this.#calls.repeated(`renew lease ${id}`, async endpoint => {
+      const stream = this.#keepAliveStreamAt(endpoint);
+      try {
+        return await stream.renew(id);
+      } catch (error) {
+        if (!isStaleToken(error)) throw error;
+        await renewToken(endpoint);
+        return await stream.renew(id);
+      }
+    });
+  }
+
+  #keepAliveStreamAt(endpoint: Endpoint): KeepAliveStream {
+    if (this.#keepAlives?.endpoint !== endpoint) {
+      this.#keepAlives?.stream.close();
+      this.#keepAlives = { endpoint, stream: new KeepAliveStream(endpoint.client, KEEP_ALIVE_ANSWER_MS) };
+    }
+    return this.#keepAlives.stream;
+  }
+
+  close(): void {
+    this.#calls.close();
+    this.#keepAlives?.stream.close();
+  }
+}
+
+function putOf(client: Etcd3, key: string, value: string, leaseId: string): PutBuilder {
+  const put = client.put(key).value(value);
+  return leaseId === '0' ? put : put.lease(leaseId);
+}
+
+function ifUnchanged(client: Etcd3, key: string, modRevision: bigint): ComparatorBuilder {
+  return client.if(key, 'Mod', '==', modRevision.toString());
+}
+
+function isSame(current: KeyValue, value: string, leaseId: string): boolean {
+  return current.value === value && current.leaseId === leaseId;
+}
+
+/**
+ * Gets a new token: etcd3 does that when a unary call is refused for its token, while a stream only ever uses the one at
+ * hand. Which call, and what becomes of it, does not matter: the stream that follows will tell.
+ */
+async function renewToken({ client }: Endpoint): Promise<void> {
+  await client
+    .get('\0')
+    .exec()
+    .catch(() => undefined);
+}

@@ -1,0 +1,221 @@
+/**
+ * A real etcd for tests: own temporary directory, free ports, stopped by its own process id.
+ */
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface EtcdOptions {
+  /** Address to listen on. Default 127.0.0.1. */
+  readonly address?: string;
+  /** Client port. Default: a free one; 2379 with a command prefix, because a namespace has its own ports. */
+  readonly port?: number;
+  /** Default: a free one; one above the client port with a command prefix. */
+  readonly peerPort?: number;
+  /** Put before every command, such as `['ip', 'netns', 'exec', 'host1']`. */
+  readonly prefix?: readonly string[];
+  /** More options of etcd, such as `--auth-token-ttl=5`. */
+  readonly args?: readonly string[];
+  /** Server certificate, its key, and the CA that client certificates need; the client URL is https then. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string };
+  /** What `etcdctl` needs to get in, such as `--cacert=FILE`. */
+  readonly etcdctlArgs?: readonly string[];
+}
+
+/** Why tests with a real etcd cannot run here, or undefined when they can. */
+export function whyNoEtcd(): string | undefined {
+  const missing = ['etcd', 'etcdctl'].filter(name => spawnSync(name, ['--help'], { stdio: 'ignore' }).error);
+  return missing.length === 0 ? undefined : `${missing.join(' and ')} not installed`;
+}
+
+/**
+ * The options of a tap test that needs a real etcd: it is skipped with the reason where etcd is missing.
+ * @throws under CI=true instead, because a test that silently does not run proves nothing
+ */
+export function needsEtcd(): { skip: string | false } {
+  const reason = whyNoEtcd();
+  if (reason !== undefined && process.env.CI === 'true') throw new Error(`etcd tests cannot run: ${reason}`);
+  return { skip: reason ?? false };
+}
+
+/** Every etcd that runs: none outlives the test process, however it ends. */
+const running = new Set<Etcd>();
+let guarded = false;
+
+/** Ends everything on the ways out that `t.teardown` does not see. */
+function guardExit(): void {
+  if (guarded) return;
+  guarded = true;
+  process.once('exit', () => running.forEach(etcd => etcd.destroySync()));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => process.exit(1));
+  }
+}
+
+/** Starts an etcd and waits until it answers; of one member unless `args` say otherwise. */
+export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
+  const ownNamespace = options.prefix !== undefined;
+  const port = options.port ?? (ownNamespace ? 2379 : await freePort());
+  const peerPort = options.peerPort ?? (ownNamespace ? port + 1 : await freePort());
+  const etcd = new Etcd(options, port, peerPort);
+  guardExit();
+  running.add(etcd);
+  try {
+    await etcd.start();
+    return etcd;
+  } catch (error) {
+    await etcd.destroy();
+    throw error;
+  }
+}
+export class Etcd {
+  readonly url: string;
+  readonly address: string;
+  readonly directory = mkdtempSync(join(tmpdir(), 'selvedge-etcd-'));
+  private process: ChildProcess | undefined;
+
+  constructor(
+    private readonly options: EtcdOptions,
+    readonly port: number,
+    private readonly peerPort: number,
+  ) {
+    this.address = options.address ?? '127.0.0.1';
+    this.url = `${options.tls === undefined ? 'http' : 'https'}://${this.address}:${port}`;
+  }
+
+  /** Starts the server on its directory; with data from an earlier run it goes on from there. */
+  async start(): Promise<void> {
+    const { tls, prefix = [], args = [] } = this.options;
+    const peerUrl = `http://${this.address}:${this.peerPort}`;
+    const tlsArgs =
+      tls === undefined
+        ? []
+        : [
+            `--cert-file=${tls.certFile}`,
+            `--key-file=${tls.keyFile}`,
+            ...(tls.clientCaFile === undefined
+              ? []
+              : ['--client-cert-auth', `--trusted-ca-file=${tls.clientCaFile}`]),
+          ];
+    const command = [
+      ...prefix,
+      'etcd',
+      `--data-dir=${join(this.directory, 'data')}`,
+      `--listen-client-urls=${this.url}`,
+      `--advertise-client-urls=${this.url}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+      '--log-level=warn',
+      '--logger=zap',
+      ...tlsArgs,
+      ...args,
+    ];
+    const logFile = openSync(join(this.directory, 'log'), 'a');
+    this.process = spawn(command[0]!, command.slice(1), { stdio: ['ignore', logFile, logFile] });
+    closeSync(logFile);
+    this.process.on('error', () => undefined);
+    await this.untilHealthy();
+  }
+
+  private async untilHealthy(): Promise<void> {
+    const deadline = Date.now() + 15_000;
+    for (;;) {
+      if (this.process?.exitCode !== null) throw new Error(`etcd ended at once:\n${this.log()}`);
+      const health = await this.etcdctl('endpoint', 'status').catch((error: unknown) => error);
+      if (typeof health === 'string') return;
+      if (Date.now() > deadline) throw new Error(`etcd did not answer: ${String(health)}\n${this.log()}`);
+      await delay(50);
+    }
+  }
+
+  /** Ends the server and keeps its data. SIGKILL is a crash, SIGTERM an orderly stop. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const child = this.process;
+    this.process = undefined;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
+    const exited = new Promise(resolve => child.once('exit', resolve));
+    child.kill(signal);
+    const hard = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await exited;
+    clearTimeout(hard);
+  }
+
+  async restart(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    await this.stop(signal);
+    await this.start();
+  }
+
+  /** Loses all data: after the next start this is another cluster on the same address. */
+  wipe(): void {
+    rmSync(join(this.directory, 'data'), { recursive: true, force: true });
+  }
+
+  /** Freezes or thaws the server: its connections stay open and silent. */
+  freeze(): void {
+    this.process?.kill('SIGSTOP');
+  }
+  thaw(): void {
+    this.process?.kill('SIGCONT');
+  }
+
+  /** Runs `etcdctl` against this server; resolves with what it printed. */
+  etcdctl(...args: string[]): Promise<string> {
+    return this.etcdctlWithInput('', ...args);
+  }
+
+  /** The same with standard input, as `etcdctl txn` reads it. */
+  etcdctlWithInput(input: string, ...args: string[]): Promise<string> {
+    const { prefix = [], etcdctlArgs = [] } = this.options;
+    const command = [...prefix, 'etcdctl', `--endpoints=${this.url}`, ...etcdctlArgs, ...args];
+    return new Promise((resolve, reject) => {
+      const child = execFile(
+        command[0]!,
+        command.slice(1),
+        { env: { ...process.env, ETCDCTL_API: '3' }, timeout: 30_000, maxBuffer: 64 * 1024 * 1024 },
+        (error, stdout, stderr) => {
+          if (error === null) resolve(stdout);
+          else reject(new Error(`${command.join(' ')}: ${stderr || error.message}`));
+        },
+      );
+      child.stdin?.end(input);
+    });
+  }
+
+  /** What the server has written; for the message of a failed test. */
+  log(): string {
+    return readFileSync(join(this.directory, 'log'), 'utf8');
+  }
+
+  /** Ends the server and removes its directory. */
+  async destroy(): Promise<void> {
+    await this.stop('SIGKILL');
+    this.remove();
+  }
+
+  destroySync(): void {
+    this.process?.kill('SIGKILL');
+    this.remove();
+  }
+
+  private remove(): void {
+    running.delete(this);
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** A port that was free a moment ago on the loopback address. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
