@@ -1,0 +1,59 @@
+/** What the agent knows at one moment, as plain data: the main flow writes it, the status document is made from it. */
+import type { Backend } from '../backends/backend.js';
+import type { Reconciler } from '../dataplane/reconciler.js';
+import type { MirrorConnection } from '../subnet/mirror.js';
+import type { LeaseManager, OwnLease } from '../subnet/manager.js';
+import type { EnvFiles } from './env-files.js';
+import type { ConfigFollower } from './config-follower.js';
+import type { ChosenInterface } from './interface.js';
+import type { Overlay } from './overlay.js';
+
+export interface Facts {
+  readonly startedAt: number;
+  stopping: boolean;
+  connection: MirrorConnection | undefined;
+  /** The first complete list of keys has arrived. */
+  mirrored: boolean;
+  config: ConfigFollower | undefined;
+  underlay: ChosenInterface | undefined;
+  backend: Backend | undefined;
+  own: OwnLease | undefined;
+  /** Milliseconds since the epoch. */
+  renewedAt: number | undefined;
+  expiresAt: number | undefined;
+  /** How many subnets the range has, when none of them is free. */
+  exhausted: bigint | undefined;
+  overlay: Overlay | undefined;
+  reconciler: Reconciler | undefined;
+  manager: LeaseManager | undefined;
+  files: EnvFiles | undefined;
+  /** Why the state could not be saved. */
+  stateError: string | undefined;
+}
+
+export function emptyFacts(startedAt: number): Facts {
+  return {
+    startedAt,
+    stopping: false,
+    connection: undefined,
+    mirrored: false,
+    config: undefined,
+    underlay: undefined,
+    backend: undefined,
+    own: undefined,
+    renewedAt: undefined,
+    expiresAt: undefined,
+    exhausted: undefined,
+    overlay: undefined,
+    reconciler: undefined,
+    manager: undefined,
+    files: undefined,
+    stateError: undefined,
+  };
+}
+
+/** Whether the kernel holds the host's own part and the files may say so. */
+export function isHostProgrammed(facts: Facts): boolean {
+  const view = facts.reconciler?.view;
+  return view?.settled === true && view.linkTrouble === undefined;
+}

@@ -1,0 +1,63 @@
+/** Files that others read while we write them. Effects. */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { messageOf } from './operator-error.js';
+
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
+
+/**
+ * Puts a file in place in one step: a reader sees the old contents or the new, also after a crash or on a full disk.
+ * A file that already has the contents is left alone, so that watchers of it are not woken for nothing.
+ * @param path absolute; its directory is made if missing
+ * @returns `unchanged` when the file had these contents already
+ * @throws Error that names the path; the old file is whole and no temporary file is left
+ */
+export async function writeFileAtomically(path: string, contents: string): Promise<'written' | 'unchanged'> {
+  try {
+    // A file that can't be read can still be replaced; what can't be replaced fails below.
+    const present = await readFileIfPresent(path).catch(() => undefined);
+    if (present === contents) return 'unchanged';
+    const directory = dirname(path);
+    // The modes are set apart from the creation, where the process's umask would narrow them.
+    if ((await mkdir(directory, { recursive: true })) !== undefined) await chmod(directory, DIRECTORY_MODE);
+    await replace(path, join(directory, temporaryName(path)), contents);
+    return 'written';
+  } catch (error) {
+    throw new Error(`cannot write ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** @returns the contents as UTF-8, or undefined when there is no such file */
+export async function readFileIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** In the same directory, because rename(2) works only within one file system. */
+function temporaryName(path: string): string {
+  return `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`;
+}
+
+async function replace(path: string, temporary: string, contents: string): Promise<void> {
+  const handle = await open(temporary, 'wx', FILE_MODE);
+  try {
+    try {
+      await handle.writeFile(contents);
+      await handle.chmod(FILE_MODE);
+      // Without it a crash after the rename could leave an empty file under the final name.
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+/** What must hold on this host before the agent may start: a capability, no flanneld beside it, writable paths. */
+import { access, constants, mkdir, readFile, readdir, readlink } from 'node:fs/promises';
+import { OperatorError, messageOf } from './operator-error.js';
+
+/** Bit of CAP_NET_ADMIN in a capability set (linux/capability.h). */
+const CAP_NET_ADMIN = 12n;
+
+/** flannel's default of `--etcd-prefix`. */
+const FLANNEL_DEFAULT_PREFIX = '/coreos.com/network';
+
+/** @throws OperatorError when the process may not change the network */
+export async function requireNetAdmin(): Promise<void> {
+  const status = await readFile('/proc/self/status', 'utf8');
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  if (effective === undefined || ((BigInt(`0x${effective}`) >> CAP_NET_ADMIN) & 1n) === 1n) return;
+  throw new OperatorError(
+    'CAP_NET_ADMIN is missing, so that no device or route can be made: run as root, or give the capability ' +
+      '(systemd: AmbientCapabilities=CAP_NET_ADMIN)',
+  );
+}
+
+/**
+ * Makes the directory if need be.
+ * @throws OperatorError when it cannot be made or not be written to
+ */
+export async function requireWritableDirectory(path: string, option: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o755 });
+    await access(path, constants.W_OK);
+  } catch (error) {
+    throw new OperatorError(`cannot write to ${path} (${option}): ${messageOf(error)}`);
+  }
+}
+
+/**
+ * A flanneld that still serves the same network in this network namespace would fight with us over every entry.
+ * @throws OperatorError that names it
+ */
+export async function requireNoFlanneld(etcdPrefix: string): Promise<void> {
+  const own = await readlink('/proc/self/ns/net');
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name) || !(await isFlanneld(name, own))) continue;
+    const prefix = await flanneldPrefix(name);
+    if (prefix !== etcdPrefix) continue;
+    throw new OperatorError(
+      `flanneld (pid ${name}) still runs on the network ${etcdPrefix} in this network namespace: stop and disable it ` +
+        'first (systemctl disable --now flanneld); its lease, device and routes are then taken over',
+    );
+  }
+}
+
+/** Processes come and go while we look, and some may not be looked at: neither is a flanneld of this host. */
+async function isFlanneld(pid: string, ownNamespace: string): Promise<boolean> {
+  try {
+    if ((await readFile(`/proc/${pid}/comm`, 'utf8')).trim() !== 'flanneld') return false;
+    return (await readlink(`/proc/${pid}/ns/net`)) === ownNamespace;
+  } catch {
+    return false;
+  }
+}
+
+/** From its arguments, else its environment, else flannel's default. */
+async function flanneldPrefix(pid: string): Promise<string> {
+  const list = async (file: string) =>
+    (await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')).split('\0');
+  const args = await list('cmdline');
+  const index = args.findIndex(arg => /^--?etcd-prefix(=|$)/.test(arg));
+  const given = index < 0 ? undefined : (/=(.*)$/.exec(args[index]!)?.[1] ?? args[index + 1]);
+  const fromEnvironment = (await list('environ')).find(each => each.startsWith('FLANNELD_ETCD_PREFIX='));
+  const prefix = given ?? fromEnvironment?.slice('FLANNELD_ETCD_PREFIX='.length) ?? FLANNEL_DEFAULT_PREFIX;
+  return `/${prefix
+    .split('/')
+    .filter(part => part !== '')
+    .join('/')}`;
+}

@@ -1,0 +1,257 @@
+/**
+ * This host as a member of one network with one config: its lease, its peers, the kernel state that follows, and the
+ * files that tell Docker.
+ */
+import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { MacAddress } from '../address/mac.js';
+import type { Backend, Self, Underlay } from '../backends/backend.js';
+import { listenToKernel } from '../dataplane/kernel-listener.js';
+import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
+import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
+import { Reconciler } from '../dataplane/reconciler.js';
+import { findOwnLease, LeaseManager, type LeaseWish, type OwnLease } from '../subnet/manager.js';
+import type { Mirror } from '../subnet/mirror.js';
+import type { Store } from '../subnet/store.js';
+import type { RunnableConfig } from './config-document.js';
+import { EnvFiles } from './env-files.js';
+import { isHostProgrammed, type Facts } from './facts.js';
+import type { ChosenInterface } from './interface.js';
+import { takeLock, type Holder } from './lock.js';
+import { recallState, recallSubnets } from './memory.js';
+import { messageOf, type OperatorError } from './operator-error.js';
+import type { AgentOptions } from './options.js';
+import { Overlay } from './overlay.js';
+import { stateFileOf, writeSavedState, type SavedState } from './saved-state.js';
+import { asOperatorError, checkBackend, chooseMac } from './start-up.js';
+import type { SubnetEnv } from './subnet-env.js';
+import { aborted, runTogether, sleep } from './tasks.js';
+
+/** What the main flow hands over. */
+export interface Context {
+  readonly options: AgentOptions;
+  readonly log: Logger;
+  readonly facts: Facts;
+  readonly netlink: NetlinkSocket;
+  readonly store: Store;
+  readonly mirror: Mirror;
+  readonly holder: Holder;
+}
+
+/** How soon files that could not be written are tried again. */
+const FILE_RETRY_MS = 10_000;
+
+/**
+ * Joins the network with this config and stays until `signal` aborts.
+ * @throws OperatorError for what only the operator can mend
+ */
+export async function joinNetwork(
+  context: Context,
+  config: RunnableConfig,
+  chosen: ChosenInterface,
+  signal: AbortSignal,
+): Promise<void> {
+  const { options, log, mirror, netlink, holder } = context;
+  const { backend, range } = config;
+  if (backend.device !== undefined) await takeLock(`device ${backend.device}`, holder);
+  const { name: device, address, mtu, publicIp } = chosen;
+  const underlay: Underlay = { device, address, mtu, publicIp, routes: [] };
+  const kernel = new NetlinkKernel(netlink);
+  const links = await kernel.readLinks();
+  checkBackend(backend, underlay, links);
+
+  const saved = await recallState(options, log);
+  const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), { publicIp, range });
+  const mac = chooseMac(backend, links, ownLease, saved.mac);
+  const membership = new Membership(context, config, underlay, kernel, mac);
+  const wish: LeaseWish = {
+    range,
+    publicIp,
+    preferred: await recallSubnets(saved, options.subnetFile),
+    attributes: { publicIp, ...backend.leaseData(mac) },
+    isOurs: lease =>
+      lease.key === saved.leaseKey || (mac !== undefined && backend.publishedMac(lease) === mac),
+  };
+  await membership.run(wish, signal);
+}
+
+function keyPrefixOf(options: AgentOptions): string {
+  return `${options.etcd.prefix}/subnets/`;
+}
+
+class Membership {
+  readonly #context: Context;
+  readonly #config: RunnableConfig;
+  readonly #backend: Backend;
+  readonly #underlay: Underlay;
+  readonly #kernel: NetlinkKernel;
+  readonly #mac: MacAddress | undefined;
+  readonly #overlay: Overlay;
+  readonly #reconciler: Reconciler;
+  readonly #files: EnvFiles;
+  #env: SubnetEnv | undefined;
+  #fail: (error: OperatorError) => void = () => undefined;
+
+  constructor(
+    context: Context,
+    config: RunnableConfig,
+    underlay: Underlay,
+    kernel: NetlinkKernel,
+    mac: MacAddress | undefined,
+  ) {
+    const { options, log, facts } = context;
+    const { backend, range } = config;
+    this.#context = context;
+    this.#config = config;
+    this.#backend = backend;
+    this.#underlay = underlay;
+    this.#kernel = kernel;
+    this.#mac = mac;
+    this.#overlay = new Overlay({ backend, network: range.network, keyPrefix: keyPrefixOf(options), log });
+    this.#files = new EnvFiles(options, log);
+    this.#reconciler = new Reconciler({
+      kernel,
+      ownership: {
+        network: range.network,
+        devices: this.#devices,
+        underlay: underlay.device,
+        peerAt: destination => this.#overlay.publicIpAt(destination),
+      },
+      log,
+      now: () => performance.now(),
+      random: Math.random,
+      onRead: entries => this.#overlay.followRoutes(entries),
+      onPass: () => this.#onPass(),
+    });
+    this.#overlay.attach(this.#reconciler);
+    facts.backend = backend;
+    facts.overlay = this.#overlay;
+    facts.reconciler = this.#reconciler;
+    facts.files = this.#files;
+  }
+
+  async run(wish: LeaseWish, signal: AbortSignal): Promise<void> {
+    const { facts, log, netlink } = this.#context;
+    const failed = new Promise<void>((_, reject) => (this.#fail = reject));
+    const manager = this.#createManager();
+    facts.manager = manager;
+    const stopListening = listenToKernel({
+      interests: {
+        network: this.#config.range.network,
+        overlay: this.#devices,
+        underlay: this.#underlay.device,
+        isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
+      },
+      devices: () => this.#kernel.devices,
+      ownPort: netlink.port,
+      log,
+      onConcern: concern => {
+        if (concern === 'devices') this.#reconciler.doubtAfterChange();
+        else this.#reconciler.doubt();
+      },
+    });
+    try {
+      await runTogether(signal, [
+        stop => manager.run(wish, stop),
+        stop => this.#reconciler.run(stop),
+        stop => this.#keepFiles(stop),
+        stop => Promise.race([failed, aborted(stop)]),
+      ]);
+    } finally {
+      stopListening();
+    }
+  }
+
+  get #devices(): ReadonlySet<string> {
+    return new Set(this.#backend.device === undefined ? [] : [this.#backend.device]);
+  }
+
+  #createManager(): LeaseManager {
+    const { options, store, mirror, log, facts } = this.#context;
+    return new LeaseManager(
+      {
+        store,
+        keyPrefix: keyPrefixOf(options),
+        ttlSeconds: options.leaseTtlSeconds,
+        entries: () => mirror.entries,
+        log,
+        now: () => performance.now(),
+        random: Math.random,
+        randomBelow,
+        sleep,
+      },
+      {
+        onOwn: own => this.#onOwn(own),
+        onRenewed: secondsLeft => {
+          facts.renewedAt = Date.now();
+          facts.expiresAt = secondsLeft === undefined ? undefined : Date.now() + secondsLeft * 1000;
+        },
+        onExhausted: total => {
+          facts.exhausted = total;
+          facts.own = undefined;
+        },
+      },
+    );
+  }
+
+  #onOwn(own: OwnLease): void {
+    const { options, facts, mirror } = this.#context;
+    const { range } = this.#config;
+    facts.own = own;
+    facts.exhausted = undefined;
+    const underlay = this.#overlay.self?.underlay ?? this.#underlay;
+    const self: Self = { subnets: { ipv4: own.subnet }, underlay, mac: this.#mac };
+    this.#overlay.setOwn(own, self, mirror.entries.values());
+    this.#env = {
+      ipv4: { network: range.network, subnet: own.subnet },
+      mtu: this.#backend.mtu(underlay),
+      ipMasq: options.ipMasq,
+    };
+    void this.#saveState(own);
+  }
+
+  async #saveState(own: OwnLease): Promise<void> {
+    const { options, facts, log } = this.#context;
+    const state: SavedState = {
+      subnet: own.subnet,
+      leaseKey: own.key,
+      underlay: this.#underlay.device,
+      config: this.#config.text,
+      ...(this.#mac !== undefined && { mac: this.#mac }),
+      ...(this.#backend.device !== undefined && { device: this.#backend.device }),
+    };
+    try {
+      await writeSavedState(stateFileOf(options.instanceStateDir), state);
+      facts.stateError = undefined;
+    } catch (error) {
+      facts.stateError = messageOf(error);
+      log.error(facts.stateError);
+    }
+  }
+
+  #onPass(): void {
+    const { settled, linkTrouble } = this.#reconciler.view;
+    // Once it has worked, trouble may pass: then it is shown, and tried again.
+    const fatal = settled || linkTrouble === undefined ? undefined : asOperatorError(linkTrouble);
+    if (fatal !== undefined) this.#fail(fatal);
+    void this.#writeFiles();
+  }
+
+  async #writeFiles(): Promise<void> {
+    if (this.#env !== undefined && isHostProgrammed(this.#context.facts))
+      await this.#files.write(this.#env, Date.now());
+  }
+
+  async #keepFiles(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#writeFiles();
+      await sleep(FILE_RETRY_MS, signal);
+    }
+  }
+}
+
+/** A whole number in [0, below), evenly distributed. 128 random bits make the bias of the remainder negligible. */
+function randomBelow(below: bigint): bigint {
+  return BigInt(`0x${randomBytes(16).toString('hex')}`) % below;
+}

@@ -1,0 +1,28 @@
+/** What this host remembers of earlier runs, ours or flanneld's: the saved state and the subnet file. */
+import type { Logger } from 'pino';
+import type { Prefix } from '../address/prefix.js';
+import type { Origin } from '../subnet/manager.js';
+import { readFileIfPresent } from './files.js';
+import type { AgentOptions } from './options.js';
+import { readSavedState, stateFileOf, type SavedState } from './saved-state.js';
+import { parseSubnetEnv } from './subnet-env.js';
+
+/** A part that cannot be read is as if it had never been written, and said so in the log. */
+export async function recallState(options: AgentOptions, log: Logger): Promise<SavedState> {
+  const { state, fault } = await readSavedState(stateFileOf(options.instanceStateDir));
+  if (fault !== undefined) log.warn(fault);
+  return state;
+}
+
+/** Subnets that this host had before, the best first. The state counts more: others may have written the file. */
+export async function recallSubnets(
+  saved: SavedState,
+  subnetFile: string,
+): Promise<readonly { readonly subnet: Prefix; readonly origin: Origin }[]> {
+  const contents = await readFileIfPresent(subnetFile).catch(() => undefined);
+  const fromFile = contents === undefined ? undefined : parseSubnetEnv(contents).subnet;
+  return [
+    ...(saved.subnet === undefined ? [] : [{ subnet: saved.subnet, origin: 'state' as const }]),
+    ...(fromFile === undefined ? [] : [{ subnet: fromFile, origin: 'subnet-file' as const }]),
+  ];
+}

@@ -1,0 +1,249 @@
+/**
+ * The agent's options: one row each, from which the command line, the environment names and the help are made. Pure.
+ *
+ * Names are flannel's where the thing is the same, so that a flanneld unit file works as it is.
+ */
+import type { z } from 'zod';
+import {
+  directory,
+  endpoints,
+  file,
+  hostAddress,
+  instanceName,
+  interfaceName,
+  keyPrefix,
+  leaseTtl,
+  logLevel,
+  notYet,
+  regex,
+  secret,
+  userName,
+} from './options-values.js';
+import { DEFAULT_RUN_DIR } from './socket-path.js';
+
+export interface OptionRow {
+  /** Heading in the help. */
+  readonly group: 'etcd' | 'Underlay' | 'Lease and network' | 'Files' | 'Process';
+  /** `list`: may be given several times. `switch`: needs no value on the command line. */
+  readonly kind: 'value' | 'list' | 'switch';
+  /** What stands for the value in the help. */
+  readonly argument: string;
+  readonly help: string;
+  /** The value when nobody gives one. An option without a default may be given empty, which means not given. */
+  readonly default?: string;
+  /** A default that depends on another option, in words for the help. */
+  readonly derived?: string;
+  /** flanneld has the option too; then `FLANNELD_*` is read as well. */
+  readonly flannel: boolean;
+  readonly type: z.ZodType<unknown, string>;
+}
+
+export const AGENT_OPTIONS = {
+  'etcd-endpoints': {
+    group: 'etcd',
+    kind: 'value',
+    argument: 'URLS',
+    help: 'comma separated; all http or all https',
+    default: 'http://127.0.0.1:2379',
+    flannel: true,
+    type: endpoints,
+  },
+  'etcd-prefix': {
+    group: 'etcd',
+    kind: 'value',
+    argument: 'PATH',
+    help: 'where the network lives in etcd: PATH/config, PATH/subnets/…',
+    default: '/net',
+    flannel: true,
+    type: keyPrefix,
+  },
+  'etcd-cafile': {
+    group: 'etcd',
+    kind: 'value',
+    argument: 'FILE',
+    help: 'CA certificates (PEM) that etcd must be signed by',
+    flannel: true,
+    type: file,
+  },
+  'etcd-certfile': {
+    group: 'etcd',
+    kind: 'value',
+    argument: 'FILE',
+    help: 'client certificate (PEM); with --etcd-keyfile',
+    flannel: true,
+    type: file,
+  },
+  'etcd-keyfile': {
+    group: 'etcd',
+    kind: 'value',
+    argument: 'FILE',
+    help: 'key of the client certificate (PEM)',
+    flannel: true,
+    type: file,
+  },
+  'etcd-username': {
+    group: 'etcd',
+    kind: 'value',
+    argument: 'NAME',
+    help: 'etcd user; with --etcd-password',
+    flannel: true,
+    type: userName,
+  },
+  'etcd-password': {
+    group: 'etcd',
+    kind: 'value',
+    argument: 'SECRET',
+    help: 'better given as SELVEDGE_ETCD_PASSWORD: ps shows command lines to everybody',
+    flannel: true,
+    type: secret,
+  },
+  iface: {
+    group: 'Underlay',
+    kind: 'list',
+    argument: 'NAME|IP',
+    help: 'interface to other hosts; the first that exists is taken',
+    derived: "the default route's",
+    flannel: true,
+    type: interfaceName,
+  },
+  'iface-regex': {
+    group: 'Underlay',
+    kind: 'list',
+    argument: 'REGEX',
+    help: 'interface whose address or name matches; tried after --iface',
+    flannel: true,
+    type: regex,
+  },
+  'iface-can-reach': {
+    group: 'Underlay',
+    kind: 'value',
+    argument: 'IP',
+    help: 'interface by which this address is reached; tried last',
+    flannel: true,
+    type: hostAddress,
+  },
+  'public-ip': {
+    group: 'Underlay',
+    kind: 'value',
+    argument: 'IP',
+    help: 'address that other hosts send to',
+    derived: "the interface's",
+    flannel: true,
+    type: hostAddress,
+  },
+  'lease-ttl': {
+    group: 'Lease and network',
+    kind: 'value',
+    argument: 'DURATION',
+    help: 'how long the subnet stays ours while the agent is away: 24h, 90m, 30s',
+    default: '24h',
+    flannel: false,
+    type: leaseTtl,
+  },
+  'ip-masq': {
+    group: 'Lease and network',
+    kind: 'switch',
+    argument: 'BOOL',
+    help: 'masquerade traffic that leaves the network; not built yet',
+    default: 'false',
+    flannel: true,
+    type: notYet('is not built yet: leave it out, Docker then masquerades by itself'),
+  },
+  'subnet-file': {
+    group: 'Files',
+    kind: 'value',
+    argument: 'FILE',
+    help: "the lease for others, as flannel's subnet.env",
+    default: '/run/flannel/subnet.env',
+    flannel: true,
+    type: file,
+  },
+  'docker-env-file': {
+    group: 'Files',
+    kind: 'value',
+    argument: 'FILE',
+    help: 'Docker options as Atomic hosts read them',
+    derived: 'docker beside the subnet file',
+    flannel: false,
+    type: file,
+  },
+  'docker-opts-file': {
+    group: 'Files',
+    kind: 'value',
+    argument: 'FILE',
+    help: 'Docker options as CoreOS hosts read them',
+    derived: 'flannel_docker_opts.env beside the subnet file',
+    flannel: false,
+    type: file,
+  },
+  'state-dir': {
+    group: 'Files',
+    kind: 'value',
+    argument: 'DIR',
+    help: 'what is kept across a reboot: DIR/INSTANCE/…',
+    default: '/var/lib/selvedge',
+    flannel: false,
+    type: directory,
+  },
+  'run-dir': {
+    group: 'Files',
+    kind: 'value',
+    argument: 'DIR',
+    help: 'control socket: DIR/INSTANCE.sock',
+    default: DEFAULT_RUN_DIR,
+    flannel: false,
+    type: directory,
+  },
+  instance: {
+    group: 'Process',
+    kind: 'value',
+    argument: 'NAME',
+    help: 'tells several agents on one host apart',
+    derived: 'last part of the etcd prefix',
+    flannel: false,
+    type: instanceName,
+  },
+  'log-level': {
+    group: 'Process',
+    kind: 'value',
+    argument: 'LEVEL',
+    help: 'trace, debug, info, warn, error, fatal or silent',
+    default: 'info',
+    flannel: false,
+    type: logLevel,
+  },
+} as const satisfies Readonly<Record<string, OptionRow>>;
+
+export type OptionName = keyof typeof AGENT_OPTIONS;
+
+type Row<N extends OptionName> = (typeof AGENT_OPTIONS)[N];
+type Value<N extends OptionName> = z.output<Row<N>['type']>;
+
+/** Options whose default is made from another option. */
+export type DerivedName = 'docker-env-file' | 'docker-opts-file' | 'instance';
+type AlwaysThere<N extends OptionName> = N extends DerivedName
+  ? true
+  : Row<N> extends { readonly default: string }
+    ? true
+    : false;
+
+/** What each option's text becomes. */
+export type OptionValues = {
+  readonly [N in OptionName]: Row<N>['kind'] extends 'list'
+    ? readonly Value<N>[]
+    : AlwaysThere<N> extends true
+      ? Value<N>
+      : Value<N> | undefined;
+};
+
+/** All rows in the order of the help. */
+export const OPTION_ROWS = Object.entries(AGENT_OPTIONS) as readonly (readonly [OptionName, OptionRow])[];
+
+/**
+ * The environment variables that give an option, the stronger first.
+ * @param flag name without dashes in front
+ */
+export function environmentNames(flag: string, row: { readonly flannel: boolean }): readonly string[] {
+  const suffix = flag.toUpperCase().replaceAll('-', '_');
+  return row.flannel ? [`SELVEDGE_${suffix}`, `FLANNELD_${suffix}`] : [`SELVEDGE_${suffix}`];
+}

@@ -1,0 +1,143 @@
+/** zod types for option values: text in, sound value out, with rules in words that an operator can act on. Pure. */
+import { posix } from 'node:path';
+import { z } from 'zod';
+import { familyOf, notAHostAddress, parseIp, type IpAddress } from '../address/ip.js';
+
+/**
+ * A value that must reach neither a log nor an error message. It is behind a function because every serialiser (pino,
+ * JSON.stringify, util.inspect) leaves functions out.
+ */
+export interface Secret {
+  readonly reveal: () => string;
+}
+
+type Read<T> = { readonly value: T } | { readonly rule: string };
+
+/** A zod type from a reader that gives either the value or the rule that the text breaks. */
+function text<T>(read: (text: string) => Read<T>) {
+  return z.string().transform((input, context): T => {
+    const result = read(input);
+    if ('value' in result) return result.value;
+    context.addIssue({ code: 'custom', message: result.rule });
+    return z.NEVER;
+  });
+}
+
+/**
+ * A boolean in the words of Go's flag package (strconv.ParseBool), which flannel's users have in their units.
+ * @returns undefined for any other text
+ */
+export function parseGoBoolean(input: string): boolean | undefined {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(input)) return true;
+  return /^(?:0|f|F|FALSE|false|False)$/.test(input) ? false : undefined;
+}
+
+/** A boolean that can only be false as yet. */
+export function notYet(rule: string) {
+  return text<false>(input => {
+    const value = parseGoBoolean(input);
+    if (value === undefined) return { rule: 'must be true or false' };
+    return value ? { rule } : { value: false };
+  });
+}
+
+/**
+ * Comma separated URLs, all http or all https: one client can't speak both. The port is required, because gRPC takes a
+ * missing one for 443 whatever the scheme.
+ */
+export const endpoints = text<readonly string[]>(input => {
+  const urls = input.split(',').map(item => item.trim().replace(/\/$/, ''));
+  if (input.includes('@')) {
+    return { rule: 'must not hold a user or a password: use --etcd-username and --etcd-password' };
+  }
+  if (!urls.every(url => /^https?:\/\/[^\s/?#]+:\d+$/.test(url) && URL.canParse(url))) {
+    return { rule: 'must be comma separated URLs with a port, such as http://10.0.0.1:2379' };
+  }
+  const schemes = new Set(urls.map(url => url.split(':', 1)[0]));
+  return schemes.size > 1 ? { rule: 'must be all http or all https' } : { value: [...new Set(urls)] };
+});
+
+/** Root of all keys in etcd, without doubled or trailing slashes (flannel joins keys as paths, which drops them too). */
+export const keyPrefix = text<string>(input => {
+  const parts = input.split('/').filter(part => part !== '');
+  if (!input.startsWith('/')) return { rule: 'must begin with /' };
+  if (parts.length === 0) return { rule: 'must name a place below /' };
+  if (parts.some(part => part === '.' || part === '..')) return { rule: 'must not hold . or .. parts' };
+  return { value: `/${parts.join('/')}` };
+});
+
+/** A file by its absolute path: a service's working directory is nowhere that an operator would look. */
+export const file = text<string>(input => {
+  if (!isAbsolute(input) || input.endsWith('/')) return { rule: 'must be the absolute path of a file' };
+  return { value: posix.normalize(input) };
+});
+
+/** A directory by its absolute path, without trailing slashes. */
+export const directory = text<string>(input => {
+  const path = posix.normalize(input).replace(/\/+$/, '');
+  return isAbsolute(path) ? { value: path } : { rule: 'must be the absolute path of a directory below /' };
+});
+
+function isAbsolute(path: string): boolean {
+  return path.startsWith('/') && !path.includes('\0');
+}
+
+/** An IPv4 address that can name a host of the underlay. */
+export const hostAddress = text<IpAddress>(input => {
+  const address = parseIp(input);
+  if (address === undefined || familyOf(address) !== 4) return { rule: 'must be an IPv4 address' };
+  const why = notAHostAddress(address);
+  return why === undefined ? { value: address } : { rule: `must be the address of a host, not ${why}` };
+});
+
+/** An interface by name or IPv4 address. Names as the kernel has them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
+export const interfaceName = text<string>(input => {
+  const isName = /^[^\s/:]{1,15}$/.test(input) && input !== '.' && input !== '..';
+  if (isName || parseIp(input)?.includes('.')) return { value: input };
+  return { rule: 'must be the name of an interface (at most 15 characters) or its IPv4 address' };
+});
+
+/**
+ * A regular expression. In Unicode mode, where an escape that JavaScript does not know is a fault: Go's `\A` would
+ * otherwise quietly mean the letter A.
+ */
+export const regex = text<RegExp>(input => {
+  try {
+    return { value: new RegExp(input, 'u') };
+  } catch (error) {
+    return { rule: `must be a regular expression: ${(error as Error).message.split(': ').at(-1)!}` };
+  }
+});
+
+/** Part of file names, of the device lock and of firewall names. */
+export const instanceName = text<string>(input =>
+  /^[A-Za-z0-9_-]{1,32}$/.test(input)
+    ? { value: input }
+    : { rule: 'must be 1 to 32 letters, digits, _ or - (give --instance if it was taken from the prefix)' },
+);
+
+/** etcd itself grants nothing shorter than 2 s at its default timings; below 5 s one lost renewal loses the subnet. */
+const LEAST_TTL_SECONDS = 5;
+/** A timer of Node holds 2^31 - 1 milliseconds, 24.8 days. */
+const MOST_TTL_SECONDS = 24 * 24 * 3600;
+
+/** A duration in Go's form with hours, minutes and whole seconds: `24h`, `1h30m`, `90s`. In seconds. */
+export const leaseTtl = text<number>(input => {
+  const match = /^(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(input);
+  if (match === null) return { rule: 'must be a duration such as 24h, 90m or 30s' };
+  const [, hours = '0', minutes = '0', seconds = '0'] = match;
+  const value = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+  const fits = value >= LEAST_TTL_SECONDS && value <= MOST_TTL_SECONDS;
+  return fits ? { value } : { rule: 'must be between 5s and 576h (24 days)' };
+});
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** pino's levels. */
+export const logLevel = z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` });
+
+export const userName = z.string();
+
+/** Any text will do: a rule would put the secret into a message. */
+export const secret = text<Secret>(input => ({ value: { reveal: () => input } }));

@@ -1,0 +1,117 @@
+/**
+ * The agent's options from the command line and the environment. Pure.
+ *
+ * Precedence: flag, SELVEDGE_X, FLANNELD_X, default. Every wrong option is named at once.
+ */
+import { posix } from 'node:path';
+import type { IpAddress } from '../address/ip.js';
+import { readValues, settle, type Environment, type GivenFlags } from './options-given.js';
+import { judgeForeign, notesOn, pairFaults, pathFaults, unknownFaults, usesTls } from './options-rules.js';
+import type { OptionValues } from './options-table.js';
+import { socketPathOf } from './socket-path.js';
+import type { LogLevel, Secret } from './options-values.js';
+
+export interface EtcdOptions {
+  /** URLs with a port, all of one scheme, no trailing slash. */
+  readonly endpoints: readonly string[];
+  /** Begins with a slash, does not end with one. */
+  readonly prefix: string;
+  /** The TLS files are undefined for http endpoints. Certificate and key are both there or both not. */
+  readonly caFile: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  /** User and password are both there or both not. */
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+}
+
+/** How the operator wants the interface and address to other hosts chosen, in the order of trying. */
+export interface UnderlayOptions {
+  /** Names or IPv4 addresses. */
+  readonly interfaces: readonly string[];
+  readonly interfaceRegexes: readonly RegExp[];
+  readonly canReach: IpAddress | undefined;
+  readonly publicIp: IpAddress | undefined;
+}
+
+export interface AgentOptions {
+  readonly instance: string;
+  readonly etcd: EtcdOptions;
+  readonly underlay: UnderlayOptions;
+  readonly leaseTtlSeconds: number;
+  readonly ipMasq: boolean;
+  readonly subnetFile: string;
+  readonly dockerEnvFile: string;
+  readonly dockerOptsFile: string;
+  readonly stateDir: string;
+  /** What this instance keeps across a reboot: STATEDIR/INSTANCE. */
+  readonly instanceStateDir: string;
+  readonly runDir: string;
+  /** The control socket: RUNDIR/INSTANCE.sock. */
+  readonly socketPath: string;
+  readonly logLevel: LogLevel;
+}
+
+export type ResolvedOptions =
+  | { readonly ok: true; readonly options: AgentOptions; readonly notes: readonly string[] }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+/**
+ * Makes the agent's options of what was given.
+ * @param flags ours and flannel's, as parsed
+ * @param unknown what the parser could not place; flags with their dashes
+ * @param environment all variables of the process
+ * @returns the options and notes for the log, or every fault, a line each; no line ever holds a secret
+ */
+export function resolveAgentOptions(
+  flags: GivenFlags,
+  unknown: readonly string[],
+  environment: Environment,
+): ResolvedOptions {
+  const given = settle(flags, environment);
+  const { values, faults } = readValues(given);
+  const foreign = judgeForeign(flags, environment);
+  const allFaults = [
+    ...unknownFaults(unknown),
+    ...faults,
+    ...pairFaults(given),
+    ...pathFaults(values),
+    ...foreign.faults,
+  ];
+  if (allFaults.length > 0) return { ok: false, faults: allFaults };
+  // Without a fault every option that has a default or is derived has a value.
+  const options = build(values as OptionValues);
+  return { ok: true, options, notes: [...notesOn(flags, given, values, environment), ...foreign.notes] };
+}
+
+function build(values: OptionValues): AgentOptions {
+  const tls = usesTls(values['etcd-endpoints']);
+  return {
+    instance: values.instance,
+    etcd: {
+      endpoints: values['etcd-endpoints'],
+      prefix: values['etcd-prefix'],
+      caFile: tls ? values['etcd-cafile'] : undefined,
+      certFile: tls ? values['etcd-certfile'] : undefined,
+      keyFile: tls ? values['etcd-keyfile'] : undefined,
+      username: values['etcd-username'],
+      password: values['etcd-password'],
+    },
+    underlay: {
+      interfaces: values.iface,
+      interfaceRegexes: values['iface-regex'],
+      canReach: values['iface-can-reach'],
+      publicIp: values['public-ip'],
+    },
+    leaseTtlSeconds: values['lease-ttl'],
+    ipMasq: values['ip-masq'],
+    subnetFile: values['subnet-file'],
+    dockerEnvFile: values['docker-env-file'],
+    dockerOptsFile: values['docker-opts-file'],
+    stateDir: values['state-dir'],
+    instanceStateDir: posix.join(values['state-dir'], values.instance),
+    runDir: values['run-dir'],
+    socketPath: socketPathOf(values['run-dir'], values.instance),
+    logLevel: values['log-level'],
+  };
+}

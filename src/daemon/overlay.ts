@@ -1,0 +1,119 @@
+/**
+ * Leases in, desired kernel state out: the host's own lease and its peers, planned by the backend, handed to the
+ * reconciler. Synchronous and without effects of its own.
+ */
+import type { Logger } from 'pino';
+import { formatPrefix, type Prefix } from '../address/prefix.js';
+import type { IpAddress } from '../address/ip.js';
+import type { Backend, Self, UnderlayRoute } from '../backends/backend.js';
+import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../dataplane/model.js';
+import type { Reconciler } from '../dataplane/reconciler.js';
+import type { Lease } from '../subnet/lease.js';
+import type { OwnLease } from '../subnet/manager.js';
+import { PeerTable, type PeerDelta } from '../subnet/peers.js';
+import type { KeyChange, KeyValue } from '../subnet/store.js';
+
+export interface OverlayOptions {
+  readonly backend: Backend;
+  readonly network: Prefix;
+  /** `<prefix>/subnets/`. */
+  readonly keyPrefix: string;
+  readonly log: Logger;
+}
+
+export class Overlay {
+  readonly #options: OverlayOptions;
+  #reconciler: Reconciler | undefined;
+  #self: Self | undefined;
+  #peers: PeerTable | undefined;
+  /** Public IPs of accepted peers by subnet, for telling flanneld's routes from anybody's. */
+  readonly #publicIpAt = new Map<string, IpAddress>();
+
+  constructor(options: OverlayOptions) {
+    this.#options = options;
+  }
+
+  /** The reconciler asks back for peers, so it can only be made after this. */
+  attach(reconciler: Reconciler): void {
+    this.#reconciler = reconciler;
+  }
+
+  get self(): Self | undefined {
+    return this.#self;
+  }
+
+  get peers(): PeerTable | undefined {
+    return this.#peers;
+  }
+
+  publicIpAt(destination: Prefix): IpAddress | undefined {
+    return this.#publicIpAt.get(formatPrefix(destination));
+  }
+
+  /**
+   * A lease is ours: plans the host and all its peers.
+   * @param entries everything under the prefix
+   */
+  setOwn(own: OwnLease, self: Self, entries: Iterable<KeyValue>): void {
+    const { backend, network, keyPrefix } = this.#options;
+    for (const key of this.#peers?.accepted.keys() ?? []) this.#reconciler?.setPeer(key, []);
+    this.#publicIpAt.clear();
+    this.#self = self;
+    this.#peers = new PeerTable({
+      keyPrefix,
+      network,
+      own: { key: own.key, subnets: self.subnets, publicIp: self.underlay.publicIp },
+      judge: lease => backend.judge(lease, self),
+    });
+    const plan = backend.planHost(self);
+    this.#reconciler?.setHost(plan.links, plan.entries);
+    this.#take(this.#peers.apply(Array.from(entries, entry => ({ kind: 'put', entry }))), 'quietly');
+    this.#options.log.info({ peers: this.#peers.accepted.size }, `${this.#peers.accepted.size} peers known`);
+    this.#reconciler?.setPeersComplete();
+  }
+
+  /** Keys under the prefix have changed. */
+  applyChanges(changes: readonly KeyChange[]): void {
+    if (this.#peers !== undefined) this.#take(this.#peers.apply(changes));
+  }
+
+  /** Which peers are on-link follows the routes of the underlay: plans the peers anew when these have changed. */
+  followRoutes(entries: readonly Entry[]): void {
+    if (this.#self === undefined) return;
+    const routes = entries.flatMap(toUnderlayRoute);
+    if (JSON.stringify(routes) === JSON.stringify(this.#self.underlay.routes)) return;
+    this.#self = { ...this.#self, underlay: { ...this.#self.underlay, routes } };
+    for (const lease of this.#peers?.accepted.values() ?? []) this.#plan(lease);
+  }
+
+  #take(delta: PeerDelta, how?: 'quietly'): void {
+    const { log } = this.#options;
+    for (const { key, before, after } of delta.peers) {
+      if (before !== undefined) this.#publicIpAt.delete(formatPrefix(before.subnets.ipv4));
+      if (after === undefined) this.#reconciler?.setPeer(key, []);
+      else this.#plan(after);
+      if (how === undefined) log.info({ key }, describeChange(before, after));
+    }
+    for (const { key, code, reason } of delta.setAside)
+      log.warn({ key, code }, `lease ${key} set aside: ${reason}`);
+  }
+
+  #plan(lease: Lease): void {
+    if (this.#self === undefined) return;
+    this.#publicIpAt.set(formatPrefix(lease.subnets.ipv4), lease.publicIp);
+    this.#reconciler?.setPeer(lease.key, this.#options.backend.planPeer(lease, this.#self));
+  }
+}
+
+function describeChange(before: Lease | undefined, after: Lease | undefined): string {
+  const name = (lease: Lease) => `peer ${formatPrefix(lease.subnets.ipv4)} at ${lease.publicIp}`;
+  if (after === undefined) return before === undefined ? 'no peer' : `${name(before)} is gone`;
+  return `${name(after)} ${before === undefined ? 'has joined' : 'has changed'}`;
+}
+
+/** Ours lead to containers; no underlay address is reached by them. */
+function toUnderlayRoute(entry: Entry): UnderlayRoute[] {
+  if (entry.kind !== 'route' || entry.protocol === SELVEDGE_ROUTE_PROTOCOL || entry.device === undefined)
+    return [];
+  return [{ destination: entry.destination, device: entry.device, hasGateway: entry.gateway !== undefined }];
+}

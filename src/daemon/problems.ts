@@ -1,0 +1,26 @@
+/**
+ * Everything that can be wrong with a running agent: the registry of codes. The README explains each; a test keeps the
+ * two in step. Pure.
+ */
+import type { Problem } from './status.js';
+
+/** Short names, stable for alerts and scripts. */
+export const PROBLEM_CODES = [
+  'etcd-away',
+  'etcd-refused',
+  'config-missing',
+  'config-invalid',
+  'config-differs',
+  'no-free-subnet',
+  'device-trouble',
+  'kernel-refused',
+  'route-conflict',
+  'file-not-written',
+] as const;
+
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+
+/** A problem with a code of the registry. */
+export function problem(code: ProblemCode, seen: string, cause: string, next: string): Problem {
+  return { code, seen, cause, next };
+}

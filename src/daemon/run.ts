@@ -1,0 +1,91 @@
+/**
+ * The main flow: mirror the store, wait for a config, join the network, and show how it goes until told to stop.
+ * What may fail for a while is tried again by its owner; what is thrown ends the agent.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import { NetlinkSocket } from '../dataplane/netlink/socket.js';
+import { Mirror, type MirrorHandlers } from '../subnet/mirror.js';
+import { ConfigFollower } from './config-follower.js';
+import { openControlSocket } from './control-socket.js';
+import { emptyFacts, type Facts } from './facts.js';
+import { takeLock } from './lock.js';
+import { joinNetwork } from './membership.js';
+import type { AgentOptions } from './options.js';
+import { checkHost, chooseUnderlay, openStore } from './start-up.js';
+import { buildStatus } from './status-builder.js';
+import { aborted, runTogether, sleep } from './tasks.js';
+import { VERSION } from './version.js';
+
+/**
+ * Runs the agent until `signal` aborts. The kernel keeps what it holds and the lease stays: a restart loses no packet.
+ * @throws OperatorError for what only the operator can mend
+ */
+export async function run(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
+  log.info({ version: VERSION, prefix: options.etcd.prefix }, `selvedge ${VERSION} starts`);
+  await checkHost(options);
+  const holder = { pid: process.pid, instance: options.instance };
+  const lock = await takeLock(`instance ${options.instance}`, holder);
+  const netlink = new NetlinkSocket();
+  const underlay = await chooseUnderlay(options, netlink);
+  log.info(
+    { ...underlay },
+    `underlay is ${underlay.name} with ${underlay.address}, because ${underlay.reason}`,
+  );
+
+  const facts = emptyFacts(Date.now());
+  facts.underlay = underlay;
+  const config = new ConfigFollower(`${options.etcd.prefix}/config`, log);
+  facts.config = config;
+  const control = await openControlSocket({
+    path: options.socketPath,
+    status: () => buildStatus(facts, options, { wall: Date.now(), steady: performance.now() }),
+    onError: error => log.warn({ err: error }, 'control socket'),
+  });
+  const store = openStore(options, log);
+  const mirror = new Mirror(store, `${options.etcd.prefix}/`, mirrorHandlers(facts, options), {
+    log,
+    now: Date.now,
+    random: Math.random,
+    sleep,
+  });
+  try {
+    await runTogether(signal, [
+      stop => mirror.run(stop),
+      async stop => {
+        const running = await Promise.race([config.firstRunnable(), aborted(stop)]);
+        if (running === undefined) return;
+        await joinNetwork({ options, log, facts, netlink, store, mirror, holder }, running, underlay, stop);
+      },
+    ]);
+  } finally {
+    facts.stopping = true;
+    store.close();
+    netlink.close();
+    await control.close();
+    lock.release();
+    log.info('stopped; the data plane stays as it is');
+  }
+}
+
+/** What the store says goes to whom it concerns; those who are not there yet read the mirror when they come. */
+function mirrorHandlers(facts: Facts, options: AgentOptions): MirrorHandlers {
+  const configKey = `${options.etcd.prefix}/config`;
+  return {
+    onConnection: connection => {
+      facts.connection = connection;
+    },
+    onReset: ({ entries }) => {
+      facts.mirrored = true;
+      facts.config?.see(entries.find(entry => entry.key === configKey)?.value);
+    },
+    onChanges: ({ changes }) => {
+      facts.overlay?.applyChanges(changes);
+      facts.manager?.noteChanges(changes);
+      for (const change of changes) {
+        if (change.kind === 'put' && change.entry.key === configKey) facts.config?.see(change.entry.value);
+        if (change.kind === 'delete' && change.key === configKey) facts.config?.see(undefined);
+      }
+    },
+  };
+}

@@ -1,0 +1,68 @@
+/** What an instance keeps across restarts and reboots, in `<state-dir>/<instance>/state.json`. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseMac, type MacAddress } from '../address/mac.js';
+import { formatPrefix, parsePrefix, type Prefix } from '../address/prefix.js';
+import { readFileIfPresent, writeFileAtomically } from './files.js';
+
+const VERSION = 1;
+
+/** Everything is optional: a part that cannot be read is as if it had never been written. */
+export interface SavedState {
+  readonly subnet?: Prefix;
+  /** Key of our lease in the store. */
+  readonly leaseKey?: string;
+  /** MAC of the overlay device. */
+  readonly mac?: MacAddress;
+  /** Name of the overlay device, as long as it may exist. */
+  readonly device?: string;
+  /** Name of the underlay device that routes may lead over. */
+  readonly underlay?: string;
+  /** The config document that ran last. */
+  readonly config?: string;
+}
+
+const text = z.string().optional().catch(undefined);
+const shape = z.object({
+  version: z.literal(VERSION),
+  subnet: text.transform(value => (value === undefined ? undefined : parsePrefix(value))),
+  leaseKey: text,
+  mac: text.transform(value => (value === undefined ? undefined : parseMac(value))),
+  device: text,
+  underlay: text,
+  config: text,
+});
+
+export function stateFileOf(instanceStateDir: string): string {
+  return join(instanceStateDir, 'state.json');
+}
+
+/**
+ * Reads the file.
+ * @returns the state, empty when there is none, and what was wrong with the file if anything
+ */
+export async function readSavedState(
+  path: string,
+): Promise<{ state: SavedState; fault: string | undefined }> {
+  const contents = await readFileIfPresent(path);
+  if (contents === undefined) return { state: {}, fault: undefined };
+  try {
+    const { subnet, leaseKey, mac, device, underlay, config } = shape.parse(JSON.parse(contents));
+    return { state: withoutUndefined({ subnet, leaseKey, mac, device, underlay, config }), fault: undefined };
+  } catch {
+    return { state: {}, fault: `${path} cannot be read as the state of an agent: going on without it` };
+  }
+}
+
+/** Replaces the file in one step. @throws Error that names the path */
+export async function writeSavedState(path: string, state: SavedState): Promise<void> {
+  const { subnet, ...rest } = state;
+  const json = { version: VERSION, ...(subnet && { subnet: formatPrefix(subnet) }), ...rest };
+  await writeFileAtomically(path, `${JSON.stringify(json, null, 2)}\n`);
+}
+
+function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

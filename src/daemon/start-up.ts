@@ -1,0 +1,111 @@
+/** What must be settled before the network can be joined; what is wrong here only the operator can mend. */
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import type { Logger } from 'pino';
+import { localMac, type MacAddress } from '../address/mac.js';
+import type { Backend, Underlay } from '../backends/backend.js';
+import { lookUpRoute, readHostNetwork } from '../dataplane/host-network.js';
+import type { HeldLink } from '../dataplane/kernel.js';
+import type { LinkTrouble } from '../dataplane/link-keeper.js';
+import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
+import type { Lease } from '../subnet/lease.js';
+import { createEtcd3Store } from '../subnet/etcd3-store.js';
+import { StoreError, type Store } from '../subnet/store.js';
+import { requireNetAdmin, requireNoFlanneld, requireWritableDirectory } from './host-checks.js';
+import { chooseInterface, type ChosenInterface } from './interface.js';
+import { OperatorError } from './operator-error.js';
+import type { AgentOptions } from './options.js';
+
+/** @throws OperatorError */
+export async function checkHost(options: AgentOptions): Promise<void> {
+  await requireNetAdmin();
+  await requireNoFlanneld(options.etcd.prefix);
+  await requireWritableDirectory(options.instanceStateDir, '--state-dir');
+  await requireWritableDirectory(options.runDir, '--run-dir');
+  await requireWritableDirectory(dirname(options.subnetFile), '--subnet-file');
+  await requireWritableDirectory(dirname(options.dockerEnvFile), '--docker-env-file');
+  await requireWritableDirectory(dirname(options.dockerOptsFile), '--docker-opts-file');
+}
+
+/** @throws OperatorError */
+export async function chooseUnderlay(
+  options: AgentOptions,
+  netlink: NetlinkSocket,
+): Promise<ChosenInterface> {
+  const { canReach } = options.underlay;
+  const route = canReach === undefined ? undefined : await lookUpRoute(netlink, canReach);
+  return chooseInterface(options.underlay, await readHostNetwork(netlink), route);
+}
+
+/** @throws OperatorError for options that cannot work and certificates that cannot be read */
+export function openStore(options: AgentOptions, log: Logger): Store {
+  const { endpoints, caFile, certFile, keyFile, username, password } = options.etcd;
+  const tls = {
+    ...(caFile !== undefined && { caFile }),
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
+  };
+  try {
+    return createEtcd3Store({
+      endpoints: [...endpoints],
+      ...(Object.keys(tls).length > 0 && { tls }),
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password: password.reveal() }),
+      log,
+    });
+  } catch (error) {
+    throw error instanceof StoreError ? new OperatorError(error.message) : error;
+  }
+}
+
+/** @throws OperatorError when this backend cannot work on this underlay, or its device's name is taken */
+export function checkBackend(backend: Backend, underlay: Underlay, links: readonly HeldLink[]): void {
+  const refusal = backend.cannotRun(underlay);
+  if (refusal !== undefined) throw new OperatorError(refusal);
+  const found = links.find(link => link.name === backend.device);
+  if (found === undefined || found.kind === backend.type) return;
+  const what = found.kind === '' ? 'not a virtual one' : `of kind ${found.kind}`;
+  throw new OperatorError(
+    `device ${found.name} exists and is ${what}: rename or remove it, or choose another VNI in the config`,
+  );
+}
+
+/**
+ * The MAC that the overlay device keeps: a device that is there, else our own lease, else the state of an earlier run;
+ * a host without any of them draws one.
+ */
+export function chooseMac(
+  backend: Backend,
+  links: readonly HeldLink[],
+  ownLease: Lease | undefined,
+  saved: MacAddress | undefined,
+): MacAddress | undefined {
+  if (backend.device === undefined) return undefined;
+  const device = links.find(link => link.name === backend.device);
+  const published = ownLease && backend.publishedMac(ownLease);
+  return device?.mac ?? published ?? saved ?? localMac(randomBytes(6));
+}
+
+/** Trouble with the device that no waiting mends, as an operator reads it; undefined for trouble that may pass. */
+export function asOperatorError(trouble: LinkTrouble): OperatorError | undefined {
+  const { device, error, code } = trouble;
+  switch (code) {
+    case 'EADDRINUSE':
+      return new OperatorError(
+        `${error}: its UDP port is used by another program; see "ss -lunp", or choose another Port in the config`,
+      );
+    case 'EEXIST':
+      return new OperatorError(
+        `${error}: another VXLAN device has the same VNI and port; see "ip -d link show type vxlan", or choose another VNI`,
+      );
+    case 'EPERM':
+    case 'EACCES':
+      return new OperatorError(`${error}: CAP_NET_ADMIN is missing in this network namespace; run as root`);
+    case 'EOPNOTSUPP':
+      return new OperatorError(`${error}: this kernel has no VXLAN (modprobe vxlan), or host-gw could serve`);
+    case 'refused':
+      return new OperatorError(`device ${device}: ${error}`);
+    default:
+      return undefined;
+  }
+}

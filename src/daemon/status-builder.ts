@@ -1,0 +1,317 @@
+/** Facts → status document. Pure. */
+import { formatPrefix } from '../address/prefix.js';
+import { describe, sameEntry } from '../dataplane/kinds/index.js';
+import type { Link } from '../dataplane/model.js';
+import type { ReconcilerView } from '../dataplane/reconciler.js';
+import type { Facts } from './facts.js';
+import type { AgentOptions } from './options.js';
+import { problem } from './problems.js';
+import {
+  STATUS_VERSION,
+  type DataPlaneStatus,
+  type EntryCounts,
+  type EtcdStatus,
+  type LeaseStatus,
+  type PeerStatus,
+  type Phase,
+  type Problem,
+  type StatusDocument,
+} from './status.js';
+import { VERSION } from './version.js';
+
+/** More of these than an operator reads are counted, not listed. */
+const MOST_LISTED = 20;
+
+/**
+ * @param clock both clocks at this moment: `wall` in milliseconds since the epoch, `steady` as the reconciler counts
+ */
+export function buildStatus(
+  facts: Facts,
+  options: AgentOptions,
+  clock: { readonly wall: number; readonly steady: number },
+): StatusDocument {
+  const phase = phaseOf(facts);
+  const config = facts.config?.status ?? {
+    state: 'missing',
+    key: `${options.etcd.prefix}/config`,
+    faults: [],
+    notes: [],
+    running: null,
+  };
+  const problems = problemsOf(facts, options, config.faults);
+  return {
+    version: STATUS_VERSION,
+    agent: {
+      version: VERSION,
+      instance: options.instance,
+      pid: process.pid,
+      startedAt: iso(facts.startedAt),
+    },
+    verdict: phase !== 'running' ? 'starting' : problems.length > 0 ? 'degraded' : 'healthy',
+    phase,
+    awaiting: awaitedIn(phase, config.key),
+    problems,
+    etcd: etcdStatus(facts, options),
+    config,
+    underlay: facts.underlay
+      ? {
+          device: facts.underlay.name,
+          address: facts.underlay.address,
+          publicIp: facts.underlay.publicIp,
+          mtu: facts.underlay.mtu,
+          reason: facts.underlay.reason,
+        }
+      : null,
+    lease: leaseStatus(facts),
+    peers: peerStatuses(facts),
+    setAside: Array.from(facts.overlay?.peers?.setAside ?? [], ([key, { code, reason }]) => ({
+      key,
+      code,
+      reason,
+    })),
+    dataPlane: dataPlaneStatus(facts, clock),
+    files: Array.from(facts.files?.writtenAt ?? [], ([path, writtenAt]) => ({
+      path,
+      writtenAt: iso(writtenAt),
+    })),
+  };
+}
+
+function phaseOf(facts: Facts): Phase {
+  if (facts.stopping) return 'stopping';
+  if (!facts.mirrored) return 'waiting-for-etcd';
+  if (facts.config?.status.running == null) return 'waiting-for-config';
+  if (facts.own === undefined) return 'acquiring';
+  return facts.reconciler?.view.settled === true && (facts.files?.writtenAt.size ?? 0) > 0
+    ? 'running'
+    : 'programming';
+}
+
+function awaitedIn(phase: Phase, configKey: string): string | null {
+  switch (phase) {
+    case 'waiting-for-etcd':
+      return 'etcd to answer';
+    case 'waiting-for-config':
+      return `a config at ${configKey} that can be used`;
+    case 'acquiring':
+      return 'a subnet';
+    case 'programming':
+      return 'the kernel to hold all peers, and the files for Docker';
+    case 'running':
+    case 'stopping':
+      return null;
+  }
+}
+
+function etcdStatus(facts: Facts, options: AgentOptions): EtcdStatus {
+  const { connection } = facts;
+  return {
+    endpoints: options.etcd.endpoints,
+    connected: connection?.connected ?? false,
+    since: iso(connection?.since ?? facts.startedAt),
+    lastError: connection?.error?.message ?? null,
+  };
+}
+
+function leaseStatus({ own, renewedAt, expiresAt }: Facts): LeaseStatus | null {
+  if (own === undefined) return null;
+  return {
+    subnet: formatPrefix(own.subnet),
+    key: own.key,
+    etcdLease: own.leaseId === '0' ? null : BigInt(own.leaseId).toString(16),
+    origin: own.origin,
+    renewedAt: renewedAt === undefined ? null : iso(renewedAt),
+    expiresAt: expiresAt === undefined ? null : iso(expiresAt),
+  };
+}
+
+function peerStatuses({ overlay, reconciler, backend }: Facts): PeerStatus[] {
+  const self = overlay?.self;
+  if (overlay?.peers === undefined || self === undefined || backend === undefined) return [];
+  return Array.from(overlay.peers.accepted.values(), lease => {
+    const state = reconciler?.peerState(lease.key) ?? { programmed: false, error: undefined };
+    return {
+      subnet: formatPrefix(lease.subnets.ipv4),
+      publicIp: lease.publicIp,
+      path: backend.pathTo(lease, self),
+      state: state.programmed ? 'programmed' : state.error === undefined ? 'pending' : 'failing',
+      error: state.error ?? null,
+    };
+  });
+}
+
+function dataPlaneStatus(facts: Facts, clock: { wall: number; steady: number }): DataPlaneStatus | null {
+  const { reconciler, overlay, backend } = facts;
+  if (reconciler === undefined || overlay?.self === undefined || backend === undefined) return null;
+  const view = reconciler.view;
+  const link: Link | undefined = backend.planHost(overlay.self).links[0];
+  const checkedAgo = view.lastFullCheckAt === undefined ? undefined : clock.steady - view.lastFullCheckAt;
+  return {
+    device: link === undefined ? null : { name: link.name, mac: link.mac, mtu: link.mtu },
+    ...countEntries(view),
+    repairs: view.repairs,
+    lastFullCheckAt: checkedAgo === undefined ? null : iso(clock.wall - checkedAgo),
+    failing: Array.from(view.failures, ([key, { error }]) => {
+      const entry = view.desired.get(key) ?? view.held.get(key);
+      return { entry: entry === undefined ? key : describe(entry), error };
+    }),
+    conflicts: Array.from(view.conflicts.values(), ({ wanted, found }) => ({
+      wanted: describe(wanted),
+      found: describe(found),
+    })),
+  };
+}
+
+function countEntries({ desired, held }: ReconcilerView): { desired: EntryCounts; held: EntryCounts } {
+  const none = { address: 0, fdb: 0, neighbour: 0, route: 0 };
+  const counts = { desired: { ...none }, held: { ...none } };
+  for (const [key, entry] of desired) {
+    counts.desired[entry.kind]++;
+    const found = held.get(key);
+    if (found !== undefined && sameEntry(entry, found)) counts.held[entry.kind]++;
+  }
+  return counts;
+}
+
+/** Each with what is seen, the probable cause and the next command. */
+function problemsOf(facts: Facts, options: AgentOptions, faults: readonly string[]): Problem[] {
+  return [
+    ...etcdProblems(facts, options),
+    ...configProblems(facts, options, faults),
+    ...leaseProblems(facts),
+    ...kernelProblems(facts),
+    ...fileProblems(facts),
+  ];
+}
+
+function fileProblems({ files, stateError }: Facts): Problem[] {
+  return [files?.error, stateError]
+    .filter(error => error !== undefined)
+    .map(error =>
+      problem(
+        'file-not-written',
+        error,
+        'the disk is full, or the path cannot be written to; the old file is whole',
+        'df -h',
+      ),
+    );
+}
+
+function etcdProblems({ connection }: Facts, options: AgentOptions): Problem[] {
+  if (connection?.connected !== false) return [];
+  const seen = `etcd has not answered since ${iso(connection.since)}: ${connection.error?.message ?? 'no answer yet'}`;
+  const endpoints = options.etcd.endpoints.join(',');
+  const check = `etcdctl --endpoints ${endpoints} endpoint health`;
+  if (connection.error?.kind === 'tls' || connection.error?.kind === 'denied') {
+    const cause =
+      connection.error.kind === 'tls'
+        ? 'the certificates of this host and of etcd do not fit'
+        : 'user, password or permissions are not right';
+    return [problem('etcd-refused', seen, cause, check)];
+  }
+  return [
+    problem(
+      'etcd-away',
+      seen,
+      'etcd is down, or the network between is; the data plane stays as it is',
+      check,
+    ),
+  ];
+}
+
+function configProblems({ config }: Facts, options: AgentOptions, faults: readonly string[]): Problem[] {
+  const key = `${options.etcd.prefix}/config`;
+  const read = `etcdctl get ${key}`;
+  switch (config?.status.state) {
+    case 'invalid':
+      return [
+        problem(
+          'config-invalid',
+          `${key} cannot be used: ${faults.join('; ')}`,
+          'a mistake in the document',
+          read,
+        ),
+      ];
+    case 'differs':
+      return [
+        problem(
+          'config-differs',
+          `${key} is not the config that runs`,
+          'it was changed after the agent had started',
+          'systemctl restart selvedge',
+        ),
+      ];
+    case 'missing':
+      // Before the first answer nothing is known to be missing.
+      return [
+        problem(
+          'config-missing',
+          `${key} does not exist`,
+          'nobody has put it there yet, or it was deleted',
+          read,
+        ),
+      ];
+    case 'running':
+    case undefined:
+      return [];
+  }
+}
+
+function leaseProblems({ exhausted, own }: Facts): Problem[] {
+  if (exhausted === undefined || own !== undefined) return [];
+  return [
+    problem(
+      'no-free-subnet',
+      `all ${exhausted} subnets of the range are leased`,
+      'more hosts than subnets, or leases of hosts that are gone',
+      'etcdctl get --prefix --keys-only, then widen SubnetMax or delete keys of hosts that are gone',
+    ),
+  ];
+}
+
+function kernelProblems({ reconciler, backend }: Facts): Problem[] {
+  const view = reconciler?.view;
+  if (view === undefined) return [];
+  const problems: Problem[] = [];
+  if (view.linkTrouble !== undefined) {
+    const { device, error } = view.linkTrouble;
+    const cause = 'another program uses the device, its name or its port, or the underlay is gone';
+    problems.push(
+      problem(
+        'device-trouble',
+        `device ${device}: ${error}`,
+        cause,
+        `ip -d link show ${backend?.device ?? ''}`.trim(),
+      ),
+    );
+  }
+  const refused = [...view.failures.values()].map(({ error }) => error);
+  if (refused.length > 0) {
+    const seen = `the kernel refused ${refused.length} entries: ${listed(refused)}`;
+    problems.push(
+      problem('kernel-refused', seen, 'the next hop is not reachable from this host', 'ip route; ip -d link'),
+    );
+  }
+  const conflicts = [...view.conflicts.values()].map(({ found }) => describe(found));
+  if (conflicts.length > 0) {
+    const seen = `${conflicts.length} entries of others are in the place of ours: ${listed(conflicts)}`;
+    problems.push(
+      problem(
+        'route-conflict',
+        seen,
+        'a static route or another daemon',
+        'ip route, then remove what should not be there',
+      ),
+    );
+  }
+  return problems;
+}
+
+function listed(items: readonly string[]): string {
+  const rest = items.length - MOST_LISTED;
+  return items.slice(0, MOST_LISTED).join('; ') + (rest > 0 ? `; and ${rest} more` : '');
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,120 @@
+/**
+ * The status document: everything the agent knows of itself, typed and versioned.
+ *
+ * The control socket serves it, `selvedge status` prints it, later the metrics are made from it. Fields are only ever
+ * added within one `version`; a reader ignores what it does not know. All times are ISO 8601 in UTC.
+ */
+
+/** Raised when a field is removed or changes its meaning. */
+export const STATUS_VERSION = 1;
+
+/** What the agent is doing, in the order in which a start passes through. */
+export type Phase =
+  'waiting-for-etcd' | 'waiting-for-config' | 'acquiring' | 'programming' | 'running' | 'stopping';
+
+/** Something an operator should act on: what is seen, the probable cause, the next command to run. */
+export interface Problem {
+  /** Stable name, such as `etcd-away`. */
+  readonly code: string;
+  readonly seen: string;
+  readonly cause: string;
+  readonly next: string;
+}
+
+export interface ConfigStatus {
+  /** `differs`: the store holds a valid config that is not the one we run; `invalid` and `missing`: it holds no valid one. */
+  readonly state: 'missing' | 'invalid' | 'running' | 'differs';
+  /** Key of the document in the store. */
+  readonly key: string;
+  /** Faults of the document in the store, a line each. */
+  readonly faults: readonly string[];
+  /** What we took for granted or ignored in the running document, a line each. */
+  readonly notes: readonly string[];
+  /** The document that we run, as it was read; null until the first valid one. */
+  readonly running: string | null;
+}
+
+export interface UnderlayStatus {
+  readonly device: string;
+  readonly address: string;
+  readonly publicIp: string;
+  readonly mtu: number;
+  /** Why this device and address were chosen. */
+  readonly reason: string;
+}
+
+export interface LeaseStatus {
+  readonly subnet: string;
+  readonly key: string;
+  /** etcd lease in hexadecimal as etcdctl prints it, or null for a reservation (a key that never expires). */
+  readonly etcdLease: string | null;
+  /** How we came by it: `own` key found by public IP, `state` file, `subnet-file`, or `free` subnet. */
+  readonly origin: 'own' | 'state' | 'subnet-file' | 'free';
+  readonly renewedAt: string | null;
+  readonly expiresAt: string | null;
+}
+
+export interface EtcdStatus {
+  readonly endpoints: readonly string[];
+  readonly connected: boolean;
+  /** Since when it has been connected or away. */
+  readonly since: string;
+  /** What the last failed call said; null while connected. */
+  readonly lastError: string | null;
+}
+
+export interface PeerStatus {
+  readonly subnet: string;
+  readonly publicIp: string;
+  /** Backend of the path: `vxlan`, `host-gw`, or `direct` for a vxlan peer on our own link. */
+  readonly path: string;
+  /** `programmed`: the kernel holds all entries; `pending`: not yet; `failing`: the kernel refused one. */
+  readonly state: 'programmed' | 'pending' | 'failing';
+  readonly error: string | null;
+}
+
+export interface SetAsideStatus {
+  readonly key: string;
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** How many entries of each kind are wanted, and how many of these the kernel holds. */
+export type EntryCounts = Readonly<Record<'address' | 'fdb' | 'neighbour' | 'route', number>>;
+
+export interface DataPlaneStatus {
+  /** The overlay device, or null for a backend without one. */
+  readonly device: { readonly name: string; readonly mac: string; readonly mtu: number } | null;
+  readonly desired: EntryCounts;
+  readonly held: EntryCounts;
+  /** Entries put back or removed after the first complete programming, since the start. */
+  readonly repairs: number;
+  readonly lastFullCheckAt: string | null;
+  readonly failing: readonly { readonly entry: string; readonly error: string }[];
+  /** Foreign kernel entries in the place of ours; left alone. */
+  readonly conflicts: readonly { readonly wanted: string; readonly found: string }[];
+}
+
+export interface StatusDocument {
+  readonly version: typeof STATUS_VERSION;
+  readonly agent: {
+    readonly version: string;
+    readonly instance: string;
+    readonly pid: number;
+    readonly startedAt: string;
+  };
+  readonly verdict: 'healthy' | 'degraded' | 'starting';
+  readonly phase: Phase;
+  /** While starting: the one thing that is awaited. */
+  readonly awaiting: string | null;
+  readonly problems: readonly Problem[];
+  readonly etcd: EtcdStatus;
+  readonly config: ConfigStatus;
+  readonly underlay: UnderlayStatus | null;
+  readonly lease: LeaseStatus | null;
+  readonly peers: readonly PeerStatus[];
+  readonly setAside: readonly SetAsideStatus[];
+  readonly dataPlane: DataPlaneStatus | null;
+  /** Files for Docker and others, by path. */
+  readonly files: readonly { readonly path: string; readonly writtenAt: string }[];
+}
