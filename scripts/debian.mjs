@@ -1,0 +1,86 @@
+/** Programs that the demo and the tests need, and their Debian packages. */
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, say } from './setup.mjs';
+
+/** Package and purpose by program. */
+const PROGRAMS = {
+  ip: { package: 'iproute2', why: 'makes the hosts: network namespaces, links, routes' },
+  bridge: { package: 'iproute2', why: 'reads forwarding entries' },
+  ping: { package: 'iputils-ping', why: 'shows that containers reach each other' },
+  etcd: { package: 'etcd-server', why: 'the store' },
+  etcdctl: { package: 'etcd-client', why: 'writes the configuration and reads leases' },
+};
+
+/** sbin is not in everybody's PATH. */
+const PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
+
+/**
+ * Installs the packages of those programs that are missing, with apt-get, and says so.
+ * @param {readonly (keyof typeof PROGRAMS)[]} programs
+ * @returns {Promise<string | undefined>} why they could not be installed, in one line; undefined when all are there
+ */
+export async function ensurePrograms(programs) {
+  const missing = programs.filter(program => !isInstalled(program));
+  if (missing.length === 0) return undefined;
+  const packages = [...new Set(missing.map(program => PROGRAMS[program].package))];
+  const byHand = `apt-get install ${packages.join(' ')}`;
+  if (!isInstalled('apt-get')) return `missing: ${missing.join(', ')} (Debian: ${byHand})`;
+  if (process.getuid() !== 0) return `missing: ${missing.join(', ')}; install as root: ${byHand}`;
+  say(`Installing Debian packages with apt-get: ${packages.join(', ')}.`);
+  for (const program of missing) say(`  ${program}: ${PROGRAMS[program].why} (${PROGRAMS[program].package})`);
+  const failure = await withoutStartingServices(() => install(packages));
+  if (failure !== undefined) return failure;
+  if (packages.includes('etcd-server')) await disableEtcdService();
+  const still = missing.filter(program => !isInstalled(program));
+  return still.length === 0 ? undefined : `still missing after ${byHand}: ${still.join(', ')}`;
+}
+
+function isInstalled(program) {
+  return PATH.split(':').some(directory => {
+    try {
+      accessSync(join(directory, program), constants.X_OK);
+      return directory !== '';
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** @returns {Promise<string | undefined>} what failed */
+async function install(packages) {
+  const env = { ...process.env, PATH, DEBIAN_FRONTEND: 'noninteractive' };
+  for (const args of [['update'], ['install', '--yes', '--no-install-recommends', ...packages]]) {
+    const { code, output } = await run(['apt-get', ...args], { env, quiet: true });
+    if (code !== 0) {
+      return `apt-get ${args.join(' ')} failed with exit code ${code}:\n${output.trimEnd()}`;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Debian starts a service as soon as its package is installed, unless this file says no: we want the program etcd and
+ * not a server on the machine's own ports. A policy that is there already is the administrator's and stays.
+ */
+async function withoutStartingServices(body) {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) return body();
+  // Ctrl-C ends apt-get, which it reaches as well; the file must not stay because it ended us.
+  const outlive = () => undefined;
+  process.on('SIGINT', outlive).on('SIGTERM', outlive);
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    return await body();
+  } finally {
+    rmSync(policy, { force: true });
+    process.off('SIGINT', outlive).off('SIGTERM', outlive);
+  }
+}
+
+/** And it would start it at the next boot. */
+async function disableEtcdService() {
+  const { code } = await run(['systemctl', 'disable', 'etcd.service'], { quiet: true });
+  if (code === 0)
+    say('  The service etcd.service is left stopped and disabled: every lab starts an etcd of its own.');
+}

@@ -1,0 +1,151 @@
+/** `npm test`: sets up what is missing, builds, runs the tests, and reports. See USAGE. */
+/* global AbortController */
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensurePrograms } from './debian.mjs';
+import { compile, ensureNpmPackages, main, ROOT, say, SetupError } from './setup.mjs';
+import { runTapFile } from './tap-file.mjs';
+import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
+
+/**
+ * The kinds of tests, in the order in which they run: a directory of test/ each. `jobs` files run at once; tests that
+ * count packets or measure time have the machine for themselves.
+ */
+const KINDS = {
+  unit: { programs: [], root: false, jobs: 2, timeoutSeconds: 60 },
+  etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 2, timeoutSeconds: 120 },
+  netns: { programs: ['ip', 'bridge', 'ping'], root: true, jobs: 1, timeoutSeconds: 120 },
+  e2e: { programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl'], root: true, jobs: 1, timeoutSeconds: 300 },
+};
+
+const USAGE = `
+npm test [-- [--only KIND]... [FILTER...]]
+
+  --only KIND   ${Object.keys(KINDS).join(', ')}; may be given several times
+  FILTER        run only files whose path contains this text
+
+Installs what is missing (npm packages; for all kinds but unit: Debian packages), compiles, runs the tests. Kinds that
+cannot run here (no root, a program missing) are skipped and say why; with CI=true a skipped test of a kind that needs
+more than Node is a failure. A test is a block (a file, or a t.test in it) that has assertions of its own.
+Exit code: 0 when no test failed and one ran, 1 otherwise, 2 when the set-up failed.
+`.trim();
+
+await main(async () => {
+  const { kinds, filters, help } = readArguments();
+  if (help) {
+    process.stdout.write(`${USAGE}\n`);
+    return 0;
+  }
+  await ensureNpmPackages();
+  say('Compiling …');
+  const results = await compileAll();
+  const { Parser } = await import('tap-parser');
+  const interrupt = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => interrupt.abort(signal));
+
+  for (const kind of kinds) {
+    const files = findTests(kind, filters);
+    const obstacle = files.length === 0 ? undefined : await findObstacle(KINDS[kind]);
+    const { jobs, timeoutSeconds } = KINDS[kind];
+    const runOne = async name => {
+      if (interrupt.signal.aborted) return;
+      const result =
+        obstacle === undefined
+          ? await runTapFile(Parser, {
+              name,
+              program: builtFile(name),
+              timeoutSeconds,
+              signal: interrupt.signal,
+            })
+          : skippedFile(name, obstacle);
+      results.push(kind === 'unit' ? result : failSkippedInCi(result));
+      process.stdout.write(`${formatFile(name, results.at(-1))}\n`);
+    };
+    const queue = files.values();
+    const worker = async () => {
+      for (const name of queue) await runOne(name);
+    };
+    await Promise.all(Array.from({ length: jobs }, worker));
+  }
+  return report(results, interrupt.signal);
+});
+
+function readArguments() {
+  const options = {
+    only: { type: 'string', multiple: true, default: [] },
+    help: { type: 'boolean', short: 'h' },
+  };
+  try {
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const unknown = values.only.find(kind => !(kind in KINDS));
+    if (unknown !== undefined)
+      throw new Error(`--only ${unknown}: not one of ${Object.keys(KINDS).join(', ')}`);
+    const kinds = Object.keys(KINDS).filter(kind => values.only.length === 0 || values.only.includes(kind));
+    return { kinds, filters: positionals, help: values.help };
+  } catch (error) {
+    throw new SetupError(`${error.message}\n\n${USAGE}`);
+  }
+}
+
+/** Compiles the command and the tests; what fails is counted, and what could be compiled is still tested. */
+async function compileAll() {
+  const results = [];
+  for (const config of ['tsconfig.build.json', 'tsconfig.test.json']) {
+    const complaints = await compile(config);
+    if (complaints === '') continue;
+    const failures = [{ name: `tsc -p ${config}`, diag: complaints }];
+    results.push({
+      tests: [{ outcome: 'failed', path: [config], reason: '', failures }],
+      noise: '',
+      seconds: 0,
+    });
+  }
+  return results;
+}
+
+/** Test files by their sources, so that what was compiled of a deleted one does not run. */
+function findTests(kind, filters) {
+  const directory = join(ROOT, 'test', kind);
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true })
+    .filter(file => file.endsWith('.test.ts'))
+    .map(file => relative(ROOT, join(directory, file)))
+    .filter(file => filters.length === 0 || filters.some(filter => file.includes(filter)))
+    .sort();
+}
+
+function builtFile(name) {
+  return join(ROOT, '.build', name.replace(/\.ts$/, '.js'));
+}
+
+/** Installs what a kind of tests needs. @returns why it cannot run here, or undefined */
+async function findObstacle({ programs, root }) {
+  if (root && process.getuid() !== 0) return 'needs root';
+  return ensurePrograms(programs);
+}
+
+function skippedFile(name, reason) {
+  return { tests: [{ outcome: 'skipped', path: [name], reason, failures: [] }], noise: '', seconds: 0 };
+}
+
+function failSkippedInCi(result) {
+  if (process.env.CI !== 'true') return result;
+  const tests = result.tests.map(test => {
+    if (test.outcome !== 'skipped') return test;
+    return { ...test, outcome: 'failed', failures: [{ name: `skipped with CI=true: ${test.reason}` }] };
+  });
+  return { ...result, tests };
+}
+
+/** Prints the failures in full and, as the last line, the counts. @returns the exit code */
+function report(results, interrupted) {
+  const tests = results.flatMap(result => result.tests);
+  for (const line of formatProblems(results)) process.stdout.write(`${line}\n`);
+  if (interrupted.aborted) say(`Interrupted by ${interrupted.reason}.`);
+  const ran = tests.some(test => test.outcome !== 'skipped');
+  if (!ran) say('No test ran.');
+  process.stdout.write(`${formatCounts(tests)}\n`);
+  const failed = tests.some(test => test.outcome === 'failed');
+  return failed || !ran || interrupted.aborted ? 1 : 0;
+}

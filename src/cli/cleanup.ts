@@ -1,0 +1,68 @@
+/** `selvedge cleanup`: takes everything of an instance off this host. */
+import { Command, Option } from 'commander';
+import { cleanUp } from '../daemon/cleanup.js';
+import { OperatorError } from '../daemon/operator-error.js';
+import { OPTION_ROWS } from '../daemon/options-table.js';
+import { resolveAgentOptions } from '../daemon/options.js';
+import { EXIT } from './exit-codes.js';
+
+const EXAMPLES = `
+The lease in etcd stays until it expires. The agent must not run.
+
+Examples:
+  selvedge cleanup --dry-run
+  selvedge cleanup --keep-state      (come back later with the same subnet and MAC)
+  selvedge cleanup --etcd-prefix /coreos.com/network
+
+Exit codes: 0 done, 2 the agent still runs or something cannot be removed, 64 usage.`;
+
+/** Those of the agent's options that say where things are. */
+const SHARED = new Set([
+  'etcd-prefix',
+  'instance',
+  'state-dir',
+  'run-dir',
+  'subnet-file',
+  'docker-env-file',
+  'docker-opts-file',
+]);
+
+export function cleanupCommand(): Command {
+  const command = new Command('cleanup')
+    .description('Removes all routes, devices and files of the agent from this host, and nothing else.')
+    .option('--dry-run', 'say what would be removed, and remove nothing')
+    .option('--keep-state', 'leave the state directory')
+    .addHelpText('after', EXAMPLES);
+  for (const [name, row] of OPTION_ROWS) {
+    if (SHARED.has(name)) command.addOption(new Option(`--${name} <${row.argument}>`, row.help));
+  }
+  return command.action(async () => {
+    process.exitCode = await clean(command);
+  });
+}
+
+async function clean(command: Command): Promise<number> {
+  const { dryRun, keepState } = command.opts<{ dryRun?: true; keepState?: true }>();
+  const given = command.options
+    .filter(option => SHARED.has(option.name()))
+    .map(option => [option.name(), command.getOptionValue(option.attributeName())] as const)
+    .filter((pair): pair is readonly [string, string] => typeof pair[1] === 'string');
+  const flags = Object.fromEntries(given.map(([name, value]) => [name, [value]]));
+  const resolved = resolveAgentOptions(flags, [], process.env);
+  if (!resolved.ok) return fail(resolved.faults);
+  const { etcd, ...options } = resolved.options;
+  const say = (line: string) => process.stdout.write(`${dryRun === true ? 'would ' : ''}${line}\n`);
+  try {
+    const choice = { dryRun: dryRun === true, keepState: keepState === true };
+    await cleanUp({ ...options, etcdPrefix: etcd.prefix, ...choice }, say);
+    return EXIT.healthy;
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    return fail([error.message]);
+  }
+}
+
+function fail(lines: readonly string[]): number {
+  process.stderr.write(lines.map(line => `selvedge cleanup: ${line}\n`).join(''));
+  return EXIT.trouble;
+}

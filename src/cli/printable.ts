@@ -1,0 +1,25 @@
+/** Text from elsewhere made safe for a terminal. Pure. */
+
+/**
+ * A copy of plain data in which every control character of every string is shown as `\xNN`. Keys and reasons come from
+ * etcd, where anybody may have written an escape sequence that repaints the operator's terminal, or a newline that
+ * fakes a line of ours.
+ */
+export function printable<T>(data: T): T {
+  return convert(data) as T;
+}
+
+function convert(data: unknown): unknown {
+  if (typeof data === 'string') return escapeControls(data);
+  if (Array.isArray(data)) return data.map(convert);
+  if (typeof data !== 'object' || data === null) return data;
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, convert(value)]));
+}
+
+/** C0, DEL, C1, and the marks that reverse the direction of text. */
+function escapeControls(text: string): string {
+  return text.replace(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, character => {
+    const code = character.codePointAt(0)!;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  });
+}

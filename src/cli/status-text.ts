@@ -1,0 +1,204 @@
+/** The status document as people read it: the verdict first, then what is wrong, then everything else. Pure. */
+import type {
+  DataPlaneStatus,
+  EtcdStatus,
+  LeaseStatus,
+  PeerStatus,
+  Problem,
+  StatusDocument,
+  UnderlayStatus,
+} from '../daemon/status.js';
+import { formatColumns } from './columns.js';
+import { printable } from './printable.js';
+
+/** Rows of a table before it is cut. */
+const MOST_ROWS = 20;
+
+export interface RenderOptions {
+  /** What ages are counted from. */
+  readonly now: Date;
+  /** Show every row of every table. */
+  readonly all: boolean;
+}
+
+/** @returns lines with a newline at the end; no colours, so that a pipe gets what a terminal gets */
+export function renderStatus(document: StatusDocument, options: RenderOptions): string {
+  const status = printable(document);
+  const sections = [
+    verdictLine(status, options.now),
+    ...status.problems.map(renderProblem),
+    renderPeers(status.peers, options),
+    renderSetAside(status, options),
+    renderFacts(status, options.now),
+  ];
+  return `${sections.filter(section => section !== '').join('\n\n')}\n`;
+}
+
+function verdictLine(status: StatusDocument, now: Date): string {
+  if (status.verdict === 'starting') {
+    const awaiting = status.awaiting === null ? '' : `: ${status.awaiting}`;
+    return `starting: ${status.phase.replaceAll('-', ' ')}${awaiting}`;
+  }
+  const programmed = status.peers.filter(peer => peer.state === 'programmed').length;
+  const drift = status.dataPlane === null ? 0 : missingEntries(status.dataPlane);
+  const counts = [
+    `${programmed}/${status.peers.length} peers programmed`,
+    `${drift} drift`,
+    ...(status.setAside.length === 0 ? [] : [`${status.setAside.length} set aside`]),
+  ].join(', ');
+  return `${status.verdict}: ${counts} · ${status.lease === null ? 'no lease' : leaseInShort(status.lease, now)}`;
+}
+
+function leaseInShort(lease: LeaseStatus, now: Date): string {
+  return `lease ${lease.subnet}${lease.renewedAt === null ? '' : ` renewed ${age(lease.renewedAt, now)}`}`;
+}
+
+function renderProblem(problem: Problem): string {
+  return [
+    `problem ${problem.code}`,
+    `  seen   ${problem.seen}`,
+    `  cause  ${problem.cause}`,
+    `  next   ${problem.next}`,
+  ].join('\n');
+}
+
+const STATE_ORDER = ['failing', 'pending', 'programmed'] as const;
+
+/** Trouble first, otherwise in the order of the document. */
+function renderPeers(peers: readonly PeerStatus[], options: RenderOptions): string {
+  if (peers.length === 0) return '';
+  const sorted = peers.toSorted((a, b) => STATE_ORDER.indexOf(a.state) - STATE_ORDER.indexOf(b.state));
+  const shown = options.all ? sorted : sorted.slice(0, MOST_ROWS);
+  const table = formatColumns(
+    ['SUBNET', 'VIA', 'PATH', 'STATE'],
+    shown.map(({ subnet, publicIp, path, state, error }) => [
+      subnet,
+      publicIp,
+      path,
+      error === null ? state : `${state}: ${error}`,
+    ]),
+  );
+  const hidden = sorted.slice(shown.length);
+  if (hidden.length === 0) return table;
+  const counts = STATE_ORDER.flatMap(state => {
+    const count = hidden.filter(peer => peer.state === state).length;
+    return count === 0 ? [] : [`${count} ${state === 'programmed' ? 'healthy' : state}`];
+  });
+  return `${table}\n… and ${counts.join(', ')} (use --all)`;
+}
+
+function renderSetAside({ setAside }: StatusDocument, options: RenderOptions): string {
+  if (setAside.length === 0) return '';
+  const shown = options.all ? setAside : setAside.slice(0, MOST_ROWS);
+  const table = formatColumns(
+    ['SET ASIDE', 'CODE', 'REASON'],
+    shown.map(({ key, code, reason }) => [key, code, reason]),
+  );
+  const hidden = setAside.length - shown.length;
+  return hidden === 0 ? table : `${table}\n… and ${hidden} more (use --all)`;
+}
+
+/** Everything else: a name, and beside it one line or several. */
+function renderFacts(status: StatusDocument, now: Date): string {
+  const { agent, etcd, config, underlay, lease, dataPlane } = status;
+  const facts: readonly (readonly [name: string, lines: readonly string[]])[] = [
+    ['lease', lease === null ? [] : [leaseInFull(lease, now)]],
+    ['etcd', etcdLines(etcd, now)],
+    ['config', [CONFIG_STATES[config.state](config.key), ...config.faults, ...config.notes]],
+    ['underlay', underlay === null ? [] : [underlayLine(underlay)]],
+    ['data plane', dataPlane === null ? [] : dataPlaneLines(dataPlane, now)],
+    ['files', status.files.map(({ path, writtenAt }) => `${path} written ${age(writtenAt, now)}`)],
+    [
+      'agent',
+      [
+        `${agent.version}, instance ${agent.instance}, pid ${agent.pid}, started ${age(agent.startedAt, now)}`,
+      ],
+    ],
+  ];
+  const shown = facts.filter(([, lines]) => lines.length > 0);
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown
+    .flatMap(([name, lines]) => lines.map((line, i) => `${(i === 0 ? name : '').padEnd(width)}  ${line}`))
+    .join('\n');
+}
+
+function etcdLines(etcd: EtcdStatus, now: Date): string[] {
+  const state = etcd.connected ? 'connected' : 'away';
+  return [
+    `${state} for ${ageOnly(etcd.since, now)}: ${etcd.endpoints.join(', ')}`,
+    ...(etcd.lastError === null ? [] : [etcd.lastError]),
+  ];
+}
+
+function underlayLine({ device, address, publicIp, mtu, reason }: UnderlayStatus): string {
+  return `${device} ${address}, public ${publicIp}, MTU ${mtu} (${reason})`;
+}
+
+const CONFIG_STATES = {
+  missing: (key: string) => `${key} is missing`,
+  invalid: (key: string) => `${key} is invalid:`,
+  running: (key: string) => `${key} as running`,
+  differs: (key: string) => `${key} differs from what is running; restart the agent to take it`,
+} as const;
+
+const ORIGINS: Readonly<Record<LeaseStatus['origin'], string>> = {
+  own: 'found as ours in etcd',
+  state: 'taken again from our state',
+  'subnet-file': 'taken again from the subnet file',
+  free: 'was free',
+};
+
+function leaseInFull(lease: LeaseStatus, now: Date): string {
+  const parts = [
+    `${lease.subnet} at ${lease.key} (${ORIGINS[lease.origin]})`,
+    lease.etcdLease === null ? 'a reservation, never expires' : `etcd lease ${lease.etcdLease}`,
+    ...(lease.renewedAt === null ? [] : [`renewed ${age(lease.renewedAt, now)}`]),
+    ...(lease.expiresAt === null ? [] : [`expires in ${untilThen(lease.expiresAt, now)}`]),
+  ];
+  return parts.join(', ');
+}
+
+function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
+  const { device, desired, held, repairs, lastFullCheckAt, failing, conflicts } = dataPlane;
+  const kinds = Object.keys(desired) as (keyof typeof desired)[];
+  const counts = kinds.filter(kind => desired[kind] > 0 || held[kind] > 0);
+  return [
+    ...(device === null ? [] : [`${device.name} ${device.mac} MTU ${device.mtu}`]),
+    [
+      ...counts.map(kind => `${kind} ${held[kind]}/${desired[kind]}`),
+      `${repairs} repaired since the start`,
+      lastFullCheckAt === null ? 'not checked yet' : `checked ${age(lastFullCheckAt, now)}`,
+    ].join(', '),
+    ...failing.map(({ entry, error }) => `failing: ${entry}: ${error}`),
+    ...conflicts.map(
+      ({ wanted, found }) => `conflict: ${wanted}: the kernel has ${found}, which is not ours`,
+    ),
+  ];
+}
+
+function missingEntries({ desired, held }: DataPlaneStatus): number {
+  const kinds = Object.keys(desired) as (keyof typeof desired)[];
+  return kinds.reduce((sum, kind) => sum + Math.max(0, desired[kind] - held[kind]), 0);
+}
+
+function age(iso: string, now: Date): string {
+  return `${ageOnly(iso, now)} ago`;
+}
+
+function ageOnly(iso: string, now: Date): string {
+  return duration(now.getTime() - Date.parse(iso));
+}
+
+function untilThen(iso: string, now: Date): string {
+  return duration(Date.parse(iso) - now.getTime());
+}
+
+/** The two greatest units tell enough; clocks that differ give 0 s rather than a negative age. */
+function duration(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}

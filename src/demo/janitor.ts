@@ -1,0 +1,68 @@
+/** Takes a lab away whatever becomes of the process that made it. */
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { commandEnvironment } from './command.js';
+
+/**
+ * $1: what the names of the lab's namespaces begin with; $2: its directory.
+ *
+ * `cat` returns when the pipe is closed: by `sweep`, or by the kernel when the lab's process has ended in any way. A
+ * namespace is deleted only when nothing runs in it any more, since nobody could find such a process afterwards.
+ */
+const SCRIPT = `
+cat >/dev/null
+for file in /run/netns/"$1"*; do
+  [ -e "$file" ] || continue
+  namespace=\${file##*/}
+  tries=0
+  while pids=$(ip netns pids "$namespace") && [ -n "$pids" ] && [ $tries -lt 100 ]; do
+    kill -9 $pids 2>/dev/null
+    tries=$((tries + 1))
+    sleep 0.02
+  done
+  ip netns delete "$namespace"
+done
+rm -rf -- "$2"
+`;
+
+/** The waiting shell. One removal serves the regular end, a failure, and SIGKILL. */
+export class Janitor {
+  #swept: Promise<string> | undefined;
+
+  private constructor(private readonly child: ChildProcessByStdio<Writable, null, Readable>) {}
+
+  /**
+   * @param namespacePrefix all namespaces whose names begin so are removed, with every process in them
+   * @param directory removed with its content
+   */
+  static async start(namespacePrefix: string, directory: string): Promise<Janitor> {
+    const child = spawn('sh', ['-c', SCRIPT, 'lab-janitor', namespacePrefix, directory], {
+      env: commandEnvironment(),
+      stdio: ['pipe', 'ignore', 'pipe'],
+      // Own session: neither Ctrl-C nor a closed terminal reaches it.
+      detached: true,
+    });
+    await once(child, 'spawn');
+    child.unref();
+    return new Janitor(child);
+  }
+
+  /**
+   * Removes everything now; later calls wait for the same removal.
+   * @returns what could not be removed, in the words of the commands; empty when all went well
+   */
+  sweep(): Promise<string> {
+    this.#swept ??= this.#sweep();
+    return this.#swept;
+  }
+
+  async #sweep(): Promise<string> {
+    let complaints = '';
+    this.child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
+    this.child.ref();
+    this.child.stdin.end();
+    await once(this.child, 'close');
+    return complaints.trim();
+  }
+}

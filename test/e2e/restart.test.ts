@@ -1,0 +1,90 @@
+/** Ends and new beginnings of an agent, with numbered packets flowing both ways: none may be lost. */
+import t, { type Test } from 'tap';
+import type { Lab } from '../../src/demo/lab.js';
+import { BACKENDS, containerOf, hostOf, leaseOf, reaches, startCluster } from '../support/cluster.js';
+import { startPackets, type PacketStream } from '../support/packets.js';
+
+/** Packets in each direction, at no fewer than 1,000 a second, that flow before, between and after what is tested. */
+const SOME_PACKETS = 1_000;
+
+for (const type of BACKENDS) {
+  t.test(`${type}: SIGTERM and kill -9 under traffic lose no packet`, async t => {
+    const lab = await startCluster(t, { hosts: 2, backend: { Type: type } });
+    const host = hostOf(lab, 1);
+    const before = await leaseOf(lab, host);
+    const stream = await packetsBetween(t, lab);
+
+    await stream.flow(SOME_PACKETS);
+    const begun = performance.now();
+    t.equal(await host.stopAgent(), 0, 'SIGTERM ends it with exit code 0');
+    t.comment(`ended ${Math.round(performance.now() - begun)} ms after SIGTERM`);
+    await stream.flow(SOME_PACKETS);
+    await host.startAgent();
+    await host.waitForHealth(1);
+    await stream.flow(SOME_PACKETS);
+    await host.killAgent();
+    await stream.flow(SOME_PACKETS);
+    await host.startAgent();
+    await host.waitForHealth(1);
+    await stream.flow(SOME_PACKETS);
+
+    const { aToB, bToA } = await stream.stop();
+    t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets one way none was lost`);
+    t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
+    t.ok(
+      Math.min(aToB.sentPerSecond, bToA.sentPerSecond) >= 1_000,
+      'at least 1,000 packets a second each way',
+    );
+    t.same(await leaseOf(lab, host), before, 'the key was not touched');
+  });
+}
+
+t.test('a reboot keeps subnet, MAC and key', async t => {
+  const lab = await startCluster(t, { hosts: 2 });
+  const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
+  const key = await leaseOf(lab, one);
+  const [link] = await one.namespace.ipJson('link', 'show', 'flannel.1');
+  await one.reboot();
+  t.equal(
+    (await one.namespace.ipJson('link', 'show')).length,
+    2,
+    'lo and eth0 are all that a booted host has',
+  );
+  await one.startAgent();
+  await one.waitForHealth(1);
+  await one.addContainer();
+  t.same(await leaseOf(lab, one), key, 'same subnet, and the key was not rewritten');
+  const [again] = await one.namespace.ipJson('link', 'show', 'flannel.1');
+  t.equal(again?.address, link?.address, 'same MAC');
+  t.ok(await reaches(two, one), 'reached by the other host, which noticed nothing');
+});
+
+t.test('a reboot after the lease was lost keeps subnet and MAC from the state directory', async t => {
+  const lab = await startCluster(t, { hosts: 1 });
+  const one = hostOf(lab, 1);
+  const { key, value } = await leaseOf(lab, one);
+  await one.reboot();
+  await lab.etcd.ctl('del', key);
+  await one.startAgent();
+  const status = await one.waitForHealth(0);
+  t.equal(status.lease?.origin, 'state');
+  const again = await leaseOf(lab, one);
+  t.equal(again.key, key);
+  t.equal(again.value, value);
+});
+
+t.test('SIGTERM ends an agent within a second, whatever it waits for', async t => {
+  const lab = await startCluster(t, { hosts: 1 });
+  const one = hostOf(lab, 1);
+  const { pid } = lab.etcd.process!;
+  process.kill(pid, 'SIGSTOP');
+  t.teardown(() => process.kill(pid, 'SIGCONT'));
+  t.equal(await one.stopAgent(1), 0, 'also while etcd is stalled');
+});
+
+async function packetsBetween(t: Test, lab: Lab): Promise<PacketStream> {
+  const [a, b] = [containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2))];
+  const stream = await startPackets(a, b);
+  t.teardown(() => stream.abandon());
+  return stream;
+}

@@ -1,0 +1,116 @@
+/** The lab that all end-to-end tests stand on, with plain commands in the agent's place. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import t from 'tap';
+import type { Host } from '../../src/demo/host.js';
+import { ping } from '../../src/demo/ping.js';
+import { createLab } from '../support/lab.js';
+
+/** What an agent would do: write the env file, and with host-gw a route to each peer. */
+async function actAsAgent(host: Host, peers: readonly Host[]): Promise<void> {
+  const env = `FLANNEL_SUBNET=10.5.${host.place}.1/24\nFLANNEL_MTU=1400\n`;
+  await writeFile(host.files.subnetEnv, env);
+  for (const peer of peers) {
+    await host.namespace.ip('route', 'replace', `10.5.${peer.place}.0/24`, 'via', peer.address);
+  }
+}
+
+t.test(
+  'hosts reach each other, containers reach each other over routes, and the root namespace has nothing',
+  async t => {
+    const lab = await createLab(t);
+    const [one, other] = [await lab.addHost(), await lab.addHost()];
+    t.match(await ping(one.namespace, other.address), { kind: 'answered' }, 'host to host');
+    await actAsAgent(one, [other]);
+    await actAsAgent(other, [one]);
+    const [from, to] = [await one.addContainer(), await other.addContainer()];
+    const second = await other.addContainer();
+    t.same([from.address, to.address, second.address], ['10.5.1.2', '10.5.2.2', '10.5.2.3']);
+    t.match(await ping(from.namespace, to.address), { kind: 'answered' }, 'container to container');
+    t.match(await ping(second.namespace, from.address), { kind: 'answered' }, 'a second container and back');
+    t.match(await to.namespace.ipJson('link', 'show', 'eth0'), [{ mtu: 1400 }], "the MTU is the env file's");
+    const links = await lab.commands.must(['ip', '-oneline', 'link', 'show']);
+    t.notMatch(links, /\bbr0|\bhost1|underlay/, 'no link of the lab in the root namespace');
+  },
+);
+
+t.test('a reboot makes the namespace anew, keeps state and MAC, and empties the run directory', async t => {
+  const lab = await createLab(t);
+  const [one, other] = [await lab.addHost(), await lab.addHost()];
+  await actAsAgent(one, [other]);
+  await one.addContainer();
+  await writeFile(`${one.files.stateDir}/kept`, '');
+  await one.namespace.ip('link', 'add', 'left', 'type', 'bridge');
+  const before = await one.namespace.ipJson('link', 'show', 'eth0');
+  await one.reboot();
+  const after = await one.namespace.ipJson('link', 'show');
+  t.same(after.map(link => link.ifname).sort(), ['eth0', 'lo'], 'only what a fresh host has');
+  t.equal(after.find(link => link.ifname === 'eth0')?.address, before[0]?.address, 'MAC of eth0');
+  t.ok(existsSync(`${one.files.stateDir}/kept`), 'state is kept');
+  t.same(await readdir(one.files.runDir), [], 'run directory is empty');
+  t.match(await ping(other.namespace, one.address), { kind: 'answered' }, 'it is on the underlay again');
+  await actAsAgent(one, [other]);
+  t.match(await one.addContainer(), { address: '10.5.1.2' }, 'its first container again');
+});
+
+t.test(
+  'etcd answers on every host, keeps its data over a restart, and the cable to it can be cut',
+  async t => {
+    const lab = await createLab(t, { prefix: '/some/where' });
+    await lab.startEtcd();
+    const host = await lab.addHost();
+    await lab.setConfig({ Network: '10.5.0.0/16' });
+    await lab.etcd.stop('SIGKILL');
+    await lab.etcd.start();
+    const get = lab.etcd.argv(['--command-timeout=2s', 'get', '--print-value-only', '/some/where/config']);
+    t.match(await host.namespace.exec(get), { code: 0, stdout: '{"Network":"10.5.0.0/16"}\n' });
+    await lab.underlay.setCable('etcd', 'cut');
+    t.not((await host.namespace.exec(get)).code, 0, 'cut off');
+    await lab.underlay.setCable('etcd', 'whole');
+    await lab.waitFor({
+      what: 'etcd to answer again',
+      deadlineSeconds: 10,
+      read: () => host.namespace.exec(get),
+      until: ({ code }) => code === 0,
+    });
+  },
+);
+
+t.test('an agent that ends is told at once, with its last words', async t => {
+  const program = ['sh', '-c', 'echo no such luck >&2; exit 2'];
+  const lab = await createLab(t, { selvedge: program });
+  const host = await lab.addHost();
+  await host.startAgent();
+  await t.rejects(host.waitForSubnet(30), /agent on host1 ended with exit code 2[^]*no such luck/);
+});
+
+t.test('an agent that ignores SIGTERM is reported, and SIGKILL ends it', async t => {
+  const lab = await createLab(t, {
+    selvedge: ['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.1; done'],
+  });
+  const host = await lab.addHost();
+  const agent = await host.startAgent();
+  await lab.waitFor({
+    what: 'the trap',
+    deadlineSeconds: 10,
+    read: () => agent.log(),
+    until: log => log !== '',
+  });
+  await t.rejects(host.stopAgent(0.3), /still runs 0.3 s after SIGTERM/);
+  await host.killAgent();
+  t.equal(agent.code, 137);
+});
+
+t.test('dispose removes processes, namespaces and files, once, and nothing can start afterwards', async t => {
+  const lab = await createLab(t, { selvedge: ['sh', '-c', 'sleep 1000 & sleep 1000'] });
+  const host = await lab.addHost();
+  const agent = await host.startAgent();
+  await mkdir(`${lab.directory}/more`);
+  await Promise.all([lab.dispose(), lab.dispose()]);
+  await lab.dispose();
+  t.equal(await agent.exited, 137, 'the agent was killed');
+  const left = (await readdir('/run/netns')).filter(name => name.startsWith(lab.id));
+  t.same(left, [], 'namespaces are gone');
+  t.notOk(existsSync(lab.directory), 'files are gone');
+  await t.rejects(lab.addHost(), { name: 'LabClosedError' });
+});

@@ -1,0 +1,182 @@
+/**
+ * Numbered packets both ways between two namespaces, to find out whether something loses any.
+ *
+ * In each namespace runs a child process with one UDP socket, see packets-end.ts; this file starts the two, and
+ * compares what one sent with what the other got.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Namespace } from '../../src/demo/namespace.js';
+import { waitFor } from '../../src/demo/wait.js';
+import type { EndReport, EndRequest } from './packets-end.js';
+
+/** A namespace and its address that the other one reaches. */
+export interface PacketEnd {
+  readonly namespace: Namespace;
+  readonly address: string;
+}
+
+/** What became of the packets of one direction. */
+export interface DirectionCount {
+  readonly sent: number;
+  /** Different packets that arrived. */
+  readonly received: number;
+  readonly lost: number;
+  /** Packets that arrived once more. */
+  readonly duplicates: number;
+  /** Longest time between two arrivals, which says how long a loss took; or how long the machine was busy. */
+  readonly longestGapMs: number;
+  /** Packets of `lost` that the receiver's own kernel dropped because its socket was full: not the network's fault. */
+  readonly overflowed: number;
+  /** Rate at which they were really sent. */
+  readonly sentPerSecond: number;
+}
+
+export type PacketCounts = Readonly<Record<'aToB' | 'bToA', DirectionCount>>;
+
+export interface PacketStream {
+  /** Counts so far; what is under way counts as lost. One call at a time. */
+  peek(): Promise<PacketCounts>;
+  /** Waits until so many more packets were sent in each direction: time with traffic, without a clock. */
+  flow(packets: number): Promise<void>;
+  /** Stops sending, waits until what is under way has arrived, and counts. The children are gone afterwards. */
+  stop(): Promise<PacketCounts>;
+  /** Ends the children without counting; does nothing after `stop`. */
+  abandon(): void;
+}
+
+export interface PacketOptions {
+  /** Packets per second in each direction; 1,500 by default, to be well over 1,000 on a busy machine. */
+  readonly rate?: number;
+  readonly port?: number;
+}
+
+/** How long after the end of sending a packet may still arrive. */
+const LATE_SECONDS = 2;
+const START_SECONDS = 10;
+
+/**
+ * Starts the stream; it flows when this returns: both sockets were open before the first packet was sent, and packets
+ * have arrived at both ends.
+ */
+export async function startPackets(
+  a: PacketEnd,
+  b: PacketEnd,
+  { rate = 1500, port = 7007 }: PacketOptions = {},
+): Promise<PacketStream> {
+  const ends: ChildEnd[] = [];
+  const abandon = () => ends.forEach(end => end.kill());
+  try {
+    const stream = Math.floor(Math.random() * 2 ** 32);
+    for (const end of [a, b]) ends.push(await ChildEnd.start(end, port, stream));
+    const [endA, endB] = ends as [ChildEnd, ChildEnd];
+    await Promise.all([
+      endA.ask({ kind: 'start', rate, address: b.address, port }),
+      endB.ask({ kind: 'start', rate, address: a.address, port }),
+    ]);
+    await waitFor({
+      what: `packets both ways between ${a.address} and ${b.address}`,
+      deadlineSeconds: START_SECONDS,
+      read: () => reportBoth(endA, endB),
+      until: reports => reports.every(({ received }) => received > 0),
+    });
+    const peek = () => reportBoth(endA, endB).then(countBoth);
+    return {
+      peek,
+      flow: packets => flowOn(peek, packets, rate),
+      stop: () => stopAndCount(endA, endB).finally(abandon),
+      abandon,
+    };
+  } catch (error) {
+    abandon();
+    throw error;
+  }
+}
+
+async function stopAndCount(a: ChildEnd, b: ChildEnd): Promise<PacketCounts> {
+  await Promise.all([a.ask({ kind: 'stop' }), b.ask({ kind: 'stop' })]);
+  const end = performance.now() + LATE_SECONDS * 1000;
+  for (;;) {
+    const counts = countBoth(await reportBoth(a, b));
+    const complete = counts.aToB.lost === 0 && counts.bToA.lost === 0;
+    if (complete || performance.now() >= end) return counts;
+  }
+}
+
+async function flowOn(peek: PacketStream['peek'], packets: number, rate: number): Promise<void> {
+  const { aToB, bToA } = await peek();
+  await waitFor({
+    what: `${packets} more packets to be sent`,
+    deadlineSeconds: START_SECONDS + (5 * packets) / rate,
+    read: peek,
+    until: now => Math.min(now.aToB.sent - aToB.sent, now.bToA.sent - bToA.sent) >= packets,
+  });
+}
+
+function countBoth([a, b]: readonly [EndReport, EndReport]): PacketCounts {
+  return { aToB: countDirection(a, b), bToA: countDirection(b, a) };
+}
+
+function countDirection(sender: EndReport, receiver: EndReport): DirectionCount {
+  return {
+    sent: sender.sent,
+    received: receiver.received,
+    lost: sender.sent - receiver.received,
+    duplicates: receiver.duplicates,
+    longestGapMs: receiver.longestGapMs,
+    overflowed: receiver.overflowed,
+    sentPerSecond: sender.sent / (sender.sendingMs / 1000),
+  };
+}
+
+function reportBoth(a: ChildEnd, b: ChildEnd): Promise<[EndReport, EndReport]> {
+  return Promise.all([a.ask({ kind: 'report' }), b.ask({ kind: 'report' })]);
+}
+
+/** One child; requests are answered in order, so one at a time needs no numbers. */
+class ChildEnd {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly name: string,
+  ) {}
+
+  static async start({ namespace, address }: PacketEnd, port: number, stream: number): Promise<ChildEnd> {
+    const program = fileURLToPath(new URL('packets-end.js', import.meta.url));
+    const [command = '', ...args] = namespace.argv([
+      ...[process.execPath, program],
+      ...[address, String(port), String(stream)],
+    ]);
+    // The child ends when the channel closes, and so with this process at the latest.
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const end = new ChildEnd(child, `packet end in ${namespace.name}`);
+    await end.#answer();
+    return end;
+  }
+
+  ask(request: EndRequest): Promise<EndReport> {
+    const answer = this.#answer();
+    this.child.send(request);
+    return answer;
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  async #answer(): Promise<EndReport> {
+    const abort = new AbortController();
+    const { signal } = abort;
+    try {
+      const [answer] = (await Promise.race([
+        once(this.child, 'message', { signal }),
+        once(this.child, 'exit', { signal }).then(([code]) => {
+          throw new Error(`${this.name} ended with exit code ${String(code)}`);
+        }),
+      ])) as [EndReport];
+      return answer;
+    } finally {
+      abort.abort();
+    }
+  }
+}

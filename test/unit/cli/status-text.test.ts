@@ -1,0 +1,189 @@
+import t from 'tap';
+import { renderStatus } from '../../../src/cli/status-text.js';
+import type { StatusDocument } from '../../../src/daemon/status.js';
+import { healthyStatus, peer } from '../daemon/example-status.js';
+
+const now = new Date('2026-01-01T01:00:00Z');
+
+function render(change: Partial<StatusDocument>, all = false): string {
+  return renderStatus({ ...healthyStatus, ...change }, { now, all });
+}
+
+const FACTS = `\
+lease       10.5.34.0/24 at /net/subnets/10.5.34.0-24 (was free), etcd lease 694d7b2f1c8a9e05, renewed 12 s ago, expires in 23 h
+etcd        connected for 60 min: http://10.0.0.1:2379
+config      /net/config as running
+            Backend is missing: vxlan
+underlay    eth0 192.0.2.1, public 192.0.2.1, MTU 1500 (it has the default route)
+data plane  flannel.1 c6:d2:32:6f:8f:44 MTU 1450
+            address 1/1, fdb 2/2, neighbour 2/2, route 2/2, 0 repaired since the start, checked 30 s ago
+files       /run/flannel/subnet.env written 59 min ago
+            /run/flannel/docker written 59 min ago
+agent       0.1.0, instance net, pid 4711, started 60 min ago
+`;
+
+t.test('healthy', async t => {
+  t.equal(
+    render({}),
+    `\
+healthy: 2/2 peers programmed, 0 drift · lease 10.5.34.0/24 renewed 12 s ago
+
+SUBNET       VIA        PATH    STATE
+10.5.2.0/24  192.0.2.2  vxlan   programmed
+10.5.3.0/24  192.0.2.3  direct  programmed
+
+${FACTS}`,
+  );
+});
+
+t.test('degraded: problems first, then peers in trouble', async t => {
+  const dataPlane = healthyStatus.dataPlane!;
+  const text = render({
+    verdict: 'degraded',
+    problems: [
+      {
+        code: 'etcd-away',
+        seen: 'etcd has not answered for 40 s',
+        cause: 'etcd is down or a firewall is in the way',
+        next: 'etcdctl --endpoints http://10.0.0.1:2379 endpoint status',
+      },
+    ],
+    etcd: {
+      ...healthyStatus.etcd,
+      connected: false,
+      since: '2026-01-01T00:59:20Z',
+      lastError: 'list /net/subnets: ECONNREFUSED',
+    },
+    config: {
+      ...healthyStatus.config,
+      state: 'invalid',
+      faults: ['SubnetLen: 40 must be between 18 and 30'],
+      notes: [],
+    },
+    lease: { ...healthyStatus.lease!, etcdLease: null, renewedAt: null, expiresAt: null, origin: 'own' },
+    peers: [
+      peer(2),
+      peer(3, { state: 'pending' }),
+      peer(4, { state: 'failing', error: 'route 10.5.4.0/24: ENETUNREACH' }),
+    ],
+    setAside: [{ key: '/net/subnets/x', code: 'bad-key', reason: 'key is not of the form ADDRESS-LENGTH' }],
+    dataPlane: {
+      ...dataPlane,
+      device: null,
+      desired: { address: 0, fdb: 0, neighbour: 0, route: 3 },
+      held: { address: 0, fdb: 0, neighbour: 0, route: 2 },
+      repairs: 1,
+      lastFullCheckAt: null,
+      failing: [{ entry: 'route 10.5.4.0/24', error: 'ENETUNREACH' }],
+      conflicts: [{ wanted: 'route 10.5.3.0/24', found: 'proto static via 192.0.2.9' }],
+    },
+    files: [],
+  });
+  t.equal(
+    text,
+    `\
+degraded: 1/3 peers programmed, 1 drift, 1 set aside · lease 10.5.34.0/24
+
+problem etcd-away
+  seen   etcd has not answered for 40 s
+  cause  etcd is down or a firewall is in the way
+  next   etcdctl --endpoints http://10.0.0.1:2379 endpoint status
+
+SUBNET       VIA        PATH   STATE
+10.5.4.0/24  192.0.2.4  vxlan  failing: route 10.5.4.0/24: ENETUNREACH
+10.5.3.0/24  192.0.2.3  vxlan  pending
+10.5.2.0/24  192.0.2.2  vxlan  programmed
+
+SET ASIDE       CODE     REASON
+/net/subnets/x  bad-key  key is not of the form ADDRESS-LENGTH
+
+lease       10.5.34.0/24 at /net/subnets/10.5.34.0-24 (found as ours in etcd), a reservation, never expires
+etcd        away for 40 s: http://10.0.0.1:2379
+            list /net/subnets: ECONNREFUSED
+config      /net/config is invalid:
+            SubnetLen: 40 must be between 18 and 30
+underlay    eth0 192.0.2.1, public 192.0.2.1, MTU 1500 (it has the default route)
+data plane  route 2/3, 1 repaired since the start, not checked yet
+            failing: route 10.5.4.0/24: ENETUNREACH
+            conflict: route 10.5.3.0/24: the kernel has proto static via 192.0.2.9, which is not ours
+agent       0.1.0, instance net, pid 4711, started 60 min ago
+`,
+  );
+});
+
+t.test('starting: what is awaited', async t => {
+  const text = render({
+    verdict: 'starting',
+    phase: 'waiting-for-config',
+    awaiting: '/net/config is missing',
+    config: { ...healthyStatus.config, state: 'missing', notes: [], running: null },
+    underlay: null,
+    lease: null,
+    peers: [],
+    dataPlane: null,
+    files: [],
+  });
+  t.equal(
+    text,
+    `\
+starting: waiting for config: /net/config is missing
+
+etcd    connected for 60 min: http://10.0.0.1:2379
+config  /net/config is missing
+agent   0.1.0, instance net, pid 4711, started 60 min ago
+`,
+  );
+});
+
+t.test('a config that differs from what runs', async t => {
+  const config = { ...healthyStatus.config, state: 'differs', notes: [] } as const;
+  t.match(
+    render({ config }),
+    'config      /net/config differs from what is running; restart the agent to take it\n',
+  );
+});
+
+t.test('long tables are cut, trouble is not hidden behind health', async t => {
+  const peers = Array.from({ length: 61 }, (_, i) => peer(i, i === 60 ? { state: 'pending' } : {}));
+  const rows = (text: string) =>
+    text.split('\n').filter(line => line.includes('192.0.2.') && line.startsWith('10.5.'));
+  const cut = render({ peers });
+  t.equal(rows(cut).length, 20);
+  t.match(rows(cut)[0], /^10\.5\.60\.0.*pending$/);
+  t.match(cut, '\n… and 41 healthy (use --all)\n');
+  t.equal(rows(render({ peers }, true)).length, 61);
+  t.notMatch(render({ peers }, true), '… and');
+  const sick = peers.map(one => ({ ...one, state: 'failing' as const }));
+  t.match(
+    render({ peers: [...sick.slice(0, 25), ...peers.slice(25)] }),
+    '… and 5 failing, 1 pending, 35 healthy',
+  );
+  const setAside = Array.from({ length: 21 }, (_, i) => ({
+    key: `/net/subnets/${i}`,
+    code: 'c',
+    reason: 'r',
+  }));
+  t.match(render({ setAside }), '\n… and 1 more (use --all)\n');
+});
+
+t.test('ages', async t => {
+  const table: readonly (readonly [since: string, age: string])[] = [
+    ['2026-01-01T01:00:05Z', '0 s'],
+    ['2026-01-01T00:58:01Z', '119 s'],
+    ['2026-01-01T00:58:00Z', '2 min'],
+    ['2025-12-31T23:00:00Z', '2 h'],
+    ['2025-12-30T01:00:00Z', '2 days'],
+  ];
+  for (const [since, age] of table) {
+    t.match(render({ etcd: { ...healthyStatus.etcd, since } }), `connected for ${age}:`);
+  }
+});
+
+t.test('what comes from etcd cannot speak to the terminal', async t => {
+  const text = render({
+    setAside: [
+      { key: '/net/subnets/\u001b[2J\nhealthy: fake', code: 'bad-key', reason: 'x\u009b\u202ey\u007f' },
+    ],
+  });
+  t.match(text, '/net/subnets/\\x1b[2J\\x0ahealthy: fake  bad-key  x\\x9b\\u202ey\\x7f\n');
+});
