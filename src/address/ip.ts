@@ -30,8 +30,9 @@ export function familyOf(address: IpAddress): Family {
  */
 export function parseIp(text: string): IpAddress | undefined {
   if (!text.includes(':')) return parseIpv4Number(text) === undefined ? undefined : text;
-  if (!/^[0-9a-fA-F:.]+$/.test(text) || !IPCIDR.isValidAddress(text)) return undefined;
-  return canonicalIpv6(text);
+  const hex = withoutDottedTail(text);
+  if (!/^[0-9a-fA-F:]+$/.test(hex) || !IPCIDR.isValidAddress(hex)) return undefined;
+  return canonicalIpv6(hex);
 }
 
 /** The address as 4 or 16 bytes in network order. */
@@ -89,8 +90,9 @@ export function notAHostAddress(address: IpAddress): string | undefined {
   if (familyOf(address) === 6) {
     if (address === '::') return 'unspecified';
     if (address === '::1') return 'loopback';
-    if (/^fe[89ab]/.test(address)) return 'link-local';
-    return address.startsWith('ff') ? 'multicast' : undefined;
+    // Four digits: the canonical text has no leading zeros, and ff::1 is 00ff::1.
+    if (/^fe[89ab][0-9a-f]:/.test(address)) return 'link-local';
+    return /^ff[0-9a-f]{2}:/.test(address) ? 'multicast' : undefined;
   }
   const first = Number(address.split('.', 1)[0]);
   if (first === 0) return 'unspecified';
@@ -100,17 +102,16 @@ export function notAHostAddress(address: IpAddress): string | undefined {
   return first >= 240 ? 'reserved or broadcast' : undefined;
 }
 
-/** A dotted tail becomes hexadecimal first: the library would turn ::ffff:1.2.3.4 into an IPv4 address. */
-function canonicalIpv6(text: string): IpAddress {
-  const [head, tail] = splitDottedTail(text);
-  return IPCIDR.createAddress(head + tail).correctForm();
+function canonicalIpv6(hex: string): IpAddress {
+  return IPCIDR.createAddress(hex).correctForm();
 }
 
-function splitDottedTail(text: string): [string, string] {
+/** The library would turn ::ffff:1.2.3.4 into an IPv4 address, and fails on a tail that is one group too many. */
+function withoutDottedTail(text: string): string {
   const start = text.lastIndexOf(':') + 1;
   const value = parseIpv4Number(text.slice(start));
-  if (value === undefined) return [text, ''];
-  return [text.slice(0, start), `${(value >>> 16).toString(16)}:${(value & 0xffff).toString(16)}`];
+  if (value === undefined) return text;
+  return `${text.slice(0, start)}${(value >>> 16).toString(16)}:${(value & 0xffff).toString(16)}`;
 }
 
 /** Hand-written because every lease and every kernel entry passes here; the library's parser costs 50 times as much. */

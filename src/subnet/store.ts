@@ -69,7 +69,10 @@ export class StoreError extends Error {
 export interface WatchHandlers {
   /** The stream stands and will deliver from the asked revision on. */
   onOpen(): void;
-  /** Changes in revision order; never part of a revision without the rest of it. */
+  /**
+   * Changes in revision order, of one or more whole revisions. No changes: the store says that `revision` is reached.
+   * A deletion that had to be settled by reading back bears the revision of that reading.
+   */
   onChanges(changes: readonly KeyChange[], revision: bigint): void;
 }
 
