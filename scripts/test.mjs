@@ -1,5 +1,4 @@
 /** `npm test`: sets up what is missing, builds, runs the tests, and reports. See USAGE. */
-/* global AbortController */
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -50,7 +50,7 @@ export type Parsed<T> =
  * Lengths that flannel's readers refuse (/32, /128) and host bits are faults.
  */
 export function parseSubnetKey(text: string): Parsed<LeaseSubnets> {
-  const match = /^([0-9.]+)-([0-9]{1,2})(?:&([0-9a-fA-F:]+)-([0-9]{1,3}))?$/.exec(text);
+  const match = /^([0-9.]+)-([0-9]{1,2})(?:&([0-9a-f:]+)-([0-9]{1,3}))?$/.exec(text);
   if (match === null) return fault('key is not of the form ADDRESS-LENGTH');
   const ipv4 = parseKeyPart(match[1]!, match[2]!, 31);
   if (!ipv4.ok || match[3] === undefined) return ipv4.ok ? ok({ ipv4: ipv4.value }) : ipv4;
@@ -94,12 +94,9 @@ export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
   } catch {
     return fault('value is not JSON');
   }
-  // Go's decoder takes null for a missing field, but not in the place of an IPv4 address.
   const { fields, faults } = readGoObject(leaseValue, json);
-  const nullIp = typeof json === 'object' && json !== null && 'PublicIP' in json && json.PublicIP === null;
-  if (faults.length > 0 || nullIp) {
-    return fault(nullIp ? 'PublicIP: null must be an IPv4 address' : faults.map(formatFault).join('; '));
-  }
+  if (faults.length === 0 && hasNullIp(json)) return fault('PublicIP: null must be an IPv4 address');
+  if (faults.length > 0) return fault(faults.map(formatFault).join('; '));
   return ok({
     publicIp: fields.PublicIP ?? '0.0.0.0',
     ...(fields.PublicIPv6 === undefined ? {} : { publicIpv6: fields.PublicIPv6 }),
@@ -107,6 +104,12 @@ export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
     ...(fields.BackendData === undefined ? {} : { backendData: fields.BackendData }),
     ...(fields.BackendV6Data === undefined ? {} : { backendV6Data: fields.BackendV6Data }),
   });
+}
+
+/** Go's decoder takes null for a missing field, but not in the place of an IPv4 address. */
+function hasNullIp(json: unknown): boolean {
+  const entries = Object.entries(json ?? {});
+  return entries.some(([key, value]) => key.toLowerCase() === 'publicip' && value === null);
 }
 
 /** Writes a lease value: compact JSON with flannel's field order; empty fields are left out as flannel leaves them out. */

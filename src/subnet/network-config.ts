@@ -7,8 +7,8 @@
 import { z } from 'zod';
 import { bitsOf, ipFromNumber, ipToNumber, type Family, type IpAddress } from '../address/ip.js';
 import { containsIp, formatPrefix, rangeOf, type Prefix } from '../address/prefix.js';
-import { flag, ipAddress, network, wholeNumber } from '../schema/fields.js';
-import { formatFault, readGoObject, type Fault } from '../schema/go-json.js';
+import { flag, ipAddress, jsonObject, network, wholeNumber } from '../schema/fields.js';
+import { readGoObject, type Fault } from '../schema/go-json.js';
 
 /** The subnets that hosts may lease from one network. */
 export interface SubnetRange {
@@ -49,14 +49,14 @@ const shape = {
   EnableIPv6: flag.default(false),
   EnableNFTables: flag.optional(),
   Network: network(4).optional(),
-  SubnetLen: wholeNumber(0, 30).optional(),
+  SubnetLen: wholeNumber(0, 32).optional(),
   SubnetMin: ipAddress(4).optional(),
   SubnetMax: ipAddress(4).optional(),
   IPv6Network: network(6).optional(),
-  IPv6SubnetLen: wholeNumber(0, 126).optional(),
+  IPv6SubnetLen: wholeNumber(0, 128).optional(),
   IPv6SubnetMin: ipAddress(6).optional(),
   IPv6SubnetMax: ipAddress(6).optional(),
-  Backend: z.record(z.string(), z.unknown(), { error: 'must be a JSON object' }).optional(),
+  Backend: jsonObject.optional(),
 };
 
 /** Reads the document. Faults come back in the order of the fields above, at most one line each. */
@@ -66,7 +66,8 @@ export function parseNetworkConfig(text: string): ParsedConfig {
     json = JSON.parse(text);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    const fault = { field: '', value: text, rule: `is not JSON (${detail})` };
+    // The detail quotes the document, and a message is one line.
+    const fault = { field: '', value: text, rule: `is not JSON (${detail.replace(/\s+/g, ' ')})` };
     return { ok: false, faults: [fault], backend: undefined };
   }
   const { fields, faults: found, unknown } = readGoObject(shape, json);
@@ -90,11 +91,6 @@ export function parseNetworkConfig(text: string): ParsedConfig {
   const backend = isFaulty('Backend') ? undefined : resolveBackend(fields.Backend, faults, notes);
   if (faults.length > 0 || backend === undefined) return { ok: false, faults, backend };
   return { ok: true, config: { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }), backend, notes } };
-}
-
-/** All faults of a document in one message of one line. */
-export function formatFaults(faults: readonly Fault[]): string {
-  return faults.map(formatFault).join('; ');
 }
 
 /** The four fields of one family, with the names that an admin wrote them under. */
@@ -137,50 +133,62 @@ function resolveRange(
   faults: Fault[],
   isFaulty: (name: string) => boolean,
 ): SubnetRange | undefined {
-  const { names, family } = given;
-  if (given.network === undefined) {
+  const { names, family, network } = given;
+  if (network === undefined) {
     if (!isFaulty(names.network)) faults.push({ field: names.network, value: undefined, rule: 'is missing' });
     return undefined;
   }
   const longest = bitsOf(family) - 2;
-  const usual = family === 4 ? 24 : 64;
-  const least = given.network.length + 2;
-  if (least > longest) {
+  if (network.length + 2 > longest) {
     const rule = `is too small: its prefix length must be at most ${longest - 2}, to hold four subnets`;
-    faults.push({ field: names.network, value: formatPrefix(given.network), rule });
+    faults.push({ field: names.network, value: formatPrefix(network), rule });
     return undefined;
   }
-  if (isFaulty(names.length)) return undefined;
-  const subnetLength = given.length ?? Math.max(usual, least);
-  if (subnetLength < least) {
-    const rule = `must be between ${least} and ${longest} for the network ${formatPrefix(given.network)}`;
-    faults.push({ field: names.length, value: given.length, rule });
-    return undefined;
-  }
-  const size = 1n << BigInt(bitsOf(family) - subnetLength);
-  const whole = rangeOf(given.network);
+  const subnetLength = isFaulty(names.length) ? undefined : resolveLength(given, network, faults);
+  // Without a length the bounds can still be wrong for every length: single addresses stand in for subnets.
+  const length = subnetLength ?? bitsOf(family);
+  const size = 1n << BigInt(bitsOf(family) - length);
+  const whole = rangeOf(network);
   const subnetMin = given.min ?? ipFromNumber(whole.first + size, family);
   const subnetMax = given.max ?? ipFromNumber(whole.last + 1n - size, family);
-  const before = faults.length;
-  for (const [field, value] of [[names.min, subnetMin] as const, [names.max, subnetMax] as const]) {
-    if (!containsIp(given.network, value)) {
-      faults.push({ field, value, rule: `must lie in the network ${formatPrefix(given.network)}` });
+  const misplaced = misplacedBounds(given, network, length);
+  faults.push(...misplaced);
+  if (misplaced.length === 0 && !isFaulty(names.min) && ipToNumber(subnetMin) > ipToNumber(subnetMax)) {
+    const rule = `must not lie beyond ${names.max} (${subnetMax})`;
+    faults.push({ field: names.min, value: subnetMin, rule });
+  }
+  return subnetLength === undefined ? undefined : { network, subnetLength, subnetMin, subnetMax };
+}
+
+function misplacedBounds({ names, family, min, max }: RangeFields, network: Prefix, length: number): Fault[] {
+  const size = 1n << BigInt(bitsOf(family) - length);
+  const faults: Fault[] = [];
+  for (const [field, value] of [[names.min, min] as const, [names.max, max] as const]) {
+    if (value === undefined) continue;
+    if (!containsIp(network, value)) {
+      faults.push({ field, value, rule: `must lie in the network ${formatPrefix(network)}` });
     } else if (ipToNumber(value) % size !== 0n) {
-      faults.push({ field, value, rule: `must be the base address of a /${subnetLength} subnet` });
+      faults.push({ field, value, rule: `must be the base address of a /${length} subnet` });
     }
   }
-  if (faults.length === before && ipToNumber(subnetMin) > ipToNumber(subnetMax)) {
-    faults.push({
-      field: names.min,
-      value: subnetMin,
-      rule: `must not lie beyond ${names.max} (${subnetMax})`,
-    });
-  }
-  return { network: given.network, subnetLength, subnetMin, subnetMax };
+  return faults;
+}
+
+function resolveLength(
+  { names, family, length }: RangeFields,
+  network: Prefix,
+  faults: Fault[],
+): number | undefined {
+  const least = network.length + 2;
+  if (length === undefined) return Math.max(family === 4 ? 24 : 64, least);
+  if (length >= least) return length;
+  const rule = `must be between ${least} and ${bitsOf(family) - 2} for the network ${formatPrefix(network)}`;
+  faults.push({ field: names.length, value: length, rule });
+  return undefined;
 }
 
 function resolveBackend(
-  given: Record<string, unknown> | undefined,
+  given: Readonly<Record<string, unknown>> | undefined,
   faults: Fault[],
   notes: string[],
 ): BackendSettings | undefined {

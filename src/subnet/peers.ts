@@ -14,19 +14,23 @@ import { KeyIndex } from './key-index.js';
 import { parseLease, type Lease, type LeaseSubnets } from './lease.js';
 import type { KeyChange, KeyValue } from './store.js';
 
-/** Why a lease is not a peer. `code` is one of a fixed set, `reason` names the values. */
+/** Why a lease can be set aside; the README explains each. */
+export const SET_ASIDE_CODES = [
+  'bad-key',
+  'bad-value',
+  'outside-network',
+  'overlaps-own',
+  'overlaps',
+  'bad-public-ip',
+  'own-public-ip',
+  'other-backend',
+  'bad-backend-data',
+  'duplicate',
+] as const;
+
+/** Why a lease is not a peer: a code, and the reason with the values. */
 export interface SetAside {
-  readonly code:
-    | 'bad-key'
-    | 'bad-value'
-    | 'outside-network'
-    | 'overlaps-own'
-    | 'overlaps'
-    | 'bad-public-ip'
-    | 'own-public-ip'
-    | 'other-backend'
-    | 'bad-backend-data'
-    | 'duplicate';
+  readonly code: (typeof SET_ASIDE_CODES)[number];
   readonly reason: string;
 }
 
