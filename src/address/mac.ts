@@ -30,8 +30,13 @@ export function macToBytes(mac: MacAddress): Uint8Array {
 /** The MAC in six bytes. @throws RangeError for any other number of bytes */
 export function macFromBytes(bytes: Uint8Array): MacAddress {
   if (bytes.length !== 6) throw new RangeError(`a MAC address has 6 bytes, not ${bytes.length}`);
-  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join(':');
+  let text = HEX[bytes[0]!]!;
+  for (let i = 1; i < 6; i++) text += `:${HEX[bytes[i]!]!}`;
+  return text;
 }
+
+/** The pairs of digits of all bytes: every entry that is read from the kernel has a MAC. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** A locally administered unicast MAC from six random bytes (IEEE 802: bit 0 clear, bit 1 set in the first). */
 export function localMac(random: Uint8Array): MacAddress {

@@ -6,8 +6,8 @@ import type { Entry } from './model.js';
 import type { Ownership } from './ownership.js';
 
 /**
- * One change. `create` is exclusive: the kernel refuses it when the key exists after all. `replace` changes what we know
- * to be ours. `remove` of what is gone is success.
+ * One change. `create` is exclusive where the key may be somebody else's: the kernel refuses it when it exists after all.
+ * `replace` changes what we know to be ours. `remove` of what is gone is success.
  */
 export type Op =
   | { readonly kind: 'create'; readonly key: string; readonly entry: Entry }
@@ -60,7 +60,9 @@ export function diff(
 
 /** Every key of both maps, once. */
 export function allKeys(...maps: readonly ReadonlyMap<string, Entry>[]): Set<string> {
-  return new Set(maps.flatMap(map => [...map.keys()]));
+  const keys = new Set<string>();
+  for (const map of maps) for (const key of map.keys()) keys.add(key);
+  return keys;
 }
 
 export function byKey(entries: Iterable<Entry>): Map<string, Entry> {

@@ -59,6 +59,12 @@ export async function readHostNetwork(socket: NetlinkSocket): Promise<HostNetwor
 }
 
 /**
+ * How the kernel says that no route leads there; the last three stand for routes of type unreachable, prohibit and
+ * blackhole (fib_props of net/ipv4/fib_semantics.c).
+ */
+const NO_WAY: ReadonlySet<string> = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL']);
+
+/**
  * Asks the kernel for the way to an address.
  * @returns undefined when there is none
  */
@@ -76,8 +82,7 @@ export async function lookUpRoute(socket: NetlinkSocket, target: IpAddress): Pro
     if (route === undefined || device === undefined) return undefined;
     return { device, source: route.preferredSource && ipFromBytes(route.preferredSource) };
   } catch (error) {
-    if (error instanceof NetlinkError && (error.code === 'ENETUNREACH' || error.code === 'EHOSTUNREACH'))
-      return undefined;
+    if (error instanceof NetlinkError && NO_WAY.has(error.code)) return undefined;
     throw error;
   }
 }

@@ -4,7 +4,9 @@
 import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
 import type { Op } from './diff.js';
+import { UnknownDeviceError } from './kinds/kind.js';
 import type { Entry, Link } from './model.js';
+import { MalformedMessageError, NetlinkError } from './netlink/errors.js';
 
 /** A network device as the kernel has it. */
 export interface HeldLink {
@@ -58,4 +60,13 @@ export interface Kernel {
   changeLink(link: Link, change: LinkChange): Promise<void>;
   /** Removes a device; one that is gone already is success. */
   removeLink(name: string): Promise<void>;
+}
+
+/** Whether an error says that the kernel is in trouble or refused: all else is a bug, and ends the agent. */
+export function isKernelTrouble(error: unknown): error is Error {
+  return (
+    error instanceof NetlinkError ||
+    error instanceof MalformedMessageError ||
+    error instanceof UnknownDeviceError
+  );
 }

@@ -1,6 +1,6 @@
 /** Keeps devices as they should be, with a back-off while the kernel or another program does not let us. */
 import type { Logger } from 'pino';
-import type { HeldLink, Kernel } from './kernel.js';
+import { isKernelTrouble, type HeldLink, type Kernel } from './kernel.js';
 import { planLink, type LinkStep } from './links.js';
 import type { Link } from './model.js';
 
@@ -65,6 +65,7 @@ export class LinkKeeper {
         if (await this.#carryOut(link, links)) touched++;
       }
     } catch (error) {
+      if (!(error instanceof Refusal) && !isKernelTrouble(error)) throw error;
       this.reportTrouble(current, error);
       return undefined;
     }
@@ -80,8 +81,8 @@ export class LinkKeeper {
   }
 
   /** Postpones everything; logged when it is news. */
-  reportTrouble(device: string, cause: unknown): void {
-    const error = cause instanceof Error ? cause.message : String(cause);
+  reportTrouble(device: string, cause: Error): void {
+    const error = cause.message;
     if (this.#trouble?.device !== device || this.#trouble.error !== error) {
       this.#log.error({ device }, `device ${device}: ${error}`);
     }
@@ -131,6 +132,6 @@ function describeStep(step: LinkStep): string {
   }
 }
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+function codeOf(error: Error): string | undefined {
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

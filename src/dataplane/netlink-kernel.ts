@@ -28,12 +28,6 @@ import {
 } from './netlink/link.js';
 import type { NetlinkSocket } from './netlink/socket.js';
 
-const FLAGS: Readonly<Record<Op['kind'], number>> = {
-  create: NLM_F_CREATE | NLM_F_EXCL,
-  replace: NLM_F_CREATE | NLM_F_REPLACE,
-  remove: 0,
-};
-
 export class NetlinkKernel implements Kernel {
   readonly #socket: NetlinkSocket;
   #devices = new Devices([]);
@@ -145,13 +139,16 @@ export class NetlinkKernel implements Kernel {
       ...(change.local !== undefined && { local: ipToBytes(change.local) }),
       ...(change.learning !== undefined && { learning: change.learning }),
     };
-    await this.#request(RTM_NEWLINK, 0, `device ${link.name}`, {
-      index: this.#devices.indexOf(link.name),
+    const general = {
       ...(change.mtu !== undefined && { mtu: change.mtu }),
       ...(change.mac !== undefined && { linkAddress: macToBytes(change.mac) }),
       ...(change.up === true && { flags: { value: IFF_UP, mask: IFF_UP } }),
-      ...(Object.keys(vxlan).length > 0 && { vxlan }),
-    });
+    };
+    const index = this.#devices.indexOf(link.name);
+    const subject = `device ${link.name}`;
+    // Two requests: the driver refuses settings of its own that come with an MTU (vxlan_nl2conf: EOPNOTSUPP).
+    if (Object.keys(vxlan).length > 0) await this.#request(RTM_NEWLINK, 0, subject, { index, vxlan });
+    if (Object.keys(general).length > 0) await this.#request(RTM_NEWLINK, 0, subject, { index, ...general });
   }
 
   async removeLink(name: string): Promise<void> {
@@ -183,7 +180,7 @@ export class NetlinkKernel implements Kernel {
     const kind = kindOf(entry);
     return {
       type: op.kind === 'remove' ? kind.removeType : kind.putType,
-      flags: FLAGS[op.kind],
+      flags: flagsOf(op),
       describe: () => (op.kind === 'remove' ? `remove ${describe(entry)}` : describe(entry)),
       write: writer =>
         op.kind === 'remove'
@@ -216,6 +213,12 @@ class Devices implements DeviceTable {
   nameOf(index: number): string | undefined {
     return this.#byIndex.get(index);
   }
+}
+
+function flagsOf(op: Op): number {
+  if (op.kind === 'remove') return 0;
+  const isExclusive = op.kind === 'create' && kindOf(op.entry).exclusive;
+  return NLM_F_CREATE | (isExclusive ? NLM_F_EXCL : NLM_F_REPLACE);
 }
 
 function toResult(outcome: Outcome): OpResult {

@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { allKeys, byKey, diff, type Conflict, type Op } from './diff.js';
 import { DesiredEntries } from './desired.js';
 import { Failures, type Failure } from './failures.js';
-import type { Kernel, OpResult } from './kernel.js';
+import { isKernelTrouble, type Kernel, type OpResult } from './kernel.js';
 import { LinkKeeper, type LinkTrouble } from './link-keeper.js';
 import { describe, keyOf, sameEntry } from './kinds/index.js';
 import type { Entry, Link } from './model.js';
@@ -51,6 +51,12 @@ export interface ReconcilerView {
   readonly lastFullCheckAt: number | undefined;
 }
 
+/** How far the entries of the host, or of one peer, are. */
+export interface OwnerState {
+  readonly programmed: boolean;
+  readonly error: string | undefined;
+}
+
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #linkKeeper: LinkKeeper;
@@ -88,21 +94,13 @@ export class Reconciler {
   }
 
   /** Whether the kernel holds everything that this peer needs; the error if it refused something. */
-  peerState(id: string): { readonly programmed: boolean; readonly error: string | undefined } {
-    let programmed = this.#linkKeeper.trouble === undefined;
-    let error = this.#linkKeeper.trouble?.error;
-    for (const key of this.#desired.keysOf(peerOwner(id))) {
-      const held = this.#held.get(key);
-      const wanted = this.#desired.byKey.get(key);
-      if (held !== undefined && wanted !== undefined && sameEntry(wanted, held)) continue;
-      programmed = false;
-      const conflict = this.#conflicts.get(key);
-      error ??=
-        conflict === undefined
-          ? this.#failures.all.get(key)?.error
-          : `in the way: ${describe(conflict.found)}`;
-    }
-    return { programmed, error };
+  peerState(id: string): OwnerState {
+    return this.#stateOf(peerOwner(id));
+  }
+
+  /** The same for what the host itself needs. */
+  hostState(): OwnerState {
+    return this.#stateOf(HOST);
   }
 
   /** Whether an entry is there, or gone, because it should be. */
@@ -114,7 +112,7 @@ export class Reconciler {
   /** What the host itself needs, whoever its peers are. */
   setHost(links: readonly Link[], entries: readonly Entry[]): void {
     this.#links = links;
-    this.#desired.set(HOST, entries);
+    for (const key of this.#desired.set(HOST, entries)) this.#touched.add(key);
     this.doubt();
   }
 
@@ -157,10 +155,28 @@ export class Reconciler {
     }
   }
 
+  #stateOf(owner: string): OwnerState {
+    let programmed = this.#linkKeeper.trouble === undefined;
+    let error = this.#linkKeeper.trouble?.error;
+    for (const key of this.#desired.keysOf(owner)) {
+      const held = this.#held.get(key);
+      const wanted = this.#desired.byKey.get(key);
+      if (held !== undefined && wanted !== undefined && sameEntry(wanted, held)) continue;
+      programmed = false;
+      const conflict = this.#conflicts.get(key);
+      error ??=
+        conflict === undefined
+          ? this.#failures.all.get(key)?.error
+          : `in the way: ${describe(conflict.found)}`;
+    }
+    return { programmed, error };
+  }
+
   async #pass(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
+      if (!isKernelTrouble(error)) throw error;
       // Reading failed: what the kernel holds is unknown.
       this.#linkKeeper.reportTrouble('netlink', error);
     }
@@ -170,16 +186,19 @@ export class Reconciler {
   async #fullPass(): Promise<void> {
     const { kernel, onRead } = this.#options;
     this.#doubt = false;
-    const mended = await this.#linkKeeper.ensure(this.#links);
+    const links = this.#links;
+    const mended = await this.#linkKeeper.ensure(links);
     if (mended === undefined) return;
     if (this.#settled) this.#repairs += mended;
     await kernel.readLinks();
     const entries = await kernel.readEntries(this.#options.ownership.devices);
+    // What the host needs has changed meanwhile: its devices come before entries, so this pass gives way to the next.
+    if (this.#links !== links) return;
     onRead?.(entries);
     this.#held = byKey(entries);
     const asked = new Set(this.#touched);
     this.#touched.clear();
-    const ops = this.#compare([...allKeys(this.#desired.byKey, this.#held)]);
+    const ops = this.#compare(allKeys(this.#desired.byKey, this.#held));
     await this.#apply(ops);
     if (this.#settled) this.#reportRepairs(ops.filter(op => !asked.has(op.key)));
     if (this.#peersComplete) this.#settled = true;
@@ -189,19 +208,21 @@ export class Reconciler {
   }
 
   async #hotPass(): Promise<void> {
-    const keys = [...this.#touched];
+    const keys = new Set(this.#touched);
     this.#touched.clear();
     await this.#apply(this.#compare(keys));
   }
 
-  /** The ops for these keys, without those that were refused a moment ago. Keeps the list of conflicts. */
-  #compare(keys: readonly string[]): Op[] {
+  /** The ops for these keys, without those that were refused a moment ago. Keeps the lists of conflicts and failures. */
+  #compare(keys: ReadonlySet<string>): Op[] {
     const { ownership, now, log } = this.#options;
     const { ops, conflicts } = diff(keys, this.#desired.byKey, this.#held, ownership, this.#peersComplete);
     const known = new Map(this.#conflicts);
+    const needed = new Set(ops.map(op => op.key));
     for (const key of keys) {
       this.#conflicts.delete(key);
-      if (!this.#desired.byKey.has(key) && !this.#held.has(key)) this.#failures.clear(key);
+      // What is as it should be by now, not wanted any more, or somebody else's is not to be tried again.
+      if (!needed.has(key)) this.#failures.clear(key);
     }
     for (const conflict of conflicts) {
       this.#conflicts.set(conflict.key, conflict);

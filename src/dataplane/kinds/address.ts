@@ -22,6 +22,7 @@ export const address: Kind<AddressEntry> = {
   same: () => true,
   // An admin may have put addresses of other networks on the device; flannel leaves these alone too.
   isOurs: (entry, { devices, network }) => devices.has(entry.device) && containsPrefix(network, entry.prefix),
+  exclusive: true,
   putType: RTM_NEWADDR,
   removeType: RTM_DELADDR,
   encode,

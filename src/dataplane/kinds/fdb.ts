@@ -25,6 +25,7 @@ export const fdb: Kind<FdbEntry> = {
   describe: entry => `fdb ${entry.mac} dev ${entry.device} dst ${entry.vtep}`,
   same: (a, b) => a.vtep === b.vtep,
   isOurs: (entry, { devices }) => devices.has(entry.device),
+  exclusive: false,
   putType: RTM_NEWNEIGH,
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {

@@ -38,6 +38,11 @@ export interface Kind<E extends Entry = Entry> {
   same(a: E, b: E): boolean;
   /** Whether an entry that was read is ours to change or remove. */
   isOurs(entry: E, ownership: Ownership): boolean;
+  /**
+   * What we believe absent is created exclusively, because the key may be somebody else's. Not so where everything on
+   * our device is ours: there the kernel may hold what reading leaves out, such as a failed neighbour, and that yields.
+   */
+  readonly exclusive: boolean;
   /** RTM_NEW* and RTM_DEL*. */
   readonly putType: number;
   readonly removeType: number;

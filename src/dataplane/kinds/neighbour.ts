@@ -27,6 +27,7 @@ export const neighbour: Kind<NeighbourEntry> = {
   describe: entry => `neighbour ${entry.address} lladdr ${entry.mac} dev ${entry.device}`,
   same: (a, b) => a.mac === b.mac,
   isOurs: (entry, { devices }) => devices.has(entry.device),
+  exclusive: false,
   putType: RTM_NEWNEIGH,
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {

@@ -37,12 +37,22 @@ export const route: Kind<RouteEntry> = {
     a.protocol === b.protocol &&
     a.special === b.special,
   isOurs: isOurRoute,
+  exclusive: true,
   putType: RTM_NEWROUTE,
   removeType: RTM_DELROUTE,
   encode: (writer, entry, devices) => encodeRoute(writer, request(entry, devices)),
-  // Gateway and protocol go along: a route that somebody put there in between is not the one that we mean.
-  encodeRemoval: (writer, entry, devices) =>
-    encodeRoute(writer, { ...request(entry, devices), scope: RT_SCOPE_NOWHERE }),
+  // Gateway and protocol go along: a route that somebody put there in between is not the one that we mean. A route by
+  // a nexthop object is read with that one's gateway and device, but the kernel takes neither in its removal.
+  encodeRemoval(writer, entry, devices) {
+    const { gateway, outInterface, ...key } = request(entry, devices);
+    const isPlain = entry.special === undefined;
+    encodeRoute(writer, {
+      ...key,
+      scope: RT_SCOPE_NOWHERE,
+      ...(isPlain && gateway !== undefined && { gateway }),
+      ...(isPlain && outInterface !== undefined && { outInterface }),
+    });
+  },
   dumps: () => [{ type: RTM_GETROUTE, write: writer => encodeRouteDump(writer, AF_INET) }],
   decode(body, devices) {
     const read = decodeRoute(body);

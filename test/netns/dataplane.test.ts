@@ -1,0 +1,295 @@
+/** The reconciler on the real kernel: what iproute2 says of what it made, took over, mended and left alone. */
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import t from 'tap';
+import * as nl from '../../src/dataplane/netlink/constants.js';
+import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
+import {
+  DEVICE,
+  macOf,
+  OWN_MAC,
+  overlayRoute,
+  peerEntries,
+  prefix,
+  subnetOf,
+  UNDERLAY,
+  underlayRoute,
+  vtepOf,
+  vxlanLink,
+} from '../support/dataplane.js';
+import { inNamespace, ip } from '../support/in-namespace.js';
+import { becomes, entriesOn, linkWords, makeUnderlay, poll, startRealHost } from '../support/real-host.js';
+
+const FLANNEL_MAC = '02:53:00:00:00:fe';
+
+/** What is to be on the device with these peers. */
+function expected(...peers: number[]): string[] {
+  const lines = peers.flatMap(n => [
+    `fdb ${macOf(n)} ${vtepOf(n)} permanent`,
+    `neighbour 10.5.${n}.0 ${macOf(n)} PERMANENT`,
+    `route 10.5.${n}.0/24 via 10.5.${n}.0 onlink proto 83`,
+  ]);
+  return ['address 10.5.1.0/32', ...lines].sort();
+}
+
+const words = (text: string): string[] => text.split(' ');
+const bridge = (text: string): unknown => execFileSync('bridge', words(text), { encoding: 'utf8' });
+const run = (text: string): unknown => ip(...words(text));
+const settings = (): unknown => linkWords(DEVICE)?.linkinfo?.info_data;
+
+/** A device with the peers as flanneld leaves it behind. */
+function prepareAsFlannel(...peers: number[]): void {
+  run(
+    `link add ${DEVICE} address ${FLANNEL_MAC} txqueuelen 0 type vxlan id 1 dev ${UNDERLAY}` +
+      ` local 192.168.77.1 dstport 8472 nolearning`,
+  );
+  run(`address add 10.5.1.0/32 dev ${DEVICE}`);
+  run(`link set ${DEVICE} up`);
+  for (const n of peers) {
+    run(`neigh replace 10.5.${n}.0 lladdr ${macOf(n)} dev ${DEVICE} nud permanent`);
+    bridge(`fdb replace ${macOf(n)} dev ${DEVICE} self permanent dst ${vtepOf(n)}`);
+    run(`route replace 10.5.${n}.0/24 via 10.5.${n}.0 dev ${DEVICE} onlink`);
+  }
+}
+
+void inNamespace(t, import.meta.url, () => {
+  makeUnderlay();
+
+  t.test('the device is as flannel makes it, the peers as planned', async t => {
+    startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    const link = linkWords(DEVICE);
+    t.match(link, { mtu: 1450, address: OWN_MAC, linkinfo: { info_kind: 'vxlan' } });
+    t.ok(link?.flags.includes('UP'));
+    t.equal(link?.txqlen ?? 0, 0);
+    t.same(settings(), {
+      id: 1,
+      local: '192.168.77.1',
+      link: UNDERLAY,
+      port_range: { low: 0, high: 0 },
+      port: 8472,
+      learning: false,
+      ttl: 0,
+      df: 'unset',
+      ageing: 300,
+      udp_csum: true,
+      udp_zero_csum6_tx: false,
+      udp_zero_csum6_rx: false,
+    });
+    t.equal(
+      execFileSync('cat', [`/proc/sys/net/ipv6/conf/${DEVICE}/accept_ra`], { encoding: 'utf8' }),
+      '0\n',
+    );
+  });
+
+  t.test('GBP, learning and another port', async t => {
+    startRealHost(t, vxlanLink({ gbp: true, learning: true, port: 4789, vni: 77 }));
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    t.match(settings(), { id: 77, port: 4789, learning: true, gbp: true });
+  });
+
+  t.test('a device of flannel’s making is taken over as it is', async t => {
+    prepareAsFlannel(2, 3, 9);
+    const before = linkWords(DEVICE);
+    let changesOfLinks = 0;
+    const listener = new NotificationSocket({
+      onMessage: ({ type }) => {
+        if (type === nl.RTM_NEWLINK) changesOfLinks++;
+      },
+      onOverflow: () => undefined,
+    });
+    t.teardown(() => listener.close());
+    startRealHost(t, vxlanLink({ mac: FLANNEL_MAC }));
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'with the new peer, without the stale one');
+    t.same(linkWords(DEVICE), before, 'the device has not changed');
+    // Proves that the listener has heard all that came before.
+    run('link set up1 alias heard');
+    await poll(() => changesOfLinks > 0);
+    t.equal(changesOfLinks, 1, 'nor been written to');
+  });
+
+  t.test('MTU, local address and learning change in place', async t => {
+    run(`address add 192.168.77.8/24 dev ${UNDERLAY}`);
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    const before = linkWords(DEVICE);
+    reconciler.setHost([vxlanLink({ mtu: 1400, local: '192.168.77.8', learning: true })], []);
+    await poll(() => linkWords(DEVICE)?.mtu === 1400);
+    t.match(settings(), { local: '192.168.77.8', learning: true });
+    t.equal(linkWords(DEVICE)?.ifindex, before?.ifindex);
+    run(`address del 192.168.77.8/24 dev ${UNDERLAY}`);
+  });
+
+  t.test('another VNI or port makes it anew with the same MAC', async t => {
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    for (const change of [{ vni: 9 }, { vni: 9, port: 4789 }]) {
+      const before = linkWords(DEVICE);
+      reconciler.setHost(
+        [vxlanLink(change)],
+        [{ kind: 'address', device: DEVICE, prefix: prefix('10.5.1.0/32') }],
+      );
+      await poll(() => (linkWords(DEVICE)?.ifindex ?? before?.ifindex) !== before?.ifindex);
+      await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'all peers are there again');
+      t.equal(linkWords(DEVICE)?.address, OWN_MAC);
+    }
+    t.match(settings(), { id: 9, port: 4789 });
+  });
+
+  t.test('a peer that moves between overlay and underlay', async t => {
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    const underlay = entriesOn(UNDERLAY);
+    reconciler.setPeer('0', [underlayRoute(subnetOf(2), vtepOf(2))]);
+    await becomes(t, () => entriesOn(DEVICE), expected(3, 4), 'off the device');
+    const direct = `route 10.5.2.0/24 via ${vtepOf(2)} proto 83`;
+    t.same(entriesOn(UNDERLAY), [...underlay, direct].sort());
+    reconciler.setPeer('0', peerEntries(2));
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'and back');
+    t.same(entriesOn(UNDERLAY), underlay);
+  });
+
+  t.test('what is foreign stays, and is a conflict where it stands in the way', async t => {
+    run('link add vx9 type vxlan id 900 dstport 4900');
+    t.teardown(() => run('link del vx9'));
+    run('link set vx9 up');
+    run('address add 10.5.200.1/32 dev vx9');
+    run(`neigh replace 10.5.9.9 lladdr ${macOf(9)} dev vx9 nud permanent`);
+    bridge(`fdb replace ${macOf(9)} dev vx9 self permanent dst 192.168.77.9`);
+    run('route add 10.5.3.0/24 via 10.5.9.9 dev vx9 onlink proto static');
+    run('route add 10.5.9.0/24 via 10.5.9.9 dev vx9 onlink');
+    run('route add 10.9.0.0/24 via 10.5.9.9 dev vx9 onlink proto 83');
+    run('route add blackhole 10.5.10.0/24 proto static');
+    const before = [...entriesOn('vx9'), ip('route', 'show', 'type', 'blackhole')];
+    const { reconciler } = startRealHost(t);
+    const all = expected(2, 3, 4).filter(line => !line.startsWith('route 10.5.3.0'));
+    await becomes(t, () => entriesOn(DEVICE), all, 'the others are there');
+    t.same(
+      [...reconciler.view.conflicts.values()],
+      [
+        {
+          key: 'route 10.5.3.0/24 metric 0',
+          wanted: overlayRoute(subnetOf(3)),
+          found: overlayRoute(subnetOf(3), { gateway: '10.5.9.9', device: 'vx9', protocol: 4 }),
+        },
+      ],
+    );
+    t.same([...entriesOn('vx9'), ip('route', 'show', 'type', 'blackhole')], before);
+    run('route del 10.5.3.0/24 dev vx9');
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'ours, once it is gone');
+    run('route del blackhole 10.5.10.0/24');
+  });
+
+  t.test('stale routes of ours go, of whatever shape', async t => {
+    startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    run(`nexthop add id 83000 via 10.5.9.0 dev ${DEVICE} onlink`);
+    run('route add 10.5.9.0/24 nhid 83000 proto 83');
+    run('route add blackhole 10.5.10.0/24 proto 83');
+    run(`route add 10.5.11.0/24 via 192.168.77.9 dev ${UNDERLAY} metric 7 proto 83`);
+    run(
+      `route add 10.5.12.0/24 proto 83 nexthop via 192.168.77.8 dev ${UNDERLAY}` +
+        ` nexthop via 192.168.77.9 dev ${UNDERLAY}`,
+    );
+    run(`route add 10.5.13.0/24 dev ${DEVICE} proto 83`);
+    const ours = (): string[] => ip('route', 'show', 'proto', '83').match(/10\.5\.\d+\.0\/24/g) ?? [];
+    await becomes(t, ours, ['10.5.2.0/24', '10.5.3.0/24', '10.5.4.0/24'], 'only what is wanted is left');
+    run('nexthop del id 83000');
+  });
+
+  t.test('whatever is taken away comes back', async t => {
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    const damages: Record<string, () => unknown> = {
+      'device deleted': () => run(`link del ${DEVICE}`),
+      'device down': () => run(`link set ${DEVICE} down`),
+      'device down and up': () => [run(`link set ${DEVICE} down`), run(`link set ${DEVICE} up`)],
+      'MAC changed': () => run(`link set ${DEVICE} address 02:09:09:09:09:09`),
+      'MTU changed': () => run(`link set ${DEVICE} mtu 1300`),
+      'routes flushed': () => run(`route flush dev ${DEVICE}`),
+      'route deleted': () => run('route del 10.5.3.0/24'),
+      'route replaced': () => run(`route replace 10.5.3.0/24 via 10.5.4.0 dev ${DEVICE} onlink proto 83`),
+      'neighbours flushed': () => run(`neigh flush dev ${DEVICE} nud permanent`),
+      'neighbour changed': () => run(`neigh replace 10.5.3.0 lladdr ${macOf(9)} dev ${DEVICE} nud permanent`),
+      'neighbour no more permanent': () =>
+        run(`neigh replace 10.5.3.0 lladdr ${macOf(3)} dev ${DEVICE} nud stale`),
+      'neighbour failed': () => [
+        run(`neigh del 10.5.3.0 dev ${DEVICE}`),
+        run(`neigh replace 10.5.3.0 dev ${DEVICE} nud failed`),
+      ],
+      'FDB entry deleted': () => bridge(`fdb del ${macOf(3)} dev ${DEVICE}`),
+      'FDB entry changed': () =>
+        bridge(`fdb replace ${macOf(3)} dev ${DEVICE} self permanent dst 192.168.77.99`),
+      'address removed': () => run(`address del 10.5.1.0/32 dev ${DEVICE}`),
+      'another address of the Network added': () => run(`address add 10.5.99.0/32 dev ${DEVICE}`),
+    };
+    for (const [what, damage] of Object.entries(damages)) {
+      const { repairs } = reconciler.view;
+      damage();
+      await poll(() => reconciler.view.repairs > repairs);
+      await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), what);
+      const link = linkWords(DEVICE);
+      t.match(link, { mtu: 1450, address: OWN_MAC }, `${what}: the device too`);
+      t.ok(link?.flags.includes('UP'), `${what}: and up`);
+    }
+  });
+
+  t.test('what we do ourselves makes us read nothing', async t => {
+    const { reconciler, socket } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    let heard = 0;
+    const listener = new NotificationSocket({ onMessage: () => heard++, onOverflow: () => undefined });
+    t.teardown(() => listener.close());
+    // The announcements of the device's own making may still be on their way.
+    let dumps: number;
+    do {
+      dumps = socket.stats.dumps;
+      await new Promise(resolve => setTimeout(resolve, 100));
+    } while (socket.stats.dumps !== dumps);
+    reconciler.setPeer('5', peerEntries(5));
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4, 5), 'a new peer');
+    reconciler.setPeer('5', []);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'a peer less');
+    await poll(() => heard >= 6);
+    run('link set up1 alias other');
+    await poll(() => heard >= 7);
+    t.equal(socket.stats.dumps, dumps);
+  });
+
+  t.test('a device that cannot be: why, and all is well once it can', async t => {
+    const udp = createSocket('udp4').bind(8472);
+    await once(udp, 'listening');
+    const { reconciler } = startRealHost(t);
+    const code = (): string | undefined => reconciler.view.linkTrouble?.code;
+    await becomes(t, code, 'EADDRINUSE', 'the port is taken');
+    t.equal(linkWords(DEVICE), undefined, 'and no half of a device stays behind');
+    udp.close();
+    await becomes(t, code, undefined, 'free again');
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+
+    const twin = vxlanLink({ vni: 12, port: 4812 });
+    run(`link add vx12 type vxlan id 12 dstport 4812`);
+    reconciler.setHost([twin], []);
+    await becomes(t, code, 'EEXIST', 'another device has that VNI on that port');
+    run('link del vx12');
+    await becomes(t, code, undefined, 'gone again');
+  });
+
+  t.test('a device of that name which is none of ours', async t => {
+    run(`link add ${DEVICE} type bridge`);
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => reconciler.view.linkTrouble?.code, 'refused', 'the name is taken');
+    t.match(reconciler.view.linkTrouble?.error, 'the name is taken by a bridge device');
+    t.equal(linkWords(DEVICE)?.linkinfo?.info_kind, 'bridge', 'it stays');
+    run(`link del ${DEVICE}`);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+  });
+
+  t.test('after a stop the kernel keeps all', async t => {
+    const { stop } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    await stop();
+    t.same(entriesOn(DEVICE), expected(2, 3, 4));
+  });
+});

@@ -1,0 +1,64 @@
+/** What the agent reads of its host, against what `ip` says. */
+import t from 'tap';
+import { lookUpRoute, readHostNetwork } from '../../src/dataplane/host-network.js';
+import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
+import { inNamespace, ip } from '../support/in-namespace.js';
+
+void inNamespace(t, import.meta.url, async () => {
+  const socket = new NetlinkSocket();
+  t.teardown(() => socket.close());
+  const run = (text: string): unknown => ip(...text.split(' '));
+
+  t.test('a host without a network', async t => {
+    const { interfaces, defaultRoute } = await readHostNetwork(socket);
+    t.match(
+      interfaces.filter(({ name }) => name === 'lo'),
+      [{ name: 'lo', mtu: 65_536, addresses: [] }],
+    );
+    t.equal(defaultRoute, undefined);
+    t.equal(await lookUpRoute(socket, '192.0.2.1'), undefined);
+  });
+
+  t.test('interfaces, addresses, default route', async t => {
+    run('link add up0 type veth peer name up1');
+    run('link add up2 mtu 1400 type veth peer name up3');
+    for (const name of ['up0', 'up1', 'up2', 'up3']) run(`link set ${name} up`);
+    run('address add 169.254.7.7/16 dev up0 scope link');
+    run('address add 10.1.0.9/24 dev up0 valid_lft 1000 preferred_lft 1000');
+    run('address add 10.1.0.1/24 dev up0 valid_lft forever');
+    run('address add 10.1.0.2/24 dev up0');
+    run('address add 10.1.0.3/24 dev up0 preferred_lft 0');
+    run('address add 10.2.0.1/24 dev up2');
+    run('route add default via 10.1.0.254 dev up0 metric 200');
+    run('route add default via 10.2.0.254 dev up2 metric 100');
+    run('route add unreachable default metric 50');
+    run('route add 172.16.0.0/16 via 10.1.0.253 src 10.1.0.2');
+    const { interfaces, defaultRoute } = await readHostNetwork(socket);
+    t.equal(defaultRoute, 'up2', 'the lowest metric that leads anywhere');
+    const words = JSON.parse(ip('-j', 'link', 'show')) as { ifname: string; mtu: number }[];
+    t.same(
+      interfaces.map(({ name, mtu }) => ({ name, mtu })),
+      words.map(({ ifname, mtu }) => ({ name: ifname, mtu })),
+      'all of them',
+    );
+    t.same(interfaces.find(({ name }) => name === 'up0')?.addresses, [
+      '10.1.0.1',
+      '10.1.0.2',
+      '10.1.0.9',
+      '169.254.7.7',
+    ]);
+    t.same(interfaces.find(({ name }) => name === 'up3')?.addresses, []);
+  });
+
+  t.test('the way to an address', async t => {
+    for (const target of ['10.1.0.77', '10.2.0.77', '172.16.3.4', '10.1.0.1']) {
+      const [words] = JSON.parse(ip('-j', 'route', 'get', target)) as [{ dev: string; prefsrc: string }];
+      t.same(await lookUpRoute(socket, target), { device: words.dev, source: words.prefsrc }, target);
+    }
+    t.equal(await lookUpRoute(socket, '192.0.2.1'), undefined, 'unreachable');
+    run('route add blackhole 198.51.100.0/24');
+    run('route add prohibit 203.0.113.0/24');
+    t.equal(await lookUpRoute(socket, '198.51.100.1'), undefined, 'blackhole');
+    t.equal(await lookUpRoute(socket, '203.0.113.1'), undefined, 'prohibited');
+  });
+});

@@ -1,0 +1,140 @@
+/** A reconciler that listens, at work on the real kernel of the present namespace, and that kernel as iproute2 tells it. */
+import { spawnSync } from 'node:child_process';
+import { pino } from 'pino';
+import type { Test } from 'tap';
+import type { Entry, VxlanLink } from '../../src/dataplane/model.js';
+import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
+import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
+import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
+import { Reconciler } from '../../src/dataplane/reconciler.js';
+import { DEVICE, NETWORK, OWN_ADDRESS, OWNERSHIP, peerEntries, UNDERLAY, vxlanLink } from './dataplane.js';
+import { ip } from './in-namespace.js';
+
+const DEADLINE_MS = 10_000;
+
+/** A device in the words of `ip -d -j link`. */
+export interface LinkWords {
+  readonly ifindex: number;
+  readonly ifname: string;
+  readonly flags: readonly string[];
+  readonly mtu: number;
+  readonly address: string;
+  /** Absent when it is 0. */
+  readonly txqlen?: number;
+  readonly linkinfo?: { readonly info_kind: string; readonly info_data?: Readonly<Record<string, unknown>> };
+}
+
+export interface RealHost {
+  readonly reconciler: Reconciler;
+  readonly socket: NetlinkSocket;
+  readonly stop: () => Promise<void>;
+}
+
+/** Makes the underlay: a pair of devices, 192.168.77.1/24 on one end. */
+export function makeUnderlay(): void {
+  ip('link', 'add', UNDERLAY, 'type', 'veth', 'peer', 'name', 'up1');
+  ip('link', 'set', 'up1', 'up');
+  ip('link', 'set', UNDERLAY, 'up');
+  ip('address', 'add', '192.168.77.1/24', 'dev', UNDERLAY);
+}
+
+/** Starts a reconciler that ends with the test, its device gone. */
+export function startRealHost(
+  t: Test,
+  link: VxlanLink = vxlanLink(),
+  peers: readonly (readonly Entry[])[] = [2, 3, 4].map(n => peerEntries(n)),
+): RealHost {
+  const log = pino({ level: 'silent' });
+  const socket = new NetlinkSocket();
+  const kernel = new NetlinkKernel(socket);
+  const reconciler = new Reconciler({
+    kernel,
+    ownership: OWNERSHIP,
+    log,
+    now: () => performance.now(),
+    random: () => 0.5,
+  });
+  const stopListening = listenToKernel({
+    interests: {
+      network: NETWORK,
+      overlay: OWNERSHIP.devices,
+      underlay: UNDERLAY,
+      isExpected: (entry, isThere) => reconciler.isExpected(entry, isThere),
+    },
+    devices: () => kernel.devices,
+    ownPort: socket.port,
+    log,
+    onConcern: concern => {
+      if (concern === 'devices') reconciler.doubtAfterChange();
+      else reconciler.doubt();
+    },
+  });
+  reconciler.setHost([link], [OWN_ADDRESS]);
+  peers.forEach((entries, index) => reconciler.setPeer(`${index}`, entries));
+  reconciler.setPeersComplete();
+  const abort = new AbortController();
+  const ended = reconciler.run(abort.signal);
+  let stopped = false;
+  const stop = async (): Promise<void> => {
+    if (stopped) return;
+    stopped = true;
+    stopListening();
+    abort.abort();
+    await ended;
+    socket.close();
+  };
+  t.teardown(async () => {
+    await stop();
+    if (linkWords(DEVICE) !== undefined) ip('link', 'del', DEVICE);
+  });
+  return { reconciler, socket, stop };
+}
+
+/** Waits until `actual` gives what is expected, and has tap compare them when it does not in time. */
+export async function becomes<T>(t: Test, actual: () => T, expected: T, what: string): Promise<void> {
+  const text = JSON.stringify(expected);
+  await poll(() => JSON.stringify(actual()) === text).catch(() => undefined);
+  t.same(actual(), expected, what);
+}
+
+export async function poll(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${condition.toString()}`);
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}
+
+export function linkWords(name: string): LinkWords | undefined {
+  return json<LinkWords>('ip', '-d', '-j', 'link', 'show').find(({ ifname }) => ifname === name);
+}
+
+/** What is on a device, one line for each entry, sorted: addresses, routes of table main, neighbours, FDB entries. */
+export function entriesOn(device: string): string[] {
+  interface Words extends Record<string, string | undefined> {
+    readonly dst?: string;
+  }
+  const addresses = json<{ addr_info: { family: string; local: string; prefixlen: number }[] }>(
+    ...['ip', '-j', 'address', 'show', 'dev', device],
+  )
+    .flatMap(({ addr_info: all }) => all)
+    .filter(({ family }) => family === 'inet')
+    .map(({ local, prefixlen }) => `address ${local}/${prefixlen}`);
+  const routes = json<Words & { flags: string[] }>('ip', '-j', '-4', 'route', 'show', 'dev', device).map(
+    ({ dst, gateway, protocol, flags }) =>
+      ['route', dst, 'via', gateway, ...flags, 'proto', protocol ?? 'boot'].join(' '),
+  );
+  const neighbours = json<Words & { state: string[] }>('ip', '-j', '-4', 'neigh', 'show', 'dev', device).map(
+    ({ dst, lladdr, state }) => `neighbour ${dst} ${lladdr ?? '-'} ${state.join()}`,
+  );
+  const fdb = json<Words>('bridge', '-j', 'fdb', 'show', 'dev', device)
+    .filter(({ dst }) => dst !== undefined)
+    .map(({ mac, dst, state }) => `fdb ${mac} ${dst} ${state}`);
+  return [...addresses, ...routes, ...neighbours, ...fdb].sort();
+}
+
+/** @returns nothing where the command fails, as it does for a device that does not exist */
+function json<T>(command: string, ...args: string[]): T[] {
+  const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
+  return JSON.parse(stdout === '' ? '[]' : stdout) as T[];
+}

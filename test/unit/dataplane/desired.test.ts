@@ -1,0 +1,50 @@
+/** What the kernel should hold, by owner. */
+import t from 'tap';
+import { DesiredEntries } from '../../../src/dataplane/desired.js';
+import { keyOf } from '../../../src/dataplane/kinds/index.js';
+import { macOf, peerEntries, vtepOf } from '../../support/dataplane.js';
+
+const keys = (n: number, mac = macOf(n)): string[] => peerEntries(n, mac).map(keyOf).sort();
+
+t.test('an owner’s entries are replaced as a whole', async t => {
+  const desired = new DesiredEntries();
+  t.same([...desired.set('two', peerEntries(2))].sort(), keys(2));
+  const touched = desired.set('two', peerEntries(2, macOf(9)));
+  t.same(
+    [...touched].sort(),
+    [...new Set([...keys(2), ...keys(2, macOf(9))])].sort(),
+    'old keys and new ones',
+  );
+  t.same([...desired.byKey.keys()].sort(), keys(2, macOf(9)));
+  t.same([...desired.set('two', [])].sort(), keys(2, macOf(9)));
+  t.equal(desired.byKey.size, 0);
+  t.same([...desired.owners], []);
+  t.equal(desired.keysOf('two').size, 0);
+});
+
+// A host that moves from subnet 2 to subnet 3 keeps its device, and with it its MAC.
+t.test('a MAC that moves to another owner', async t => {
+  const [fdb] = peerEntries(3, macOf(2), vtepOf(8));
+  const after = keys(3, macOf(2));
+  const orders = {
+    'the new one comes first': (come: () => unknown, go: () => unknown) => [come, go],
+    'the old one goes first': (come: () => unknown, go: () => unknown) => [go, come],
+  };
+  for (const [order, steps] of Object.entries(orders)) {
+    const desired = new DesiredEntries();
+    desired.set('old', peerEntries(2));
+    const come = (): unknown => desired.set('new', peerEntries(3, macOf(2), vtepOf(8)));
+    const go = (): unknown => desired.set('old', []);
+    for (const step of steps(come, go)) step();
+    t.same([...desired.byKey.keys()].sort(), after, order);
+    t.same(desired.byKey.get(keyOf(fdb)), fdb, `${order}: the FDB entry is the new one’s`);
+  }
+});
+
+t.test('an old owner that changes leaves a key alone that was taken over', async t => {
+  const desired = new DesiredEntries();
+  desired.set('old', peerEntries(2));
+  desired.set('new', peerEntries(3, macOf(2)));
+  desired.set('old', peerEntries(2, macOf(4)));
+  t.same([...desired.byKey.keys()].sort(), [...keys(2, macOf(4)), ...keys(3, macOf(2))].sort());
+});

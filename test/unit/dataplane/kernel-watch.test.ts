@@ -1,0 +1,124 @@
+/** Which announcements concern us. */
+import t from 'tap';
+import { concernOf, type Concern, type Interests } from '../../../src/dataplane/kernel-watch.js';
+import type { DeviceTable } from '../../../src/dataplane/kinds/kind.js';
+import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
+import * as nl from '../../../src/dataplane/netlink/constants.js';
+import { encodeLink } from '../../../src/dataplane/netlink/link.js';
+import { readMessages, type MessageWriter } from '../../../src/dataplane/netlink/message.js';
+import { encodeNeighbour, type Neighbour } from '../../../src/dataplane/netlink/neighbour.js';
+import { encodeRoute, type RouteRequest } from '../../../src/dataplane/netlink/route.js';
+import { DEVICE, fdbEntry, NETWORK, UNDERLAY } from '../../support/dataplane.js';
+import { encode } from '../../support/fake-kernel.js';
+import { addressOn, arpOn, fdbOn, MAC_A, routeOn } from '../../support/netlink-contract-entries.js';
+
+const OWN_PORT = 1000;
+const NAMES = ['', 'lo', UNDERLAY, DEVICE, 'eth9'];
+const [UP0, VX, OTHER] = [2, 3, 4];
+const interests: Interests = {
+  network: NETWORK,
+  overlay: new Set([DEVICE]),
+  underlay: UNDERLAY,
+  isExpected: () => false,
+};
+const devices: DeviceTable = {
+  indexOf: name => NAMES.indexOf(name),
+  nameOf: index => NAMES[index],
+};
+
+type Write = (writer: MessageWriter) => void;
+const link =
+  (index: number, name: string): Write =>
+  writer =>
+    encodeLink(writer, { index, name });
+const address =
+  (index: number): Write =>
+  writer =>
+    encodeAddress(writer, addressOn(index, '10.9.9.9', 24));
+const neighbour =
+  (entry: Neighbour): Write =>
+  writer =>
+    encodeNeighbour(writer, entry);
+const route =
+  (index: number, to: string, changes: Partial<RouteRequest> = {}): Write =>
+  writer =>
+    encodeRoute(writer, { ...routeOn(index, to, '192.168.77.9'), ...changes });
+
+/** linux/rtnetlink.h */
+const RTM_NEWNEXTHOP = 104;
+/** NUD_STALE of linux/neighbour.h */
+const STALE = 0x04;
+const TABLE: readonly (readonly [what: string, type: number, write: Write, concern: Concern | undefined])[] =
+  [
+    ['our device', nl.RTM_NEWLINK, link(VX, DEVICE), 'devices'],
+    ['our device gone', nl.RTM_DELLINK, link(VX, DEVICE), 'devices'],
+    ['our device made anew', nl.RTM_NEWLINK, link(99, DEVICE), 'devices'],
+    ['our device renamed', nl.RTM_NEWLINK, link(VX, 'vx'), 'devices'],
+    ['the underlay', nl.RTM_NEWLINK, link(UP0, UNDERLAY), 'devices'],
+    ['the underlay is back', nl.RTM_NEWLINK, link(99, UNDERLAY), 'devices'],
+    ['another device', nl.RTM_NEWLINK, link(OTHER, 'eth9'), undefined],
+    ['address on our device', nl.RTM_DELADDR, address(VX), 'devices'],
+    ['address on the underlay', nl.RTM_NEWADDR, address(UP0), 'devices'],
+    ['address elsewhere', nl.RTM_NEWADDR, address(OTHER), undefined],
+    ['neighbour on our device', nl.RTM_DELNEIGH, neighbour(arpOn(VX, '10.5.2.0', MAC_A)), 'entries'],
+    ['neighbour on the underlay', nl.RTM_NEWNEIGH, neighbour(arpOn(UP0, '192.168.77.2', MAC_A)), undefined],
+    ['FDB entry', nl.RTM_DELNEIGH, neighbour(fdbOn(VX, MAC_A, '192.168.77.2')), 'entries'],
+    [
+      'learned FDB entry',
+      nl.RTM_NEWNEIGH,
+      neighbour({ ...fdbOn(VX, MAC_A, '192.168.77.2'), state: STALE }),
+      undefined,
+    ],
+    ['route on our device', nl.RTM_DELROUTE, route(VX, '10.9.9.0'), 'entries'],
+    ['route into the Network', nl.RTM_NEWROUTE, route(OTHER, '10.5.2.0'), 'entries'],
+    ['route over the Network', nl.RTM_NEWROUTE, route(OTHER, '10.0.0.0', { prefixLength: 8 }), 'entries'],
+    ['default route', nl.RTM_NEWROUTE, route(OTHER, '0.0.0.0', { prefixLength: 0 }), undefined],
+    ['route elsewhere', nl.RTM_NEWROUTE, route(OTHER, '10.9.9.0'), undefined],
+    [
+      'route into the Network in another table',
+      nl.RTM_NEWROUTE,
+      route(VX, '10.5.2.0', { table: 255 }),
+      undefined,
+    ],
+    ['the underlay’s own route', nl.RTM_NEWROUTE, route(UP0, '172.16.0.0', { protocol: 2 }), 'devices'],
+    [
+      'somebody’s route on the underlay',
+      nl.RTM_NEWROUTE,
+      route(UP0, '172.16.0.0', { protocol: 4 }),
+      undefined,
+    ],
+    ['a nexthop', RTM_NEWNEXTHOP, writer => writer.u32(0), undefined],
+  ];
+
+const judge = (
+  type: number,
+  write: Write,
+  port: number,
+  changes: Partial<Interests> = {},
+): Concern | undefined => {
+  const [message] = readMessages(encode(type, 0, 0, port, write));
+  return concernOf(message!, { ...interests, ...changes }, devices, OWN_PORT);
+};
+
+t.test('what others do', async t => {
+  for (const [what, type, write, concern] of TABLE) t.equal(judge(type, write, 0), concern, what);
+});
+
+t.test('what we did ourselves is no news', async t => {
+  for (const [what, type, write] of TABLE) t.equal(judge(type, write, OWN_PORT), undefined, what);
+});
+
+// The VXLAN driver does not say whose doing a change of a forwarding entry was.
+t.test('an FDB entry that is there or gone as it should be is no news', async t => {
+  const entry = fdbEntry('02:53:00:00:00:01', '192.168.77.2');
+  const write = neighbour(fdbOn(VX, MAC_A, '192.168.77.2'));
+  for (const [type, isThere] of [
+    [nl.RTM_NEWNEIGH, true],
+    [nl.RTM_DELNEIGH, false],
+  ] as const) {
+    const asked: unknown[] = [];
+    const isExpected = (...args: unknown[]): boolean => asked.push(args) > 0;
+    t.equal(judge(type, write, 0, { isExpected }), undefined);
+    t.same(asked, [[entry, isThere]]);
+  }
+});

@@ -1,0 +1,136 @@
+/** Whose an entry is, and what its key is. */
+import t from 'tap';
+import { describe, isOurs, keyOf, KINDS, sameEntry } from '../../../src/dataplane/kinds/index.js';
+import type { Entry } from '../../../src/dataplane/model.js';
+import {
+  addressEntry,
+  fdbEntry,
+  flannelRoute,
+  macOf,
+  neighbourEntry,
+  overlayRoute,
+  OWNERSHIP,
+  prefix,
+  subnetOf,
+  UNDERLAY,
+  underlayRoute,
+  vtepOf,
+} from '../../support/dataplane.js';
+
+const inside = subnetOf(2);
+const otherInside = subnetOf(3);
+const outside = prefix('10.9.2.0/24');
+
+const OWNERS: readonly (readonly [what: string, entry: Entry, ours: boolean])[] = [
+  ['our protocol on our device', overlayRoute(inside), true],
+  ['our protocol on our device, out of the Network', overlayRoute(outside), true],
+  ['our protocol into the Network elsewhere', underlayRoute(otherInside, vtepOf(9)), true],
+  ['our protocol into the Network by no device', blackhole(83), true],
+  ['our protocol out of the Network elsewhere', underlayRoute(outside, vtepOf(2)), false],
+  ['our protocol to more than the Network', underlayRoute(prefix('10.0.0.0/8'), vtepOf(2)), false],
+  ['our protocol with a metric', overlayRoute(inside, { metric: 100 }), true],
+  ['our protocol with a nexthop object', overlayRoute(inside, { special: 'nexthop 5' }), true],
+
+  ['flannel on our device', flannelRoute(inside), true],
+  ['flannel on our device, of a peer that is gone', flannelRoute(otherInside), true],
+  ['boot by another gateway', flannelRoute(inside, { gateway: '10.5.2.1' }), false],
+  ['boot that is not on-link', flannelRoute(inside, { onLink: false }), false],
+  ['boot with a metric', flannelRoute(inside, { metric: 10 }), false],
+  ['boot that is special', flannelRoute(inside, { special: 'multipath' }), false],
+  ['boot blackhole', blackhole(3), false],
+  ['static on our device', overlayRoute(inside, { protocol: 4 }), false],
+  ['the kernel on our device', overlayRoute(inside, { protocol: 2 }), false],
+
+  ['boot on the underlay to a peer', boot(inside, vtepOf(2)), true],
+  ['boot on the underlay to a peer by another gateway', boot(inside, vtepOf(3)), false],
+  ['boot on the underlay to nobody', boot(otherInside, vtepOf(3)), false],
+  ['boot on the underlay to a part of a peer', boot(prefix('10.5.2.0/25'), vtepOf(2)), false],
+  ['boot on the underlay with a metric', boot(inside, vtepOf(2), { metric: 10 }), false],
+  ['boot on another device to a peer', boot(inside, vtepOf(2), { device: 'eth9' }), false],
+  ['static on the underlay to a peer', boot(inside, vtepOf(2), { protocol: 4 }), false],
+
+  ['neighbour on our device', neighbourEntry('10.5.2.0', macOf(2)), true],
+  ['neighbour elsewhere', neighbourEntry('10.5.2.0', macOf(2), UNDERLAY), false],
+  ['FDB entry on our device', fdbEntry(macOf(2), vtepOf(2)), true],
+  ['FDB entry elsewhere', fdbEntry(macOf(2), vtepOf(2), 'br0'), false],
+  ['address on our device in the Network', addressEntry('10.5.2.0/32'), true],
+  ['address on our device, of the whole Network', addressEntry('10.5.2.0/16'), true],
+  ['address on our device out of the Network', addressEntry('192.168.9.1/24'), false],
+  ['address on our device, of more than the Network', addressEntry('10.5.2.0/8'), false],
+  ['address in the Network elsewhere', addressEntry('10.5.1.1/24', 'docker0'), false],
+];
+
+t.test('ownership', async t => {
+  for (const [what, entry, ours] of OWNERS)
+    t.equal(isOurs(entry, OWNERSHIP), ours, `${what}: ${ours ? 'ours' : 'foreign'}`);
+});
+
+t.test('without an underlay peer an underlay route is nobody of ours', async t => {
+  const ownership = { ...OWNERSHIP, peerAt: () => undefined };
+  t.equal(isOurs(boot(inside, vtepOf(2)), ownership), false);
+  const { destination, onLink, protocol, metric } = boot(inside, vtepOf(2));
+  const noGateway = { kind: 'route', destination, device: UNDERLAY, onLink, protocol, metric } as const;
+  t.equal(isOurs(noGateway, ownership), false, 'no gateway is not the gateway of nobody');
+});
+
+t.test('keys are the kernel’s', async t => {
+  const one = (entry: Entry): string => keyOf(entry);
+  t.equal(one(overlayRoute(inside)), one(underlayRoute(inside, vtepOf(2), { protocol: 4 })));
+  t.not(one(overlayRoute(inside)), one(overlayRoute(inside, { metric: 1 })), 'the metric is part of it');
+  t.not(one(overlayRoute(inside)), one(overlayRoute(prefix('10.5.2.0/25'))));
+  t.equal(one(fdbEntry(macOf(2), vtepOf(2))), one(fdbEntry(macOf(2), vtepOf(3))));
+  t.not(one(fdbEntry(macOf(2), vtepOf(2))), one(fdbEntry(macOf(2), vtepOf(2), 'flannel.2')));
+  t.equal(one(neighbourEntry('10.5.2.0', macOf(2))), one(neighbourEntry('10.5.2.0', macOf(3))));
+  t.not(one(addressEntry('10.5.2.0/32')), one(addressEntry('10.5.2.0/16')));
+});
+
+t.test('what makes entries of one key differ', async t => {
+  const route = overlayRoute(inside);
+  t.ok(sameEntry(route, { ...route }));
+  for (const change of [
+    { gateway: '10.5.9.9' },
+    { device: UNDERLAY },
+    { onLink: false },
+    { protocol: 3 },
+    { special: 'nexthop 5' },
+  ])
+    t.notOk(sameEntry(route, { ...route, ...change }), JSON.stringify(change));
+  t.notOk(sameEntry(fdbEntry(macOf(2), vtepOf(2)), fdbEntry(macOf(2), vtepOf(3))));
+  t.notOk(sameEntry(neighbourEntry('10.5.2.0', macOf(2)), neighbourEntry('10.5.2.0', macOf(3))));
+});
+
+t.test('entries in iproute2’s words', async t => {
+  t.same(
+    [
+      overlayRoute(inside),
+      boot(inside, vtepOf(2), { metric: 5 }),
+      blackhole(83),
+      fdbEntry(macOf(2), vtepOf(2)),
+      neighbourEntry('10.5.2.0', macOf(2)),
+      addressEntry('10.5.1.0/32'),
+    ].map(describe),
+    [
+      'route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink',
+      'route 10.5.2.0/24 via 192.168.77.2 dev up0 proto 3 metric 5',
+      'route blackhole 10.5.2.0/24',
+      'fdb 02:53:00:00:00:02 dev flannel.1 dst 192.168.77.2',
+      'neighbour 10.5.2.0 lladdr 02:53:00:00:00:02 dev flannel.1',
+      'address 10.5.1.0/32 dev flannel.1',
+    ],
+  );
+});
+
+t.test('the kinds stand in the order of additions', async t => {
+  t.same(
+    KINDS.map(kind => kind.name),
+    ['address', 'fdb', 'neighbour', 'route'],
+  );
+});
+
+function boot(...[to, gateway, changes]: Parameters<typeof underlayRoute>): ReturnType<typeof underlayRoute> {
+  return underlayRoute(to, gateway, { protocol: 3, ...changes });
+}
+
+function blackhole(protocol: number): Entry {
+  return { kind: 'route', destination: inside, onLink: false, protocol, metric: 0, special: 'blackhole' };
+}
