@@ -150,7 +150,7 @@ async function startHosts(lab: Lab, options: DemoOptions): Promise<readonly Show
       log: host.files.log,
     });
   }
-  step(`every agent is healthy and has programmed its ${options.hosts - 1} peers`);
+  step(`every agent is healthy and has programmed all its peers`);
   return shown;
 }
 

@@ -24,7 +24,7 @@ export class EnvFiles {
     this.#log = log;
   }
 
-  /** When each file was written, milliseconds since the epoch; empty until all were. */
+  /** When each file was written, on the clock that `write` is given; empty until all were. */
   get writtenAt(): ReadonlyMap<string, number> {
     return this.#writtenAt;
   }

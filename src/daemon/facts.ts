@@ -1,6 +1,10 @@
-/** What the agent knows at one moment, as plain data: the main flow writes it, the status document is made from it. */
+/**
+ * What the agent knows at one moment: the main flow writes it, the status document is made from it. All moments are
+ * milliseconds of `performance.now()`, which no change of the wall clock moves.
+ */
 import type { Backend } from '../backends/backend.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
+import type { Doubt } from '../subnet/doubt.js';
 import type { MirrorConnection } from '../subnet/mirror.js';
 import type { LeaseManager, OwnLease } from '../subnet/manager.js';
 import type { EnvFiles } from './env-files.js';
@@ -12,13 +16,14 @@ export interface Facts {
   readonly startedAt: number;
   stopping: boolean;
   connection: MirrorConnection | undefined;
+  /** Whether the store's deletions are believed. */
+  doubt: Doubt | undefined;
   /** The first complete list of keys has arrived. */
   mirrored: boolean;
   config: ConfigFollower | undefined;
   underlay: ChosenInterface | undefined;
   backend: Backend | undefined;
   own: OwnLease | undefined;
-  /** Milliseconds since the epoch. */
   renewedAt: number | undefined;
   expiresAt: number | undefined;
   /** How many subnets the range has, when none of them is free. */
@@ -36,6 +41,7 @@ export function emptyFacts(startedAt: number): Facts {
     startedAt,
     stopping: false,
     connection: undefined,
+    doubt: undefined,
     mirrored: false,
     config: undefined,
     underlay: undefined,
@@ -52,8 +58,7 @@ export function emptyFacts(startedAt: number): Facts {
   };
 }
 
-/** Whether the kernel holds the host's own part and the files may say so. */
-export function isHostProgrammed(facts: Facts): boolean {
-  const view = facts.reconciler?.view;
-  return view?.settled === true && view.linkTrouble === undefined;
+/** Whether the kernel holds the host's own part, with all peers handed over: the files may say so. */
+export function isHostProgrammed({ reconciler }: Facts): boolean {
+  return reconciler?.view.settled === true && reconciler.hostState().programmed;
 }

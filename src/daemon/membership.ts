@@ -184,8 +184,8 @@ class Membership {
       {
         onOwn: own => this.#onOwn(own),
         onRenewed: secondsLeft => {
-          facts.renewedAt = Date.now();
-          facts.expiresAt = secondsLeft === undefined ? undefined : Date.now() + secondsLeft * 1000;
+          facts.renewedAt = performance.now();
+          facts.expiresAt = secondsLeft === undefined ? undefined : performance.now() + secondsLeft * 1000;
         },
         onExhausted: total => {
           facts.exhausted = total;
@@ -202,7 +202,7 @@ class Membership {
     facts.exhausted = undefined;
     const underlay = this.#overlay.self?.underlay ?? this.#underlay;
     const self: Self = { subnets: { ipv4: own.subnet }, underlay, mac: this.#mac };
-    this.#overlay.setOwn(own, self, mirror.entries.values());
+    this.#overlay.setOwn(own, self, mirror.entries);
     this.#env = {
       ipv4: { network: range.network, subnet: own.subnet },
       mtu: this.#backend.mtu(underlay),
@@ -240,7 +240,7 @@ class Membership {
 
   async #writeFiles(): Promise<void> {
     if (this.#env !== undefined && isHostProgrammed(this.#context.facts))
-      await this.#files.write(this.#env, Date.now());
+      await this.#files.write(this.#env, performance.now());
   }
 
   async #keepFiles(signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import {
   directory,
+  doubtGrace,
   endpoints,
   file,
   hostAddress,
@@ -139,6 +140,15 @@ export const AGENT_OPTIONS = {
     default: '24h',
     flannel: false,
     type: leaseTtl,
+  },
+  'doubt-grace': {
+    group: 'Lease and network',
+    kind: 'value',
+    argument: 'DURATION',
+    help: 'how long peers are kept that etcd has lost, after it was wiped, restored or long out of reach',
+    default: '5m',
+    flannel: false,
+    type: doubtGrace,
   },
   'ip-masq': {
     group: 'Lease and network',

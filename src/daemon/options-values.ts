@@ -122,14 +122,24 @@ const LEAST_TTL_SECONDS = 5;
 const MOST_TTL_SECONDS = 24 * 24 * 3600;
 
 /** A duration in Go's form with hours, minutes and whole seconds: `24h`, `1h30m`, `90s`. In seconds. */
-export const leaseTtl = text<number>(input => {
-  const match = /^(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(input);
-  if (match === null) return { rule: 'must be a duration such as 24h, 90m or 30s' };
-  const [, hours = '0', minutes = '0', seconds = '0'] = match;
-  const value = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
-  const fits = value >= LEAST_TTL_SECONDS && value <= MOST_TTL_SECONDS;
-  return fits ? { value } : { rule: 'must be between 5s and 576h (24 days)' };
-});
+function duration(least: number, most: number, rule: string) {
+  return text<number>(input => {
+    const match = /^(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(input);
+    if (match === null) return { rule: 'must be a duration such as 24h, 90m or 30s' };
+    const [, hours = '0', minutes = '0', seconds = '0'] = match;
+    const value = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+    return value >= least && value <= most ? { value } : { rule };
+  });
+}
+
+export const leaseTtl = duration(
+  LEAST_TTL_SECONDS,
+  MOST_TTL_SECONDS,
+  'must be between 5s and 576h (24 days)',
+);
+
+/** None at all is allowed: then deletions are always believed. */
+export const doubtGrace = duration(0, 24 * 3600, 'must be between 0s and 24h');
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -39,6 +39,8 @@ export interface AgentOptions {
   readonly etcd: EtcdOptions;
   readonly underlay: UnderlayOptions;
   readonly leaseTtlSeconds: number;
+  /** How long deletions are not believed once etcd is in doubt. */
+  readonly doubtGraceSeconds: number;
   readonly ipMasq: boolean;
   readonly subnetFile: string;
   readonly dockerEnvFile: string;
@@ -104,6 +106,7 @@ function build(values: OptionValues): AgentOptions {
       publicIp: values['public-ip'],
     },
     leaseTtlSeconds: values['lease-ttl'],
+    doubtGraceSeconds: values['doubt-grace'],
     ipMasq: values['ip-masq'],
     subnetFile: values['subnet-file'],
     dockerEnvFile: values['docker-env-file'],

@@ -3,7 +3,7 @@
  * reconciler. Synchronous and without effects of its own.
  */
 import type { Logger } from 'pino';
-import { formatPrefix, type Prefix } from '../address/prefix.js';
+import { formatPrefix, samePrefix, type Prefix } from '../address/prefix.js';
 import type { IpAddress } from '../address/ip.js';
 import type { Backend, Self, UnderlayRoute } from '../backends/backend.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../dataplane/model.js';
@@ -51,12 +51,15 @@ export class Overlay {
   }
 
   /**
-   * A lease is ours: plans the host and all its peers.
+   * A lease is ours: plans the host, and all its peers when the subnet is another than before.
    * @param entries everything under the prefix
    */
-  setOwn(own: OwnLease, self: Self, entries: Iterable<KeyValue>): void {
-    const { backend, network, keyPrefix } = this.#options;
-    for (const key of this.#peers?.accepted.keys() ?? []) this.#reconciler?.setPeer(key, []);
+  setOwn(own: OwnLease, self: Self, entries: ReadonlyMap<string, KeyValue>): void {
+    // The same subnet again, after its key was lost: what is known of the peers stays, also of those in doubt.
+    if (this.#self !== undefined && samePrefix(this.#self.subnets.ipv4, self.subnets.ipv4)) return;
+    const { backend, network, keyPrefix, log } = this.#options;
+    const before = this.#peers;
+    for (const key of before?.accepted.keys() ?? []) this.#reconciler?.setPeer(key, []);
     this.#publicIpAt.clear();
     this.#self = self;
     this.#peers = new PeerTable({
@@ -67,14 +70,21 @@ export class Overlay {
     });
     const plan = backend.planHost(self);
     this.#reconciler?.setHost(plan.links, plan.entries);
-    this.#take(this.#peers.apply(Array.from(entries, entry => ({ kind: 'put', entry }))), 'quietly');
-    this.#options.log.info({ peers: this.#peers.accepted.size }, `${this.#peers.accepted.size} peers known`);
+    this.#take(this.#peers.apply(Array.from(entries.values(), toPut)), 'quietly');
+    if (before !== undefined) this.#take(this.#peers.keepFrom(before), 'quietly');
+    const peers = this.#peers.accepted.size;
+    log.info({ peers }, `peers known: ${peers}`);
     this.#reconciler?.setPeersComplete();
   }
 
-  /** Keys under the prefix have changed. */
-  applyChanges(changes: readonly KeyChange[]): void {
-    if (this.#peers !== undefined) this.#take(this.#peers.apply(changes));
+  /** Keys under the prefix have changed. @param deletions `keep` while the store is in doubt */
+  applyChanges(changes: readonly KeyChange[], deletions: 'believe' | 'keep'): void {
+    if (this.#peers !== undefined) this.#take(this.#peers.apply(changes, deletions));
+  }
+
+  /** The doubt is over: peers whose key did not come back are gone. */
+  forgetKept(): void {
+    if (this.#peers !== undefined) this.#take(this.#peers.forgetKept());
   }
 
   /** Which peers are on-link follows the routes of the underlay: plans the peers anew when these have changed. */
@@ -88,8 +98,11 @@ export class Overlay {
 
   #take(delta: PeerDelta, how?: 'quietly'): void {
     const { log } = this.#options;
-    for (const { key, before, after } of delta.peers) {
+    // First all that was: of two leases that change places, the new one must not go with the old one.
+    for (const { before } of delta.peers) {
       if (before !== undefined) this.#publicIpAt.delete(formatPrefix(before.subnets.ipv4));
+    }
+    for (const { key, before, after } of delta.peers) {
       if (after === undefined) this.#reconciler?.setPeer(key, []);
       else this.#plan(after);
       if (how === undefined) log.info({ key }, describeChange(before, after));
@@ -109,6 +122,10 @@ function describeChange(before: Lease | undefined, after: Lease | undefined): st
   const name = (lease: Lease) => `peer ${formatPrefix(lease.subnets.ipv4)} at ${lease.publicIp}`;
   if (after === undefined) return before === undefined ? 'no peer' : `${name(before)} is gone`;
   return `${name(after)} ${before === undefined ? 'has joined' : 'has changed'}`;
+}
+
+function toPut(entry: KeyValue): KeyChange {
+  return { kind: 'put', entry };
 }
 
 /** Ours lead to containers; no underlay address is reached by them. */

@@ -8,6 +8,7 @@ import type { Problem } from './status.js';
 export const PROBLEM_CODES = [
   'etcd-away',
   'etcd-refused',
+  'etcd-doubt',
   'config-missing',
   'config-invalid',
   'config-differs',

@@ -5,10 +5,11 @@
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
-import { Mirror, type MirrorHandlers } from '../subnet/mirror.js';
+import { Mirror } from '../subnet/mirror.js';
 import { ConfigFollower } from './config-follower.js';
 import { openControlSocket } from './control-socket.js';
-import { emptyFacts, type Facts } from './facts.js';
+import { emptyFacts } from './facts.js';
+import { configKeyOf, StoreFeed } from './feed.js';
 import { takeLock } from './lock.js';
 import { joinNetwork } from './membership.js';
 import type { AgentOptions } from './options.js';
@@ -33,25 +34,27 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     `underlay is ${underlay.name} with ${underlay.address}, because ${underlay.reason}`,
   );
 
-  const facts = emptyFacts(Date.now());
+  const facts = emptyFacts(performance.now());
   facts.underlay = underlay;
-  const config = new ConfigFollower(`${options.etcd.prefix}/config`, log);
+  const config = new ConfigFollower(configKeyOf(options), log);
   facts.config = config;
+  const feed = new StoreFeed(facts, options, log);
   const control = await openControlSocket({
     path: options.socketPath,
     status: () => buildStatus(facts, options, { wall: Date.now(), steady: performance.now() }),
     onError: error => log.warn({ err: error }, 'control socket'),
   });
   const store = openStore(options, log);
-  const mirror = new Mirror(store, `${options.etcd.prefix}/`, mirrorHandlers(facts, options), {
+  const mirror = new Mirror(store, `${options.etcd.prefix}/`, feed, {
     log,
-    now: Date.now,
+    now: () => performance.now(),
     random: Math.random,
     sleep,
   });
   try {
     await runTogether(signal, [
       stop => mirror.run(stop),
+      stop => feed.run(stop),
       async stop => {
         const running = await Promise.race([config.firstRunnable(), aborted(stop)]);
         if (running === undefined) return;
@@ -66,26 +69,4 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     lock.release();
     log.info('stopped; the data plane stays as it is');
   }
-}
-
-/** What the store says goes to whom it concerns; those who are not there yet read the mirror when they come. */
-function mirrorHandlers(facts: Facts, options: AgentOptions): MirrorHandlers {
-  const configKey = `${options.etcd.prefix}/config`;
-  return {
-    onConnection: connection => {
-      facts.connection = connection;
-    },
-    onReset: ({ entries }) => {
-      facts.mirrored = true;
-      facts.config?.see(entries.find(entry => entry.key === configKey)?.value);
-    },
-    onChanges: ({ changes }) => {
-      facts.overlay?.applyChanges(changes);
-      facts.manager?.noteChanges(changes);
-      for (const change of changes) {
-        if (change.kind === 'put' && change.entry.key === configKey) facts.config?.see(change.entry.value);
-        if (change.kind === 'delete' && change.key === configKey) facts.config?.see(undefined);
-      }
-    },
-  };
 }

@@ -4,6 +4,7 @@ import { describe, sameEntry } from '../dataplane/kinds/index.js';
 import type { Link } from '../dataplane/model.js';
 import type { ReconcilerView } from '../dataplane/reconciler.js';
 import type { Facts } from './facts.js';
+import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
 import { problem } from './problems.js';
 import {
@@ -19,39 +20,42 @@ import {
 } from './status.js';
 import { VERSION } from './version.js';
 
+/** A moment of the steady clock as ISO 8601. */
+type ToIso = (steady: number) => string;
+
+/** Both clocks at one moment: milliseconds since the epoch, and of the clock that facts are kept in. */
+export interface Clock {
+  readonly wall: number;
+  readonly steady: number;
+}
+
 /** More of these than an operator reads are counted, not listed. */
 const MOST_LISTED = 20;
 
-/**
- * @param clock both clocks at this moment: `wall` in milliseconds since the epoch, `steady` as the reconciler counts
- */
-export function buildStatus(
-  facts: Facts,
-  options: AgentOptions,
-  clock: { readonly wall: number; readonly steady: number },
-): StatusDocument {
+export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): StatusDocument {
+  const at: ToIso = steady => new Date(clock.wall - (clock.steady - steady)).toISOString();
   const phase = phaseOf(facts);
   const config = facts.config?.status ?? {
     state: 'missing',
-    key: `${options.etcd.prefix}/config`,
+    key: configKeyOf(options),
     faults: [],
     notes: [],
     running: null,
   };
-  const problems = problemsOf(facts, options, config.faults);
+  const problems = problemsOf(facts, options, config.faults, at);
   return {
     version: STATUS_VERSION,
     agent: {
       version: VERSION,
       instance: options.instance,
       pid: process.pid,
-      startedAt: iso(facts.startedAt),
+      startedAt: at(facts.startedAt),
     },
     verdict: phase !== 'running' ? 'starting' : problems.length > 0 ? 'degraded' : 'healthy',
     phase,
     awaiting: awaitedIn(phase, config.key),
     problems,
-    etcd: etcdStatus(facts, options),
+    etcd: etcdStatus(facts, options, at),
     config,
     underlay: facts.underlay
       ? {
@@ -62,17 +66,17 @@ export function buildStatus(
           reason: facts.underlay.reason,
         }
       : null,
-    lease: leaseStatus(facts),
+    lease: leaseStatus(facts, at),
     peers: peerStatuses(facts),
     setAside: Array.from(facts.overlay?.peers?.setAside ?? [], ([key, { code, reason }]) => ({
       key,
       code,
       reason,
     })),
-    dataPlane: dataPlaneStatus(facts, clock),
+    dataPlane: dataPlaneStatus(facts, at),
     files: Array.from(facts.files?.writtenAt ?? [], ([path, writtenAt]) => ({
       path,
-      writtenAt: iso(writtenAt),
+      writtenAt: at(writtenAt),
     })),
   };
 }
@@ -103,25 +107,35 @@ function awaitedIn(phase: Phase, configKey: string): string | null {
   }
 }
 
-function etcdStatus(facts: Facts, options: AgentOptions): EtcdStatus {
+function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso): EtcdStatus {
   const { connection } = facts;
+  const doubt = facts.doubt?.state;
   return {
     endpoints: options.etcd.endpoints,
     connected: connection?.connected ?? false,
-    since: iso(connection?.since ?? facts.startedAt),
+    since: at(connection?.since ?? facts.startedAt),
     lastError: connection?.error?.message ?? null,
+    doubt:
+      doubt === undefined
+        ? null
+        : {
+            reason: doubt.reason,
+            since: at(doubt.since),
+            until: at(doubt.until),
+            keptPeers: facts.overlay?.peers?.kept.size ?? 0,
+          },
   };
 }
 
-function leaseStatus({ own, renewedAt, expiresAt }: Facts): LeaseStatus | null {
+function leaseStatus({ own, renewedAt, expiresAt }: Facts, at: ToIso): LeaseStatus | null {
   if (own === undefined) return null;
   return {
     subnet: formatPrefix(own.subnet),
     key: own.key,
     etcdLease: own.leaseId === '0' ? null : BigInt(own.leaseId).toString(16),
     origin: own.origin,
-    renewedAt: renewedAt === undefined ? null : iso(renewedAt),
-    expiresAt: expiresAt === undefined ? null : iso(expiresAt),
+    renewedAt: renewedAt === undefined ? null : at(renewedAt),
+    expiresAt: expiresAt === undefined ? null : at(expiresAt),
   };
 }
 
@@ -140,17 +154,16 @@ function peerStatuses({ overlay, reconciler, backend }: Facts): PeerStatus[] {
   });
 }
 
-function dataPlaneStatus(facts: Facts, clock: { wall: number; steady: number }): DataPlaneStatus | null {
+function dataPlaneStatus(facts: Facts, at: ToIso): DataPlaneStatus | null {
   const { reconciler, overlay, backend } = facts;
   if (reconciler === undefined || overlay?.self === undefined || backend === undefined) return null;
   const view = reconciler.view;
   const link: Link | undefined = backend.planHost(overlay.self).links[0];
-  const checkedAgo = view.lastFullCheckAt === undefined ? undefined : clock.steady - view.lastFullCheckAt;
   return {
     device: link === undefined ? null : { name: link.name, mac: link.mac, mtu: link.mtu },
     ...countEntries(view),
     repairs: view.repairs,
-    lastFullCheckAt: checkedAgo === undefined ? null : iso(clock.wall - checkedAgo),
+    lastFullCheckAt: view.lastFullCheckAt === undefined ? null : at(view.lastFullCheckAt),
     failing: Array.from(view.failures, ([key, { error }]) => {
       const entry = view.desired.get(key) ?? view.held.get(key);
       return { entry: entry === undefined ? key : describe(entry), error };
@@ -174,9 +187,10 @@ function countEntries({ desired, held }: ReconcilerView): { desired: EntryCounts
 }
 
 /** Each with what is seen, the probable cause and the next command. */
-function problemsOf(facts: Facts, options: AgentOptions, faults: readonly string[]): Problem[] {
+function problemsOf(facts: Facts, options: AgentOptions, faults: readonly string[], at: ToIso): Problem[] {
   return [
-    ...etcdProblems(facts, options),
+    ...etcdProblems(facts, options, at),
+    ...doubtProblems(facts, at),
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts),
     ...kernelProblems(facts),
@@ -197,9 +211,9 @@ function fileProblems({ files, stateError }: Facts): Problem[] {
     );
 }
 
-function etcdProblems({ connection }: Facts, options: AgentOptions): Problem[] {
+function etcdProblems({ connection }: Facts, options: AgentOptions, at: ToIso): Problem[] {
   if (connection?.connected !== false) return [];
-  const seen = `etcd has not answered since ${iso(connection.since)}: ${connection.error?.message ?? 'no answer yet'}`;
+  const seen = `etcd has not answered since ${at(connection.since)}: ${connection.error?.message ?? 'no answer yet'}`;
   const endpoints = options.etcd.endpoints.join(',');
   const check = `etcdctl --endpoints ${endpoints} endpoint health`;
   if (connection.error?.kind === 'tls' || connection.error?.kind === 'denied') {
@@ -219,8 +233,26 @@ function etcdProblems({ connection }: Facts, options: AgentOptions): Problem[] {
   ];
 }
 
-function configProblems({ config }: Facts, options: AgentOptions, faults: readonly string[]): Problem[] {
-  const key = `${options.etcd.prefix}/config`;
+function doubtProblems({ doubt, overlay }: Facts, at: ToIso): Problem[] {
+  if (doubt?.state === undefined) return [];
+  const { reason, until } = doubt.state;
+  const kept = overlay?.peers?.kept.size ?? 0;
+  const seen = `etcd is in doubt: ${reason}; ${kept} peers that it no longer lists are kept until ${at(until)}`;
+  const cause =
+    'etcd was wiped, restored or exchanged, or hosts could not reach it for longer than their leases last';
+  return [
+    problem('etcd-doubt', seen, cause, 'wait until the hosts have registered again; etcdctl member list'),
+  ];
+}
+
+function configProblems(
+  { config, mirrored }: Facts,
+  options: AgentOptions,
+  faults: readonly string[],
+): Problem[] {
+  // Before the first answer nothing is known to be missing.
+  if (!mirrored) return [];
+  const key = configKeyOf(options);
   const read = `etcdctl get ${key}`;
   switch (config?.status.state) {
     case 'invalid':
@@ -242,7 +274,6 @@ function configProblems({ config }: Facts, options: AgentOptions, faults: readon
         ),
       ];
     case 'missing':
-      // Before the first answer nothing is known to be missing.
       return [
         problem(
           'config-missing',
@@ -310,8 +341,4 @@ function kernelProblems({ reconciler, backend }: Facts): Problem[] {
 function listed(items: readonly string[]): string {
   const rest = items.length - MOST_LISTED;
   return items.slice(0, MOST_LISTED).join('; ') + (rest > 0 ? `; and ${rest} more` : '');
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

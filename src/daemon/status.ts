@@ -54,6 +54,15 @@ export interface LeaseStatus {
   readonly expiresAt: string | null;
 }
 
+export interface EtcdDoubt {
+  readonly reason: string;
+  readonly since: string;
+  /** When peers that have not come back will be removed. */
+  readonly until: string;
+  /** Peers that etcd no longer lists. */
+  readonly keptPeers: number;
+}
+
 export interface EtcdStatus {
   readonly endpoints: readonly string[];
   readonly connected: boolean;
@@ -61,6 +70,8 @@ export interface EtcdStatus {
   readonly since: string;
   /** What the last failed call said; null while connected. */
   readonly lastError: string | null;
+  /** While etcd's word on who is gone is not believed; null otherwise. */
+  readonly doubt: EtcdDoubt | null;
 }
 
 export interface PeerStatus {

@@ -77,6 +77,11 @@ const RETRY_MS = { first: 250, longest: 5_000 };
 /** With no subnet free: how long to wait for one when no change comes by itself. */
 const EXHAUSTED_RETRY_MS = 30_000;
 
+/** Longest time between two renewals: a third of the TTL, at most a minute. */
+export function renewalMs(ttlSeconds: number): number {
+  return Math.min((ttlSeconds * 1000) / 3, LONGEST_RENEWAL_MS);
+}
+
 /** What ended the keeping of a lease. */
 type Loss = 'expired' | 'deleted' | 'taken';
 
@@ -88,6 +93,8 @@ export class LeaseManager {
   #hasNews = false;
   #ownKey: string | undefined;
   #sawDeletion = false;
+  /** An etcd lease of ours that is gone: a key that still names it is one that the mirror has yet to see go. */
+  #endedLeaseId: string | undefined;
   #grant: StoreLease | undefined;
 
   constructor(options: ManagerOptions, events: ManagerEvents) {
@@ -129,13 +136,18 @@ export class LeaseManager {
   /** @returns undefined when `signal` aborted */
   async #acquire(wish: LeaseWish, signal: AbortSignal): Promise<OwnLease | undefined> {
     let wait = RETRY_MS.first;
+    let isExhausted = false;
     while (!signal.aborted) {
       try {
         const outcome = await this.#tryAcquire(wish);
         if (outcome !== 'exhausted' && outcome !== 'again') return outcome;
+        if (outcome === 'exhausted' && !isExhausted) this.#reportExhausted(wish.range);
+        isExhausted ||= outcome === 'exhausted';
         await this.#waitForChange(outcome === 'exhausted' ? EXHAUSTED_RETRY_MS : RETRY_MS.first, signal);
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
+        // The grant may have ended while no subnet was free.
+        if (error.kind === 'invalid') this.#grant = undefined;
         this.#options.log.warn({ kind: error.kind }, `no lease yet: ${error.message}`);
         await this.#options.sleep(wait * (0.5 + this.#options.random()), signal);
         wait = Math.min(wait * 2, RETRY_MS.longest);
@@ -146,23 +158,22 @@ export class LeaseManager {
 
   async #tryAcquire(wish: LeaseWish): Promise<OwnLease | 'exhausted' | 'again'> {
     const own = findOwnLease(this.#options.entries().values(), this.#options.keyPrefix, wish);
-    if (own !== undefined) {
-      if (isInRange(wish.range, own.subnets.ipv4)) return this.#resume(own, wish);
-      await this.#giveBack(own, wish);
-    }
-    const taken = this.#takenSubnets(own?.key);
+    if (own !== undefined && own.leaseId === this.#endedLeaseId) return 'again';
+    if (own !== undefined && isInRange(wish.range, own.subnets.ipv4)) return this.#resume(own, wish);
+    const isGivenBack = own !== undefined && (await this.#giveBack(own, wish));
+    const taken = this.#takenSubnets(isGivenBack ? own.key : undefined);
     const choice = this.#choose(wish, taken);
-    if (choice === undefined) {
-      const { total } = countSubnets(wish.range, taken);
-      this.#options.log.error(
-        { total: Number(total) },
-        `no subnet is free: all ${total} between ${wish.range.subnetMin} and ${wish.range.subnetMax} are leased; ` +
-          'waiting for one (give unused leases back, or widen SubnetMax)',
-      );
-      this.#events.onExhausted(total);
-      return 'exhausted';
-    }
-    return this.#create(choice, wish);
+    return choice === undefined ? 'exhausted' : this.#create(choice, wish);
+  }
+
+  #reportExhausted(range: SubnetRange): void {
+    const { total } = countSubnets(range, []);
+    this.#options.log.error(
+      { total: Number(total) },
+      `no subnet is free: all ${total} between ${range.subnetMin} and ${range.subnetMax} are leased; ` +
+        'waiting for one (give unused leases back, or widen SubnetMax)',
+    );
+    this.#events.onExhausted(total);
   }
 
   /** Goes on with the lease that is there. The key is rewritten only if it would say something else. */
@@ -170,6 +181,7 @@ export class LeaseManager {
     const { store, log } = this.#options;
     const value = formatLeaseValue(wish.attributes);
     const current = this.#options.entries().get(own.key);
+    this.#heed(own.key);
     let { modRevision } = own;
     if (current?.value !== value) {
       const written = await store.replaceIfUnchanged(own.key, value, own.leaseId, own.modRevision);
@@ -187,7 +199,8 @@ export class LeaseManager {
     };
   }
 
-  async #giveBack(own: Lease, wish: LeaseWish): Promise<void> {
+  /** @returns whether its subnet is free again */
+  async #giveBack(own: Lease, wish: LeaseWish): Promise<boolean> {
     const { store, log } = this.#options;
     const subnet = formatPrefix(own.subnets.ipv4);
     if (!wish.isOurs(own)) {
@@ -195,10 +208,17 @@ export class LeaseManager {
         { key: own.key },
         `lease ${subnet} bears our public IP but is not in the range of the config; left to expire`,
       );
-      return;
+      return false;
     }
     log.warn({ key: own.key }, `our lease ${subnet} is not in the range of the config: given back`);
-    await store.deleteIfUnchanged(own.key, own.modRevision);
+    const { done } = await store.deleteIfUnchanged(own.key, own.modRevision);
+    return done;
+  }
+
+  /** From now on a deletion of this key is a loss. Called before the key is written, because it may go at once. */
+  #heed(key: string): void {
+    this.#ownKey = key;
+    this.#sawDeletion = false;
   }
 
   #takenSubnets(except: string | undefined): Prefix[] {
@@ -231,6 +251,7 @@ export class LeaseManager {
     const leaseId = this.#grant.id;
     const key = keyPrefix + formatSubnetKey({ ipv4: choice.subnet });
     const value = formatLeaseValue(wish.attributes);
+    this.#heed(key);
     const written = await store.createIfAbsent(key, value, leaseId);
     if (!written.done) {
       log.info(
@@ -253,8 +274,6 @@ export class LeaseManager {
   /** Renews until the lease is lost or `signal` aborts. */
   async #keep(lease: OwnLease, wish: LeaseWish, signal: AbortSignal): Promise<Loss | undefined> {
     let own = lease;
-    this.#ownKey = own.key;
-    this.#sawDeletion = false;
     let retry = RETRY_MS.first;
     let renewAt = 0;
     while (!signal.aborted) {
@@ -295,10 +314,14 @@ export class LeaseManager {
   }
 
   async #isReallyGone(own: OwnLease): Promise<OwnLease | Loss> {
-    const current = await this.#options.store.read(own.key);
-    if (current === undefined) return 'deleted';
+    // Taken back before the answer: a deletion that is told meanwhile is another one.
     this.#sawDeletion = false;
-    return own;
+    try {
+      return (await this.#options.store.read(own.key)) === undefined ? 'deleted' : own;
+    } catch (error) {
+      this.#sawDeletion = true;
+      throw error;
+    }
   }
 
   /** @returns false when the etcd lease is gone */
@@ -308,15 +331,17 @@ export class LeaseManager {
       return true;
     }
     const secondsLeft = await this.#options.store.keepAlive(own.leaseId);
-    if (secondsLeft === undefined) return false;
+    if (secondsLeft === undefined) {
+      this.#endedLeaseId = own.leaseId;
+      return false;
+    }
     this.#events.onRenewed(secondsLeft);
     return true;
   }
 
-  /** A third of the TTL, at most a minute; spread so that hosts started together do not stay together. */
+  /** Spread, so that hosts started together do not stay together. */
   #renewalMs(): number {
-    const mean = Math.min((this.#options.ttlSeconds * 1000) / 3, LONGEST_RENEWAL_MS / 1.1);
-    return mean * (0.9 + 0.2 * this.#options.random());
+    return renewalMs(this.#options.ttlSeconds) * (0.9 + 0.1 * this.#options.random());
   }
 
   async #waitForChange(ms: number, signal: AbortSignal): Promise<void> {

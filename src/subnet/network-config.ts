@@ -73,6 +73,8 @@ export function parseNetworkConfig(text: string): ParsedConfig {
   const { fields, faults: found, unknown } = readGoObject(shape, json);
   const faults = [...found];
   const notes = unknown.map(key => `unknown field ${key} is ignored`);
+  if (fields.EnableNFTables !== undefined)
+    notes.push('EnableNFTables is ignored: no firewall rules are written yet');
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     return { ok: false, faults, backend: undefined };
 
@@ -180,9 +182,10 @@ function resolveLength(
   faults: Fault[],
 ): number | undefined {
   const least = network.length + 2;
+  const most = bitsOf(family) - 2;
   if (length === undefined) return Math.max(family === 4 ? 24 : 64, least);
-  if (length >= least) return length;
-  const rule = `must be between ${least} and ${bitsOf(family) - 2} for the network ${formatPrefix(network)}`;
+  if (length >= least && length <= most) return length;
+  const rule = `must be between ${least} and ${most} for the network ${formatPrefix(network)}`;
   faults.push({ field: names.length, value: length, rule });
   return undefined;
 }

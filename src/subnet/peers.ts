@@ -11,7 +11,7 @@
 import { containsPrefix, formatPrefix, maskPrefix, overlaps, type Prefix } from '../address/prefix.js';
 import { notAHostAddress, type IpAddress } from '../address/ip.js';
 import { KeyIndex } from './key-index.js';
-import { parseLease, type Lease, type LeaseSubnets } from './lease.js';
+import { formatLeaseValue, parseLease, type Lease, type LeaseSubnets } from './lease.js';
 import type { KeyChange, KeyValue } from './store.js';
 
 /** Why a lease can be set aside; the README explains each. */
@@ -74,6 +74,8 @@ export class PeerTable {
   readonly #byClaim = new KeyIndex();
   readonly #accepted = new Map<string, Lease>();
   readonly #setAside = new Map<string, SetAside>();
+  /** Keys that are gone from the store while its word is in doubt: still peers, but nobody stands behind them. */
+  readonly #kept = new Set<string>();
 
   constructor(rules: PeerRules) {
     this.#rules = rules;
@@ -89,8 +91,36 @@ export class PeerTable {
     return this.#setAside;
   }
 
-  /** Takes changes of keys in and says what they mean for peers. Keys outside `keyPrefix` and our own are passed over. */
-  apply(changes: readonly KeyChange[]): PeerDelta {
+  /** Peers whose key is gone, kept because the store's word is in doubt. */
+  get kept(): ReadonlySet<string> {
+    return this.#kept;
+  }
+
+  /** Keeps what another table kept and this one does not know. */
+  keepFrom(other: PeerTable): PeerDelta {
+    const missing = [...other.kept].filter(key => !this.#candidates.has(key));
+    const leases = missing.flatMap(key => other.accepted.get(key) ?? []);
+    const learnt = this.apply(
+      leases.map(lease => ({ kind: 'put', entry: { ...lease, value: formatLeaseValue(lease) } })),
+    );
+    this.apply(
+      leases.map(({ key, modRevision }) => ({ kind: 'delete', key, modRevision })),
+      'keep',
+    );
+    return learnt;
+  }
+
+  /** Takes all that were kept at their key's word: they are gone. */
+  forgetKept(): PeerDelta {
+    return this.apply(Array.from(this.#kept, key => ({ kind: 'delete', key, modRevision: 0n })));
+  }
+
+  /**
+   * Takes changes of keys in and says what they mean for peers. Keys outside `keyPrefix` and our own are passed over.
+   * @param deletions `keep`: a peer whose key is gone stays one until its key comes back, another lease wants its place,
+   *   or `forgetKept` is called
+   */
+  apply(changes: readonly KeyChange[], deletions: 'believe' | 'keep' = 'believe'): PeerDelta {
     const before = new Map<string, Lease | undefined>();
     const reasonsBefore = new Map<string, string | undefined>();
     const touched = new Set<string>();
@@ -104,6 +134,10 @@ export class PeerTable {
       const key = change.kind === 'put' ? change.entry.key : change.key;
       if (!key.startsWith(this.#rules.keyPrefix) || key === this.#rules.own.key) continue;
       note(key);
+      if (change.kind === 'delete' && deletions === 'keep' && this.#candidates.has(key)) {
+        for (const rival of this.#keep(key)) note(rival);
+        continue;
+      }
       for (const rival of this.#forget(key)) note(rival);
       if (change.kind === 'put') for (const rival of this.#learn(change.entry)) note(rival);
     }
@@ -119,8 +153,15 @@ export class PeerTable {
     };
   }
 
+  /** Leaves a key in, behind all that others stand behind. @returns the candidates that it stood in the way of */
+  #keep(key: string): string[] {
+    this.#kept.add(key);
+    return this.#rivals(this.#candidates.get(key)!);
+  }
+
   /** Takes a key out. @returns the candidates that it stood in the way of */
   #forget(key: string): string[] {
+    this.#kept.delete(key);
     this.#setAside.delete(key);
     this.#accepted.delete(key);
     const candidate = this.#candidates.get(key);
@@ -150,8 +191,8 @@ export class PeerTable {
     if (candidate === undefined) return;
     const winner = this.#rivals(candidate)
       .map(rival => this.#candidates.get(rival)!)
-      .filter(rival => isOlder(rival.lease, candidate.lease))
-      .reduce<Candidate | undefined>((a, b) => (a && isOlder(a.lease, b.lease) ? a : b), undefined);
+      .filter(rival => this.#outranks(rival.lease, candidate.lease))
+      .reduce<Candidate | undefined>((a, b) => (a && this.#outranks(a.lease, b.lease) ? a : b), undefined);
     if (winner === undefined) {
       this.#setAside.delete(key);
       this.#accepted.set(key, candidate.lease);
@@ -159,6 +200,12 @@ export class PeerTable {
       this.#accepted.delete(key);
       this.#setAside.set(key, whyRival(candidate, winner));
     }
+  }
+
+  /** A lease in the store before one that is only kept; then the older one. */
+  #outranks(a: Lease, b: Lease): boolean {
+    const [aIsKept, bIsKept] = [this.#kept.has(a.key), this.#kept.has(b.key)];
+    return aIsKept === bIsKept ? isOlder(a, b) : bIsKept;
   }
 
   /** All other candidates that overlap this one or share a claim with it. IPv6 subnets have no data plane yet. */

@@ -15,15 +15,17 @@ export interface ClusterOptions {
   readonly backend?: object;
   /** More fields of the config. */
   readonly config?: object;
+  /** More options for every agent. */
+  readonly agentOptions?: readonly string[];
 }
 
 /** Starts etcd, writes the config, and starts hosts until all are healthy and have a container. */
 export async function startCluster(t: Test, options: ClusterOptions = {}): Promise<Lab> {
-  const { hosts = 3, backend = { Type: 'vxlan' }, config = {} } = options;
+  const { hosts = 3, backend = { Type: 'vxlan' }, config = {}, agentOptions = [] } = options;
   const lab = await createLab(t);
   await lab.startEtcd();
   await lab.setConfig({ Network: '10.5.0.0/16', Backend: backend, ...config });
-  for (let i = 0; i < hosts; i++) await (await lab.addHost()).startAgent();
+  for (let i = 0; i < hosts; i++) await (await lab.addHost()).startAgent(agentOptions);
   for (const host of lab.hosts) {
     await host.waitForHealth(hosts - 1);
     await host.addContainer();

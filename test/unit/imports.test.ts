@@ -57,7 +57,10 @@ const withoutEnding = (path: string) => path.replace(/\.[jt]s$/, '');
 t.test('no import goes against the grain', async t => {
   const imports = sourceFiles().flatMap(importsOf);
   t.ok(imports.length > 100, 'the imports are found');
-  t.strictSame(imports.map(judge).filter(fault => fault !== undefined), []);
+  t.strictSame(
+    imports.map(judge).filter(fault => fault !== undefined),
+    [],
+  );
 });
 
 t.test('no two files import each other, directly or in a circle', async t => {
@@ -66,7 +69,11 @@ t.test('no two files import each other, directly or in a circle', async t => {
     const text = readFileSync(join(ROOT, file), 'utf8');
     // Circles of types alone do no harm: they are gone when the program runs.
     const compiled = ts.transpileModule(text, {
-      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },
+      compilerOptions: {
+        module: ts.ModuleKind.ESNext,
+        target: ts.ScriptTarget.ES2022,
+        verbatimModuleSyntax: true,
+      },
     }).outputText;
     const names = ts.preProcessFile(compiled, true, true).importedFiles.map(({ fileName }) => fileName);
     targets.set(

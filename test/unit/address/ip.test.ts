@@ -63,15 +63,16 @@ t.test('what is no address', async t => {
 t.test('the same texts are addresses as for Node', async t => {
   const alphabet = fc.constantFrom(...'0123456789abcdefF:.:.::'.split(''), '::', '255', '1.2.3.4');
   const text = fc.array(alphabet, { maxLength: 12 }).map(parts => parts.join(''));
-  const near = fc
-    .tuple(numbered, fc.nat(45), alphabet)
-    .map(([{ value, family }, at, inserted]) => {
-      const right = ipFromNumber(value, family);
-      return right.slice(0, at) + inserted + right.slice(at + 1);
-    });
+  const near = fc.tuple(numbered, fc.nat(45), alphabet).map(([{ value, family }, at, inserted]) => {
+    const right = ipFromNumber(value, family);
+    return right.slice(0, at) + inserted + right.slice(at + 1);
+  });
   fc.assert(
-    fc.property(fc.oneof(text, near), text => (parseIp(text) !== undefined) === (isIP(text) !== 0)),
-    { numRuns: 3000 },
+    fc.property(
+      fc.oneof(text, near),
+      text => void t.equal(parseIp(text) !== undefined, isIP(text) !== 0, text),
+    ),
+    { numRuns: 2000 },
   );
 });
 
@@ -129,6 +130,7 @@ t.test('which addresses never name a host', async t => {
     ['febf::1', 'link-local'],
     ['fec0::1', undefined],
     ['fe::1', undefined],
+    ['fe8::1', undefined],
     ['ff02::1', 'multicast'],
     ['ff::1', undefined],
     ['fd00::1', undefined],

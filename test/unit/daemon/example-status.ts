@@ -27,6 +27,7 @@ export const healthyStatus: StatusDocument = {
     connected: true,
     since: '2026-01-01T00:00:00.000Z',
     lastError: null,
+    doubt: null,
   },
   config: {
     state: 'running',

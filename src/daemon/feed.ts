@@ -1,0 +1,106 @@
+/**
+ * What the store says, passed on to whom it concerns: the config follower, the overlay, the lease manager. Those who are
+ * not there yet read the mirror when they come.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import { Doubt, type Circumstances } from '../subnet/doubt.js';
+import { renewalMs } from '../subnet/manager.js';
+import type { MirrorBatch, MirrorConnection, MirrorHandlers } from '../subnet/mirror.js';
+import type { KeyChange, Snapshot } from '../subnet/store.js';
+import type { Facts } from './facts.js';
+import type { AgentOptions } from './options.js';
+import { sleep } from './tasks.js';
+
+/** A doubt can begin at any moment, and its end needs no more precision than this. */
+const CHECK_MS = 1_000;
+/** How long after the store answers again its deletions may be expiries of the time when it was out of reach. */
+const GAP_MS = 10_000;
+/** A renewal that is so many times later than it should be was not answered. */
+const OVERDUE_FACTOR = 1.5;
+
+/** The network's config document in the store. */
+export function configKeyOf(options: AgentOptions): string {
+  return `${options.etcd.prefix}/config`;
+}
+
+export class StoreFeed implements MirrorHandlers {
+  readonly #facts: Facts;
+  readonly #configKey: string;
+  readonly #doubt: Doubt;
+  readonly #log: Logger;
+  readonly #renewalMs: number;
+  /** When the store answered again, or for the first time. */
+  #reachedAt = -Infinity;
+
+  constructor(facts: Facts, options: AgentOptions, log: Logger) {
+    this.#facts = facts;
+    this.#configKey = configKeyOf(options);
+    this.#doubt = new Doubt(options.doubtGraceSeconds);
+    this.#renewalMs = renewalMs(options.leaseTtlSeconds);
+    this.#log = log;
+    facts.doubt = this.#doubt;
+  }
+
+  onConnection(connection: MirrorConnection): void {
+    this.#facts.connection = connection;
+    if (connection.connected) this.#reachedAt = performance.now();
+  }
+
+  onReset({ entries }: Snapshot): void {
+    this.#facts.mirrored = true;
+    this.#facts.config?.see(entries.find(entry => entry.key === this.#configKey)?.value);
+  }
+
+  onChanges(batch: MirrorBatch): void {
+    const { overlay, manager } = this.#facts;
+    const before = this.#doubt.state?.reason;
+    const inDoubt = this.#doubt.judge(batch, this.#circumstances(), performance.now());
+    if (inDoubt) this.#logDoubt(before);
+    overlay?.applyChanges(batch.changes, inDoubt ? 'keep' : 'believe');
+    manager?.noteChanges(batch.changes);
+    for (const change of batch.changes) this.#seeConfig(change);
+  }
+
+  /** Ends doubts when they are due, until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const { state } = this.#doubt;
+      const wait = state === undefined ? CHECK_MS : Math.min(CHECK_MS, state.until - performance.now());
+      await sleep(Math.max(0, wait), signal);
+      if (!this.#doubt.endIfDue(performance.now())) continue;
+      const gone = this.#facts.overlay?.peers?.kept.size ?? 0;
+      this.#log.warn({ gone }, `etcd is believed again: ${gone} peers that did not come back are gone`);
+      this.#facts.overlay?.forgetKept();
+    }
+  }
+
+  /** A cut that mends on the same connection shows only in a lease that was not renewed in time. */
+  #circumstances(): Circumstances {
+    const { overlay, own, expiresAt, renewedAt } = this.#facts;
+    const now = performance.now();
+    const isOverdue = renewedAt !== undefined && now - renewedAt > this.#renewalMs * OVERDUE_FACTOR;
+    return {
+      peers: overlay?.peers?.accepted ?? new Map<string, never>(),
+      ownKey: own?.key,
+      ownExpired: expiresAt !== undefined && expiresAt <= now,
+      afterGap: isOverdue || now - this.#reachedAt < GAP_MS,
+    };
+  }
+
+  #logDoubt(before: string | undefined): void {
+    const { state } = this.#doubt;
+    if (state === undefined || state.reason === before) return;
+    const seconds = Math.round((state.until - performance.now()) / 1000);
+    this.#log.warn(
+      { reason: state.reason },
+      `etcd is in doubt (${state.reason}): peers that it no longer lists are kept for ${seconds} s`,
+    );
+  }
+
+  #seeConfig(change: KeyChange): void {
+    if (change.kind === 'put' && change.entry.key === this.#configKey)
+      this.#facts.config?.see(change.entry.value);
+    if (change.kind === 'delete' && change.key === this.#configKey) this.#facts.config?.see(undefined);
+  }
+}

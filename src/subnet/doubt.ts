@@ -1,0 +1,92 @@
+/**
+ * When not to believe that leases are gone. Pure: the clock is an argument.
+ *
+ * A store that was wiped, restored or exchanged, or that expired leases while hosts could not reach it, says that peers
+ * are gone which are alive and well. Whoever believes it cuts off every container. So for a grace time nobody is
+ * removed: the hosts come back and register again meanwhile.
+ */
+import type { MirrorBatch } from './mirror.js';
+
+export interface DoubtState {
+  /** Why, for people. */
+  readonly reason: string;
+  /** Since when and until when, milliseconds of the clock given. */
+  readonly since: number;
+  readonly until: number;
+}
+
+/** Keys, as a set or a map has them. */
+export interface KnownKeys {
+  readonly size: number;
+  has(key: string): boolean;
+}
+
+export type JudgedBatch = Pick<MirrorBatch, 'cause' | 'history' | 'changes'>;
+
+/** What else is known when a batch comes. */
+export interface Circumstances {
+  /** Keys of the peers known so far. */
+  readonly peers: KnownKeys;
+  readonly ownKey: string | undefined;
+  /** By our own clock our lease is over: nobody renewed it, so nobody renewed others' that were cut off as we were. */
+  readonly ownExpired: boolean;
+  /** The store was out of reach a moment ago. */
+  readonly afterGap: boolean;
+}
+
+/** More of the known peers than this missing after a gap is more than hosts that left meanwhile. */
+const SUSPICIOUS_SHARE = 1 / 4;
+
+export class Doubt {
+  readonly #graceMs: number;
+  #state: DoubtState | undefined;
+
+  /** @param graceSeconds how long deletions are not believed */
+  constructor(graceSeconds: number) {
+    this.#graceMs = graceSeconds * 1000;
+  }
+
+  /** The present doubt, or undefined when the store is believed. */
+  get state(): DoubtState | undefined {
+    return this.#state;
+  }
+
+  /**
+   * Judges a batch before it is taken in.
+   * @returns whether deletions are in doubt, those of this batch included
+   */
+  judge(batch: JudgedBatch, circumstances: Circumstances, now: number): boolean {
+    const reason = reasonIn(batch, circumstances);
+    if (reason !== undefined) this.#begin(reason, now);
+    return this.#state !== undefined;
+  }
+
+  /** @returns whether a doubt has just ended */
+  endIfDue(now: number): boolean {
+    if (this.#state === undefined || now < this.#state.until) return false;
+    this.#state = undefined;
+    return true;
+  }
+
+  /** A doubt that stands lasts longer. */
+  #begin(reason: string, now: number): void {
+    this.#state = { reason, since: this.#state?.since ?? now, until: now + this.#graceMs };
+  }
+}
+
+function reasonIn(
+  { cause, history, changes }: JudgedBatch,
+  circumstances: Circumstances,
+): string | undefined {
+  const { peers, ownKey, ownExpired, afterGap } = circumstances;
+  if (history === 'other-cluster') return 'etcd is another cluster than before';
+  if (history === 'revision-went-back') return 'etcd was restored to an older revision';
+  const deleted = changes.filter(change => change.kind === 'delete').map(change => change.key);
+  if (deleted.length === 0) return undefined;
+  const ownIsMissing = cause === 'relist' && ownKey !== undefined && deleted.includes(ownKey);
+  if (ownExpired || ownIsMissing) return 'our own lease expired while etcd was out of reach';
+  if (cause !== 'relist' && !afterGap) return undefined;
+  const missing = deleted.filter(key => peers.has(key)).length;
+  if (missing <= peers.size * SUSPICIOUS_SHARE) return undefined;
+  return `${missing} of ${peers.size} peers were missing after a gap`;
+}

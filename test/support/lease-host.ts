@@ -1,0 +1,152 @@
+/** A host that leases a subnet: a LeaseManager on a store in memory, with a mirror that can fall behind. */
+import { setImmediate as settle } from 'node:timers/promises';
+import { parsePrefix } from '../../src/address/prefix.js';
+import type { LeaseAttributes } from '../../src/subnet/lease.js';
+import { LeaseManager, type LeaseWish, type OwnLease } from '../../src/subnet/manager.js';
+import type { KeyChange, KeyValue, Store } from '../../src/subnet/store.js';
+import type { SubnetRange } from '../../src/subnet/network-config.js';
+import type { FakeClock } from './fake-clock.js';
+import { recordedLog, type LogLine } from './recorded-log.js';
+
+export const KEY_PREFIX = '/net/subnets/';
+export const TTL_SECONDS = 600;
+
+/** `10.5.1.0/24` to `10.5.LAST.0/24`. */
+export function rangeUpTo(last: number): SubnetRange {
+  const network = parsePrefix('10.5.0.0/16')!;
+  return { network, subnetLength: 24, subnetMin: '10.5.1.0', subnetMax: `10.5.${last}.0` };
+}
+
+/** What the host with this public IP says of itself. */
+export function attributesOf(publicIp: string): LeaseAttributes {
+  return { publicIp, backendType: 'host-gw' };
+}
+
+export interface LeaseHost {
+  /** Every lease that it came to own, in order. */
+  readonly owned: OwnLease[];
+  /** What each renewal said. */
+  readonly renewals: (number | undefined)[];
+  readonly exhaustions: bigint[];
+  readonly lines: LogLine[];
+  /** The mirror gets no more changes until `catchUp`. */
+  fallBehind(): void;
+  catchUp(): void;
+  /** Ends it as a signal does. */
+  stop(): Promise<void>;
+  /** Settles when the manager ends. */
+  readonly ended: Promise<void>;
+}
+
+/** Starts a host; stop it, or pass a `teardown` that does. */
+export async function startLeaseHost(
+  store: Store,
+  clock: FakeClock,
+  teardown: (stop: () => Promise<void>) => void,
+  wish: Partial<LeaseWish> = {},
+  options: { readonly store?: Store; readonly seed?: bigint; readonly isBehind?: boolean } = {},
+): Promise<LeaseHost> {
+  const stopping = new AbortController();
+  const { log, lines } = recordedLog();
+  const entries = new Map<string, KeyValue>();
+  const owned: OwnLease[] = [];
+  const renewals: (number | undefined)[] = [];
+  const exhaustions: bigint[] = [];
+  let held: KeyChange[] | undefined = options.isBehind === true ? [] : undefined;
+
+  const manager = new LeaseManager(
+    {
+      store: options.store ?? store,
+      keyPrefix: KEY_PREFIX,
+      ttlSeconds: TTL_SECONDS,
+      entries: () => entries,
+      log,
+      now: clock.now,
+      random: () => 0.5,
+      randomBelow: below => (options.seed ?? 0n) % below,
+      sleep: clock.sleep,
+    },
+    {
+      onOwn: lease => owned.push(lease),
+      onRenewed: secondsLeft => renewals.push(secondsLeft),
+      onExhausted: total => exhaustions.push(total),
+    },
+  );
+  const take = (changes: readonly KeyChange[]) => {
+    for (const change of changes) {
+      if (change.kind === 'put') entries.set(change.entry.key, change.entry);
+      else entries.delete(change.key);
+    }
+    manager.noteChanges(changes);
+  };
+
+  const snapshot = await store.list('/net/', stopping.signal);
+  for (const entry of snapshot.entries) entries.set(entry.key, entry);
+  void store.watch(
+    '/net/',
+    { revision: snapshot.revision + 1n, clusterId: snapshot.clusterId },
+    {
+      onOpen: () => undefined,
+      onChanges: changes => {
+        if (held === undefined) take(changes);
+        else held.push(...changes);
+      },
+    },
+    stopping.signal,
+  );
+  const publicIp = wish.publicIp ?? '192.0.2.1';
+  const ended = manager.run(
+    {
+      range: rangeUpTo(9),
+      publicIp,
+      preferred: [],
+      attributes: attributesOf(publicIp),
+      isOurs: () => false,
+      ...wish,
+    },
+    stopping.signal,
+  );
+  // Whoever wants to know awaits it; nobody else shall be disturbed.
+  ended.catch(() => undefined);
+  const stop = async () => {
+    stopping.abort();
+    await ended.catch(() => undefined);
+  };
+  teardown(stop);
+  await settle();
+  return {
+    ...{ owned, renewals, exhaustions, lines, ended, stop },
+    fallBehind: () => (held ??= []),
+    catchUp: () => {
+      const missed = held ?? [];
+      held = undefined;
+      if (missed.length > 0) take(missed);
+    },
+  };
+}
+
+/** What a test may do around the calls of a store. Each is awaited. */
+export interface StoreHooks {
+  before?: ((method: string) => void | Promise<void>) | undefined;
+  after?: ((method: string) => void | Promise<void>) | undefined;
+}
+
+/** The store with every call counted by name and led through the hooks. */
+export function watchedStore(
+  store: Store,
+  hooks: StoreHooks = {},
+): { readonly store: Store; readonly count: (method: keyof Store) => number } {
+  const counts = new Map<string | symbol, number>();
+  const proxy = new Proxy(store, {
+    get:
+      (target, name: keyof Store) =>
+      async (...args: unknown[]) => {
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+        await hooks.before?.(name);
+        const answer: unknown = await Reflect.apply(target[name], target, args);
+        await hooks.after?.(name);
+        return answer;
+      },
+  });
+  return { store: proxy, count: method => counts.get(method) ?? 0 };
+}
