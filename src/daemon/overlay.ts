@@ -65,7 +65,11 @@ export class Overlay {
     this.#peers = new PeerTable({
       keyPrefix,
       network,
-      own: { key: own.key, subnets: self.subnets, publicIp: self.underlay.publicIp },
+      own: {
+        key: own.key,
+        subnets: self.subnets,
+        addresses: [self.underlay.publicIp, self.underlay.address],
+      },
       judge: lease => backend.judge(lease, self),
     });
     const plan = backend.planHost(self);

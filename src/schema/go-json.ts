@@ -20,9 +20,17 @@ export interface Fault {
 /** `SubnetLen: 40 must be between 18 and 30`, one line. Long values are cut. */
 export function formatFault(fault: Fault): string {
   const where = fault.field === '' ? 'document' : fault.field;
-  if (fault.value === undefined) return `${where}: ${fault.rule}`;
-  const text = JSON.stringify(fault.value);
-  return `${where}: ${text.length > 60 ? `${text.slice(0, 57)}...` : text} ${fault.rule}`;
+  return fault.value === undefined
+    ? `${where}: ${fault.rule}`
+    : `${where}: ${showValue(fault.value)} ${fault.rule}`;
+}
+
+/** Only values without depth are written out: JSON.stringify overflows the stack on what JSON.parse takes. */
+function showValue(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 export interface ReadObject<T> {

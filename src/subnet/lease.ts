@@ -77,6 +77,9 @@ export function sameSubnets(a: LeaseSubnets, b: LeaseSubnets): boolean {
   return samePrefix(a.ipv6, b.ipv6);
 }
 
+/** Real ones have about 150. What is nested thousands deep would overflow the stack of whoever walks through it. */
+const LONGEST_VALUE = 4096;
+
 /** Unknown fields are ignored, as flannel ignores them: they are how both sides may grow. */
 const leaseValue = {
   PublicIP: ipAddress(4).default('0.0.0.0'),
@@ -88,6 +91,7 @@ const leaseValue = {
 
 /** Reads a lease value. A missing PublicIP means `0.0.0.0`, as for flannel; whether that will do is the peer check's. */
 export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
+  if (text.length > LONGEST_VALUE) return fault(`value is longer than ${LONGEST_VALUE} characters`);
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -59,8 +59,19 @@ const shape = {
   Backend: jsonObject.optional(),
 };
 
+/** What is nested thousands deep would overflow the stack of whoever walks through it. */
+const LONGEST_DOCUMENT = 4096;
+
 /** Reads the document. Faults come back in the order of the fields above, at most one line each. */
 export function parseNetworkConfig(text: string): ParsedConfig {
+  if (text.length > LONGEST_DOCUMENT) {
+    const fault = {
+      field: '',
+      value: undefined,
+      rule: `must not be longer than ${LONGEST_DOCUMENT} characters`,
+    };
+    return { ok: false, faults: [fault], backend: undefined };
+  }
   let json: unknown;
   try {
     json = JSON.parse(text);

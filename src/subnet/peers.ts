@@ -8,7 +8,14 @@
  * The table is incremental: one changed key is judged against the few leases that it may conflict with, never against
  * all. The outcome depends on the leases alone, not on the order in which they came.
  */
-import { containsPrefix, formatPrefix, maskPrefix, overlaps, type Prefix } from '../address/prefix.js';
+import {
+  containsIp,
+  containsPrefix,
+  formatPrefix,
+  maskPrefix,
+  overlaps,
+  type Prefix,
+} from '../address/prefix.js';
 import { notAHostAddress, type IpAddress } from '../address/ip.js';
 import { KeyIndex } from './key-index.js';
 import { formatLeaseValue, parseLease, type Lease, type LeaseSubnets } from './lease.js';
@@ -43,7 +50,12 @@ export interface PeerRules {
   /** `<prefix>/subnets/`, which every lease key starts with. */
   readonly keyPrefix: string;
   readonly network: Prefix;
-  readonly own: { readonly key: string; readonly subnets: LeaseSubnets; readonly publicIp: IpAddress };
+  readonly own: {
+    readonly key: string;
+    readonly subnets: LeaseSubnets;
+    /** Every address at which peers, or they alone, reach this host. */
+    readonly addresses: readonly IpAddress[];
+  };
   readonly judge: (lease: Lease) => Judgement;
 }
 
@@ -271,7 +283,10 @@ function checkLease(entry: KeyValue, rules: PeerRules): Checked {
   }
   const notAHost = notAHostAddress(lease.publicIp);
   if (notAHost !== undefined) return refuse('bad-public-ip', `public IP ${lease.publicIp} is ${notAHost}`);
-  if (lease.publicIp === rules.own.publicIp) {
+  if (containsIp(rules.network, lease.publicIp)) {
+    return refuse('bad-public-ip', `public IP ${lease.publicIp} is inside the network itself`);
+  }
+  if (rules.own.addresses.includes(lease.publicIp)) {
     return refuse('own-public-ip', `public IP ${lease.publicIp} is our own`);
   }
   const judgement = rules.judge(lease);

@@ -1,4 +1,5 @@
 /** What goes wrong around an agent that waits for it to be mended: configs, leases of others, etcd. */
+import { readFile, rm } from 'node:fs/promises';
 import t from 'tap';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
@@ -95,6 +96,9 @@ t.test('garbage of others changes nothing for the peers', async t => {
     ['10.5.251.7-24', value(data({})), 'bad-key'],
     ['10.5.240.0-32', value(data({})), 'bad-key'],
     ['10.5.252.0-24', 'not json', 'bad-value'],
+    ['10.5.239.0-24', `{"PublicIP":${'['.repeat(6000)}${']'.repeat(6000)}}`, 'bad-value'],
+    ['10.5.238.0-24', `{"PublicIP":${'['.repeat(1000)}${']'.repeat(1000)}}`, 'bad-value'],
+    ['10.5.237.0-24', value({ ...data({}), PublicIP: '10.5.7.1' }), 'bad-public-ip'],
     ['10.5.253.0-24', value({ ...data({}), PublicIP: '' }), 'bad-value'],
     ['10.5.254.0-24', value({ ...data({}), PublicIP: null }), 'bad-value'],
     ['128.0.0.0-1', value(data({})), 'outside-network'],
@@ -134,6 +138,24 @@ t.test('garbage of others changes nothing for the peers', async t => {
   for (const [key] of garbage) await lab.etcd.ctl('del', `/net/subnets/${key}`);
   await statusWhen(lab, one, 'forgets what is gone', seen => seen.setAside.length === 0);
   t.same(await overlayRoutes(one), before);
+});
+
+t.test('a file for Docker that somebody takes away comes back', async t => {
+  const lab = await startCluster(t, { hosts: 1 });
+  const { files } = hostOf(lab, 1);
+  const before = await readFile(files.dockerEnv, 'utf8');
+  t.match(before, /^DOCKER_OPT_BIP="--bip=10\.5\.\d+\.1\/24"\n.*\n.*\nDOCKER_NETWORK_OPTIONS=" --bip=/);
+  t.match(
+    await readFile(files.dockerOpts, 'utf8'),
+    /^DOCKER_OPT_BIP=.*\nDOCKER_OPT_IPMASQ="--ip-masq=true"\nDOCKER_OPT_MTU="--mtu=1450"\n$/,
+  );
+  await rm(files.dockerEnv);
+  await lab.waitFor({
+    what: 'the file to come back',
+    deadlineSeconds: 30,
+    read: () => readFile(files.dockerEnv, 'utf8'),
+    until: text => text === before,
+  });
 });
 
 t.test('etcd that is away when the agent starts', async t => {

@@ -71,7 +71,7 @@ const table = () =>
   new PeerTable({
     keyPrefix: PREFIX,
     network: parsePrefix('10.5.0.0/16')!,
-    own: { key: OWN, subnets: { ipv4: parsePrefix('10.5.99.0/24')! }, publicIp: '192.0.2.99' },
+    own: { key: OWN, subnets: { ipv4: parsePrefix('10.5.99.0/24')! }, addresses: ['192.0.2.99'] },
     judge: lease => ({ ok: true, claims: [`host ${lease.publicIp}`] }),
   });
 const put = (subnet: string, publicIp: string, revision = 1n): KeyChange => {

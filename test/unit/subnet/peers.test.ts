@@ -19,7 +19,11 @@ function judge({ backendType, backendData }: Lease): Judgement {
 const rules: PeerRules = {
   keyPrefix: PREFIX,
   network: parsePrefix('10.5.0.0/16')!,
-  own: { key: OWN_KEY, subnets: { ipv4: parsePrefix('10.5.1.0/24')! }, publicIp: '192.0.2.1' },
+  own: {
+    key: OWN_KEY,
+    subnets: { ipv4: parsePrefix('10.5.1.0/24')! },
+    addresses: ['192.0.2.1', '192.0.2.250'],
+  },
   judge,
 };
 
@@ -83,6 +87,12 @@ t.test('why a lease is set aside', async t => {
     [put('10.5.2.0-24', { publicIp: '224.0.0.1' }), 'bad-public-ip'],
     [put('10.5.2.0-24', { publicIp: '255.255.255.255' }), 'bad-public-ip'],
     [put('10.5.2.0-24', { publicIp: '192.0.2.1' }), 'own-public-ip', 'public IP 192.0.2.1 is our own'],
+    [put('10.5.2.0-24', { publicIp: '192.0.2.250' }), 'own-public-ip'],
+    [
+      put('10.5.2.0-24', { publicIp: '10.5.9.9' }),
+      'bad-public-ip',
+      'public IP 10.5.9.9 is inside the network itself',
+    ],
     [put('10.5.2.0-24', { type: 'udp' }), 'other-backend', 'udp'],
     [put('10.5.2.0-24', { name: 7 }), 'bad-backend-data', 'not a name'],
   ];
