@@ -1,14 +1,12 @@
 /** Takes everything of an instance off this host, and nothing else. */
 import { readFile, rm } from 'node:fs/promises';
-import { allKeys, byKey, diff } from '../dataplane/diff.js';
-import { describe } from '../dataplane/kinds/index.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
-import { samePrefix, type Prefix } from '../address/prefix.js';
+import { samePrefix } from '../address/prefix.js';
 import { readConfigDocument } from './config-document.js';
 import { requireNetAdmin, requireNoFlanneld } from './host-checks.js';
+import { removeLeftovers, type Leftovers } from './leftovers.js';
 import { takeLock } from './lock.js';
-import { OperatorError } from './operator-error.js';
 import { readSavedState, stateFileOf, type SavedState } from './saved-state.js';
 import { parseSubnetEnv } from './subnet-env.js';
 
@@ -41,54 +39,45 @@ export async function cleanUp(options: CleanupOptions, say: (line: string) => vo
     const { state, fault } = await readSavedState(stateFileOf(options.instanceStateDir));
     if (fault !== undefined) say(fault);
     if (state.device !== undefined) await takeLock(`device ${state.device}`, holder);
-    const env = parseSubnetEnv(await readFile(options.subnetFile, 'utf8').catch(() => ''));
-    const network = networkOf(state) ?? env.network;
-    if (network === undefined) {
+    const leftovers = leftoversOf(state);
+    if (leftovers.length === 0) {
       say(
-        `nothing is known of instance ${options.instance}: no state in ${options.instanceStateDir}, no network in ${options.subnetFile}`,
+        `nothing is known of an instance ${options.instance}: there is no state in ${options.instanceStateDir}`,
       );
       return;
     }
-    await removeKernelState(network, state, options, say);
+    await removeKernelState(leftovers, options, say);
+    const env = parseSubnetEnv(await readFile(options.subnetFile, 'utf8').catch(() => ''));
     const isOurs =
       state.subnet !== undefined && env.subnet !== undefined && samePrefix(state.subnet, env.subnet);
     const files = isOurs ? [options.subnetFile, options.dockerEnvFile, options.dockerOptsFile] : [];
-    await removePaths(
-      [...files, options.socketPath, ...(options.keepState ? [] : [options.instanceStateDir])],
-      options,
-      say,
-    );
+    const stateDir = options.keepState ? [] : [options.instanceStateDir];
+    await removePaths([...files, options.socketPath, ...stateDir], options, say);
   } finally {
     lock.release();
   }
 }
 
-function networkOf(state: SavedState): Prefix | undefined {
+/** By this instance's own word alone: the subnet file may be another's. */
+function leftoversOf(state: SavedState): Leftovers[] {
   const read = state.config === undefined ? undefined : readConfigDocument(state.config);
-  return read?.ok === true ? read.config.range.network : undefined;
+  const networks = [
+    ...(read?.ok === true ? [read.config.range.network] : []),
+    ...(state.retired?.networks ?? []),
+  ];
+  const devices = [...(state.device === undefined ? [] : [state.device]), ...(state.retired?.devices ?? [])];
+  return networks.map(network => ({ network, devices, underlay: state.underlay ?? '' }));
 }
 
 async function removeKernelState(
-  network: Prefix,
-  state: SavedState,
-  options: CleanupOptions,
+  leftovers: readonly Leftovers[],
+  { dryRun }: CleanupOptions,
   say: (line: string) => void,
 ): Promise<void> {
   const socket = new NetlinkSocket();
   try {
     const kernel = new NetlinkKernel(socket);
-    const links = await kernel.readLinks();
-    const devices = new Set(state.device === undefined ? [] : [state.device]);
-    const held = byKey(await kernel.readEntries(devices));
-    const ownership = { network, devices, underlay: state.underlay ?? '', peerAt: () => undefined };
-    const { ops } = diff(allKeys(held), new Map(), held, ownership, true);
-    for (const op of ops) if (op.kind === 'remove') say(`remove ${describe(op.held)}`);
-    const results = options.dryRun ? [] : await kernel.apply(ops);
-    for (const result of results) if (result.kind === 'refused') throw new OperatorError(result.message);
-    const device = links.find(link => link.name === state.device);
-    if (device?.kind !== 'vxlan') return;
-    say(`remove device ${device.name}`);
-    if (!options.dryRun) await kernel.removeLink(device.name);
+    for (const each of leftovers) await removeLeftovers(kernel, each, { desired: new Map(), dryRun, say });
   } finally {
     socket.close();
   }

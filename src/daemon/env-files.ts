@@ -15,7 +15,6 @@ export class EnvFiles {
   readonly #paths: EnvFilePaths;
   readonly #log: Logger;
   readonly #writtenAt = new Map<string, number>();
-  #written: SubnetEnv | undefined;
   #error: string | undefined;
   #turn: Promise<void> = Promise.resolve();
 
@@ -34,29 +33,37 @@ export class EnvFiles {
     return this.#error;
   }
 
-  /** Writes the files unless they say this already. A failure is kept in `error`; the next call tries again. Calls take turns. */
+  /**
+   * Writes those files that do not say this yet, or that somebody took away. A failure is kept in `error`; the next call
+   * tries again. Calls take turns.
+   */
   async write(env: SubnetEnv, now: number): Promise<void> {
     this.#turn = this.#turn.then(() => this.#writeOnce(env, now));
     await this.#turn;
   }
 
   async #writeOnce(env: SubnetEnv, now: number): Promise<void> {
-    if (this.#written === env) return;
     const { subnetFile, dockerEnvFile, dockerOptsFile } = this.#paths;
+    // subnet.env comes last: who waits for it finds the others in place.
+    const files = [
+      [dockerOptsFile, formatDockerOpts(env)],
+      [dockerEnvFile, formatDockerEnv(env)],
+      [subnetFile, formatSubnetEnv(env)],
+    ] as const;
+    const written: string[] = [];
     try {
-      // subnet.env comes last: who waits for it finds the others in place.
-      await writeFileAtomically(dockerOptsFile, formatDockerOpts(env));
-      await writeFileAtomically(dockerEnvFile, formatDockerEnv(env));
-      await writeFileAtomically(subnetFile, formatSubnetEnv(env));
+      for (const [path, contents] of files) {
+        if ((await writeFileAtomically(path, contents)) === 'written') written.push(path);
+      }
     } catch (error) {
       const message = messageOf(error);
       if (message !== this.#error) this.#log.error(message);
       this.#error = message;
       return;
     }
-    this.#written = env;
     this.#error = undefined;
-    for (const path of [subnetFile, dockerEnvFile, dockerOptsFile]) this.#writtenAt.set(path, now);
-    this.#log.info({ path: subnetFile }, `wrote ${subnetFile} and the files for Docker beside it`);
+    for (const [path] of files)
+      if (!this.#writtenAt.has(path) || written.includes(path)) this.#writtenAt.set(path, now);
+    if (written.length > 0) this.#log.info({ written }, `wrote ${written.join(', ')}`);
   }
 }

@@ -32,21 +32,34 @@ export async function requireWritableDirectory(path: string, option: string): Pr
   }
 }
 
+/** A flanneld of this network namespace, and the network that it serves. */
+export interface RunningFlanneld {
+  readonly pid: string;
+  readonly etcdPrefix: string;
+}
+
+/** All flannelds that run in this process's network namespace. */
+export async function findFlannelds(): Promise<RunningFlanneld[]> {
+  const own = await readlink('/proc/self/ns/net');
+  const found: RunningFlanneld[] = [];
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid) || !(await isFlanneld(pid, own))) continue;
+    found.push({ pid, etcdPrefix: await flanneldPrefix(pid) });
+  }
+  return found;
+}
+
 /**
  * A flanneld that still serves the same network in this network namespace would fight with us over every entry.
  * @throws OperatorError that names it
  */
 export async function requireNoFlanneld(etcdPrefix: string): Promise<void> {
-  const own = await readlink('/proc/self/ns/net');
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || !(await isFlanneld(name, own))) continue;
-    const prefix = await flanneldPrefix(name);
-    if (prefix !== etcdPrefix) continue;
-    throw new OperatorError(
-      `flanneld (pid ${name}) still runs on the network ${etcdPrefix} in this network namespace: stop and disable it ` +
-        'first (systemctl disable --now flanneld); its lease, device and routes are then taken over',
-    );
-  }
+  const other = (await findFlannelds()).find(each => each.etcdPrefix === etcdPrefix);
+  if (other === undefined) return;
+  throw new OperatorError(
+    `flanneld (pid ${other.pid}) still runs on the network ${etcdPrefix} in this network namespace: stop and disable it ` +
+      'first (systemctl disable --now flanneld); its lease, device and routes are then taken over',
+  );
 }
 
 /** Processes come and go while we look, and some may not be looked at: neither is a flanneld of this host. */

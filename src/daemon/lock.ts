@@ -13,6 +13,8 @@ export interface Holder {
   readonly instance: string;
 }
 
+const MOST_CONNECTIONS = 8;
+
 /** A taken lock; it also goes with the process. */
 export interface Lock {
   release(): void;
@@ -38,13 +40,15 @@ export async function takeLock(name: string, holder: Holder): Promise<Lock> {
   }
 }
 
+/** Anybody may connect to an abstract socket: each gets its answer and no more of our descriptors. */
 function listen(path: string, answer: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(socket => {
       socket.on('error', () => socket.destroy());
-      socket.end(answer);
+      socket.end(answer, () => socket.destroy());
     });
-    server.once('error', reject);
+    server.maxConnections = MOST_CONNECTIONS;
+    server.on('error', reject);
     server.listen({ path }, () => resolve(server));
   });
 }

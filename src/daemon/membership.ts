@@ -5,26 +5,30 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
+import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
 import type { Backend, Self, Underlay } from '../backends/backend.js';
+import { isKernelTrouble } from '../dataplane/kernel.js';
 import { listenToKernel } from '../dataplane/kernel-listener.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { Reconciler } from '../dataplane/reconciler.js';
 import { findOwnLease, LeaseManager, type LeaseWish, type OwnLease } from '../subnet/manager.js';
+import { parseLease } from '../subnet/lease.js';
 import type { Mirror } from '../subnet/mirror.js';
 import type { Store } from '../subnet/store.js';
 import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import type { ChosenInterface } from './interface.js';
+import { removeLeftovers, retiredBy } from './leftovers.js';
 import { takeLock, type Holder } from './lock.js';
 import { recallState, recallSubnets } from './memory.js';
-import { messageOf, type OperatorError } from './operator-error.js';
+import { messageOf, OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
 import { Overlay } from './overlay.js';
-import { stateFileOf, writeSavedState, type SavedState } from './saved-state.js';
-import { asOperatorError, checkBackend, chooseMac } from './start-up.js';
+import { stateFileOf, writeSavedState, type Retired, type SavedState } from './saved-state.js';
+import { asOperatorError, checkBackend, chooseMac, requireDeviceOfNetwork } from './start-up.js';
 import type { SubnetEnv } from './subnet-env.js';
 import { aborted, runTogether, sleep } from './tasks.js';
 
@@ -41,6 +45,7 @@ export interface Context {
 
 /** How soon files that could not be written are tried again. */
 const FILE_RETRY_MS = 10_000;
+const RETIRED_POLL_MS = 100;
 
 /**
  * Joins the network with this config and stays until `signal` aborts.
@@ -60,11 +65,15 @@ export async function joinNetwork(
   const kernel = new NetlinkKernel(netlink);
   const links = await kernel.readLinks();
   checkBackend(backend, underlay, links);
-
   const saved = await recallState(options, log);
+  if (backend.device !== undefined && backend.device !== saved.device) {
+    await requireDeviceOfNetwork(kernel, backend.device, range.network);
+  }
+
   const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), { publicIp, range });
-  const mac = chooseMac(backend, links, ownLease, saved.mac);
-  const membership = new Membership(context, config, underlay, kernel, mac);
+  const mac = chooseMac(backend, links, ownLease, unclonedMac(saved.mac, context, backend, publicIp));
+  const retired = retiredBy(saved, { device: backend.device, network: range.network });
+  const membership = new Membership(context, config, { underlay, kernel, mac, retired });
   const wish: LeaseWish = {
     range,
     publicIp,
@@ -76,8 +85,40 @@ export async function joinNetwork(
   await membership.run(wish, signal);
 }
 
+/**
+ * The MAC in the state, unless another host's lease has it: then the state was cloned along with the host, and two hosts
+ * with one MAC would cut each other off.
+ */
+function unclonedMac(
+  saved: MacAddress | undefined,
+  { options, mirror, log }: Context,
+  backend: Backend,
+  publicIp: IpAddress,
+): MacAddress | undefined {
+  for (const entry of saved === undefined ? [] : mirror.entries.values()) {
+    if (!entry.key.startsWith(keyPrefixOf(options))) continue;
+    const lease = parseLease(entry, keyPrefixOf(options));
+    if (!lease.ok || lease.value.publicIp === publicIp || backend.publishedMac(lease.value) !== saved)
+      continue;
+    log.warn(
+      { key: entry.key },
+      `the MAC ${saved} of our state is in use by ${lease.value.publicIp}: another is drawn`,
+    );
+    return undefined;
+  }
+  return saved;
+}
+
 function keyPrefixOf(options: AgentOptions): string {
   return `${options.etcd.prefix}/subnets/`;
+}
+
+/** What was found out about this host before it joined. */
+interface Findings {
+  readonly underlay: Underlay;
+  readonly kernel: NetlinkKernel;
+  readonly mac: MacAddress | undefined;
+  readonly retired: Retired;
 }
 
 class Membership {
@@ -90,16 +131,11 @@ class Membership {
   readonly #overlay: Overlay;
   readonly #reconciler: Reconciler;
   readonly #files: EnvFiles;
+  #retired: Retired;
   #env: SubnetEnv | undefined;
   #fail: (error: OperatorError) => void = () => undefined;
 
-  constructor(
-    context: Context,
-    config: RunnableConfig,
-    underlay: Underlay,
-    kernel: NetlinkKernel,
-    mac: MacAddress | undefined,
-  ) {
+  constructor(context: Context, config: RunnableConfig, { underlay, kernel, mac, retired }: Findings) {
     const { options, log, facts } = context;
     const { backend, range } = config;
     this.#context = context;
@@ -108,6 +144,7 @@ class Membership {
     this.#underlay = underlay;
     this.#kernel = kernel;
     this.#mac = mac;
+    this.#retired = retired;
     this.#overlay = new Overlay({ backend, network: range.network, keyPrefix: keyPrefixOf(options), log });
     this.#files = new EnvFiles(options, log);
     this.#reconciler = new Reconciler({
@@ -156,6 +193,7 @@ class Membership {
         stop => manager.run(wish, stop),
         stop => this.#reconciler.run(stop),
         stop => this.#keepFiles(stop),
+        stop => this.#removeRetired(stop),
         stop => Promise.race([failed, aborted(stop)]),
       ]);
     } finally {
@@ -220,6 +258,7 @@ class Membership {
       config: this.#config.text,
       ...(this.#mac !== undefined && { mac: this.#mac }),
       ...(this.#backend.device !== undefined && { device: this.#backend.device }),
+      ...(this.#retired.devices.length + this.#retired.networks.length > 0 && { retired: this.#retired }),
     };
     try {
       await writeSavedState(stateFileOf(options.instanceStateDir), state);
@@ -241,6 +280,29 @@ class Membership {
   async #writeFiles(): Promise<void> {
     if (this.#env !== undefined && isHostProgrammed(this.#context.facts))
       await this.#files.write(this.#env, performance.now());
+  }
+
+  /** Once all that this config wants is in place, what an earlier one left behind goes. */
+  async #removeRetired(signal: AbortSignal): Promise<void> {
+    const { log, facts } = this.#context;
+    const { devices, networks } = this.#retired;
+    if (devices.length + networks.length === 0) return;
+    while (!signal.aborted && !isHostProgrammed(facts)) await sleep(RETIRED_POLL_MS, signal);
+    if (signal.aborted) return;
+    const { desired } = this.#reconciler.view;
+    const say = (line: string) => log.info(`left by an earlier config: ${line}`);
+    try {
+      for (const network of [this.#config.range.network, ...networks]) {
+        const leftovers = { network, devices, underlay: this.#underlay.device };
+        await removeLeftovers(this.#kernel, leftovers, { desired, dryRun: false, say });
+      }
+    } catch (error) {
+      if (!(error instanceof OperatorError) && !isKernelTrouble(error)) throw error;
+      log.warn(`left by an earlier config, and tried again at the next start: ${error.message}`);
+      return;
+    }
+    this.#retired = { devices: [], networks: [] };
+    if (facts.own !== undefined) await this.#saveState(facts.own);
   }
 
   async #keepFiles(signal: AbortSignal): Promise<void> {

@@ -20,6 +20,13 @@ export interface SavedState {
   readonly underlay?: string;
   /** The config document that ran last. */
   readonly config?: string;
+  /** What an earlier config left on this host and is yet to be removed. */
+  readonly retired?: Retired;
+}
+
+export interface Retired {
+  readonly devices: readonly string[];
+  readonly networks: readonly Prefix[];
 }
 
 const text = z.string().optional().catch(undefined);
@@ -31,6 +38,14 @@ const shape = z.object({
   device: text,
   underlay: text,
   config: text,
+  retired: z
+    .object({ devices: z.array(z.string()), networks: z.array(z.string()) })
+    .transform(({ devices, networks }) => ({
+      devices,
+      networks: networks.flatMap(each => parsePrefix(each) ?? []),
+    }))
+    .optional()
+    .catch(undefined),
 });
 
 export function stateFileOf(instanceStateDir: string): string {
@@ -44,11 +59,12 @@ export function stateFileOf(instanceStateDir: string): string {
 export async function readSavedState(
   path: string,
 ): Promise<{ state: SavedState; fault: string | undefined }> {
-  const contents = await readFileIfPresent(path);
-  if (contents === undefined) return { state: {}, fault: undefined };
   try {
-    const { subnet, leaseKey, mac, device, underlay, config } = shape.parse(JSON.parse(contents));
-    return { state: withoutUndefined({ subnet, leaseKey, mac, device, underlay, config }), fault: undefined };
+    const contents = await readFileIfPresent(path);
+    if (contents === undefined) return { state: {}, fault: undefined };
+    const { subnet, leaseKey, mac, device, underlay, config, retired } = shape.parse(JSON.parse(contents));
+    const state = withoutUndefined({ subnet, leaseKey, mac, device, underlay, config, retired });
+    return { state, fault: undefined };
   } catch {
     return { state: {}, fault: `${path} cannot be read as the state of an agent: going on without it` };
   }
@@ -56,8 +72,13 @@ export async function readSavedState(
 
 /** Replaces the file in one step. @throws Error that names the path */
 export async function writeSavedState(path: string, state: SavedState): Promise<void> {
-  const { subnet, ...rest } = state;
-  const json = { version: VERSION, ...(subnet && { subnet: formatPrefix(subnet) }), ...rest };
+  const { subnet, retired, ...rest } = state;
+  const json = {
+    version: VERSION,
+    ...(subnet && { subnet: formatPrefix(subnet) }),
+    ...rest,
+    ...(retired && { retired: { devices: retired.devices, networks: retired.networks.map(formatPrefix) } }),
+  };
   await writeFileAtomically(path, `${JSON.stringify(json, null, 2)}\n`);
 }
 

@@ -3,15 +3,21 @@ import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { localMac, type MacAddress } from '../address/mac.js';
+import { containsPrefix, formatPrefix, type Prefix } from '../address/prefix.js';
 import type { Backend, Underlay } from '../backends/backend.js';
 import { lookUpRoute, readHostNetwork } from '../dataplane/host-network.js';
-import type { HeldLink } from '../dataplane/kernel.js';
+import type { HeldLink, Kernel } from '../dataplane/kernel.js';
 import type { LinkTrouble } from '../dataplane/link-keeper.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import type { Lease } from '../subnet/lease.js';
 import { createEtcd3Store } from '../subnet/etcd3-store.js';
 import { StoreError, type Store } from '../subnet/store.js';
-import { requireNetAdmin, requireNoFlanneld, requireWritableDirectory } from './host-checks.js';
+import {
+  findFlannelds,
+  requireNetAdmin,
+  requireNoFlanneld,
+  requireWritableDirectory,
+} from './host-checks.js';
 import { chooseInterface, type ChosenInterface } from './interface.js';
 import { OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
@@ -67,6 +73,26 @@ export function checkBackend(backend: Backend, underlay: Underlay, links: readon
   const what = found.kind === '' ? 'not a virtual one' : `of kind ${found.kind}`;
   throw new OperatorError(
     `device ${found.name} exists and is ${what}: rename or remove it, or choose another VNI in the config`,
+  );
+}
+
+/**
+ * A device of the right name that has an address of another network is another overlay's, most likely of a flanneld with
+ * another prefix and the same VNI: taking it over would cut this host off that network.
+ * @throws OperatorError that names the address, and the flanneld if one runs
+ */
+export async function requireDeviceOfNetwork(kernel: Kernel, device: string, network: Prefix): Promise<void> {
+  const entries = await kernel.readEntries(new Set([device]));
+  const foreign = entries.find(
+    entry => entry.kind === 'address' && entry.device === device && !containsPrefix(network, entry.prefix),
+  );
+  if (foreign?.kind !== 'address') return;
+  const flannelds = (await findFlannelds()).map(
+    ({ pid, etcdPrefix }) => `; flanneld (pid ${pid}) runs on ${etcdPrefix}`,
+  );
+  throw new OperatorError(
+    `device ${device} has the address ${formatPrefix(foreign.prefix)}, which is not in the network ${formatPrefix(network)}: ` +
+      `it belongs to another overlay${flannelds.join('')}. Choose another VNI in the config, or remove the device`,
   );
 }
 

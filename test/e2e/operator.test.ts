@@ -6,6 +6,7 @@ import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import { LoggedProcess } from '../../src/demo/process.js';
 import { hostOf, leaseKeys, overlayRoutes, startCluster } from '../support/cluster.js';
+import { pretendFlanneld } from '../support/flanneld.js';
 import { createLab, SELVEDGE } from '../support/lab.js';
 
 async function labWithHost(t: Test): Promise<{ lab: Lab; host: Host }> {
@@ -72,6 +73,49 @@ t.test('another VXLAN device with the same VNI and port', async t => {
     'eth0',
   );
   t.match(await refusal(t, host), /flannel\.1: EEXIST: another VXLAN device has the same VNI and port/);
+});
+
+t.test('a device of another network, served by a flanneld with another prefix, is left alone', async t => {
+  const { lab, host } = await labWithHost(t);
+  const ns = host.namespace;
+  const vxlan = [
+    'type',
+    'vxlan',
+    'id',
+    '1',
+    'dev',
+    'eth0',
+    'local',
+    host.address,
+    'dstport',
+    '8472',
+    'nolearning',
+  ];
+  await ns.ip('link', 'add', 'flannel.1', 'address', 'c6:d2:32:6f:8f:44', ...vxlan);
+  await ns.ip('address', 'add', '10.244.1.0/32', 'dev', 'flannel.1');
+  await ns.ip('link', 'set', 'flannel.1', 'up');
+  await ns.ip(
+    'neigh',
+    'replace',
+    '10.244.2.0',
+    'lladdr',
+    '02:00:00:00:00:02',
+    'dev',
+    'flannel.1',
+    'nud',
+    'permanent',
+  );
+  await ns.ip('route', 'replace', '10.244.2.0/24', 'via', '10.244.2.0', 'dev', 'flannel.1', 'onlink');
+  const pid = await pretendFlanneld(t, host, '/coreos.com/network');
+  const before = [await ns.ipJson('route', 'show'), await ns.ipJson('neigh', 'show', 'nud', 'permanent')];
+  const line = await refusal(t, host);
+  t.match(
+    line,
+    /device flannel\.1 has the address 10\.244\.1\.0\/32, which is not in the network 10\.5\.0\.0\/16/,
+  );
+  t.match(line, `flanneld (pid ${pid}) runs on /coreos.com/network`);
+  t.same([await ns.ipJson('route', 'show'), await ns.ipJson('neigh', 'show', 'nud', 'permanent')], before);
+  t.same(await leaseKeys(lab), []);
 });
 
 t.test('a path that cannot be written to', async t => {
@@ -175,6 +219,15 @@ t.test('cleanup removes all that is ours and nothing else', async t => {
     ...['--docker-env-file', one.files.dockerEnv, '--docker-opts-file', one.files.dockerOpts],
   ];
   const cleanup = (...more: string[]) => one.namespace.exec([...SELVEDGE, 'cleanup', ...paths, ...more]);
+
+  const unknown = await cleanup('--instance', 'typo');
+  t.equal(unknown.code, 0);
+  t.match(
+    unknown.stdout,
+    /nothing is known of an instance typo/,
+    "another instance's state is not guessed at",
+  );
+  t.equal((await one.status())?.verdict, 'healthy');
 
   const refused = await cleanup();
   t.equal(refused.code, 2, 'refuses while the agent runs');

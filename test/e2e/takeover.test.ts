@@ -2,11 +2,12 @@
  * A host on which flanneld lived until now: the agent takes lease, device and entries over without losing a packet, and
  * removes what is stale.
  */
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import { writeFile } from 'node:fs/promises';
 import { containerOf, hostOf, leaseKeys, leaseOf, overlayRoutes, startCluster } from '../support/cluster.js';
+import { pretendFlanneld } from '../support/flanneld.js';
 import { createLab } from '../support/lab.js';
 import { startPackets } from '../support/packets.js';
 
@@ -174,14 +175,3 @@ t.test('a flanneld that still runs here is named, and the agent does not start',
   t.match(agent.log(), new RegExp(`flanneld \\(pid ${flanneld}\\) still runs on the network ${lab.prefix}`));
   t.same(await leaseKeys(lab), [], 'and nothing was leased');
 });
-
-/** A process with flanneld's name and arguments. @returns its pid */
-async function pretendFlanneld(t: Test, host: Host, prefix: string): Promise<number> {
-  const { LoggedProcess } = await import('../../src/demo/process.js');
-  const program = `${host.files.runDir}/flanneld`;
-  await writeFile(program, '#!/bin/sh\nwhile :; do read -r _ || sleep 1; done\n', { mode: 0o755 });
-  const argv = host.namespace.argv([program, `--etcd-prefix=${prefix}`]);
-  const started = await LoggedProcess.start('flanneld', argv, `${host.files.runDir}/flanneld.log`);
-  t.teardown(() => started.stop('SIGKILL', 5));
-  return started.pid;
-}

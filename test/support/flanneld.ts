@@ -1,0 +1,15 @@
+/** A process that looks like a flanneld from outside: its name, its arguments, its network namespace. */
+import { writeFile } from 'node:fs/promises';
+import type { Test } from 'tap';
+import type { Host } from '../../src/demo/host.js';
+import { LoggedProcess } from '../../src/demo/process.js';
+
+/** @returns its pid; it ends with the test */
+export async function pretendFlanneld(t: Test, host: Host, etcdPrefix: string): Promise<number> {
+  const program = `${host.files.runDir}/flanneld`;
+  await writeFile(program, '#!/bin/sh\nwhile :; do sleep 1; done\n', { mode: 0o755 });
+  const argv = host.namespace.argv([program, `--etcd-prefix=${etcdPrefix}`]);
+  const started = await LoggedProcess.start('flanneld', argv, `${host.files.runDir}/flanneld.log`);
+  t.teardown(() => started.stop('SIGKILL', 5));
+  return started.pid;
+}
