@@ -20,7 +20,7 @@ export interface Underlay {
   readonly mtu: number;
   /** What peers send to: `address`, or where a NAT forwards to it. */
   readonly publicIp: IpAddress;
-  /** Destinations of table main, for telling on-link peers from those behind a gateway. */
+  /** Destinations of table main, for telling on-link peers from those behind a gateway; see `Backend.followsRoutes`. */
   readonly routes: readonly UnderlayRoute[];
 }
 
@@ -62,6 +62,8 @@ export interface Backend {
   readonly type: string;
   /** Name of the overlay device, or undefined for a backend without one. */
   readonly device: string | undefined;
+  /** Whether its plans depend on the routes of the underlay: if not, these need not be kept up to date. */
+  readonly followsRoutes: boolean;
   /** Why this backend cannot work on this underlay, or undefined. */
   cannotRun(underlay: Underlay): string | undefined;
   /** MTU for containers, bytes. */
@@ -93,16 +95,25 @@ export interface BackendType {
 export function isOnLink(underlay: Underlay, address: IpAddress): boolean {
   let best: UnderlayRoute | undefined;
   for (const route of underlay.routes) {
-    if (!containsIp(route.destination, address)) continue;
-    if (best === undefined || route.destination.length > best.destination.length) best = route;
+    // The length first: to look into a prefix costs far more.
+    const isLonger = best === undefined || route.destination.length > best.destination.length;
+    if (isLonger && containsIp(route.destination, address)) best = route;
   }
   return best?.device === underlay.device && !best.hasGateway;
 }
 
+/**
+ * The judgement on a lease that is set aside.
+ * @param reason why, for people, without the lease's key
+ */
 export function refuse(code: RefusalCode, reason: string): PeerJudgement {
   return { ok: false, setAside: { code, reason } };
 }
 
+/**
+ * The judgement on a lease of another backend than ours: its host cannot be reached by our means.
+ * @param own our backend's type
+ */
 export function refuseOtherBackend(lease: Lease, own: string): PeerJudgement {
   const theirs = lease.backendType === '' ? 'not named' : JSON.stringify(lease.backendType);
   return refuse('other-backend', `backend is ${theirs}, ours is ${own}`);

@@ -86,6 +86,7 @@ function createVxlan(settings: VxlanSettings): Backend {
   return {
     type: 'vxlan',
     device,
+    followsRoutes: settings.directRouting,
     cannotRun: () => undefined,
     mtu,
     leaseData: mac => ({ backendType: 'vxlan', backendData: { VNI: settings.vni, VtepMAC: mac } }),

@@ -8,17 +8,19 @@ export class DesiredEntries {
   readonly #byKey = new Map<string, Entry>();
   readonly #ownerOf = new Map<string, string>();
   readonly #keysOf = new Map<string, ReadonlySet<string>>();
+  readonly #formerOwnerOf = new Map<string, string>();
 
   /** All desired entries by kernel key. */
   get byKey(): ReadonlyMap<string, Entry> {
     return this.#byKey;
   }
 
-  /** Owners, in the order in which they came. */
-  get owners(): Iterable<string> {
-    return this.#keysOf.keys();
+  /** By key, who dropped it last, for keys that nobody wants now: until then, that owner may live by what is there. */
+  get formerOwners(): ReadonlyMap<string, string> {
+    return this.#formerOwnerOf;
   }
 
+  /** The keys of everything that this owner wants. */
   keysOf(owner: string): ReadonlySet<string> {
     return this.#keysOf.get(owner) ?? new Set();
   }
@@ -34,6 +36,7 @@ export class DesiredEntries {
       if (this.#ownerOf.get(key) !== owner) continue;
       this.#ownerOf.delete(key);
       this.#byKey.delete(key);
+      this.#formerOwnerOf.set(key, owner);
     }
     const keys = new Set<string>();
     for (const entry of entries) {
@@ -42,9 +45,15 @@ export class DesiredEntries {
       touched.add(key);
       this.#byKey.set(key, entry);
       this.#ownerOf.set(key, owner);
+      this.#formerOwnerOf.delete(key);
     }
     if (keys.size === 0) this.#keysOf.delete(owner);
     else this.#keysOf.set(owner, keys);
     return touched;
+  }
+
+  /** The kernel holds nothing under this key any more: who wanted it is of no concern. */
+  forgetFormerOwner(key: string): void {
+    this.#formerOwnerOf.delete(key);
   }
 }

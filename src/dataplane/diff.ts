@@ -58,15 +58,33 @@ export function diff(
   return { ops: inSafeOrder(ops), conflicts };
 }
 
-/** Every key of both maps, once. */
-export function allKeys(...maps: readonly ReadonlyMap<string, Entry>[]): Set<string> {
+/** Every key of these maps and sets, once. */
+export function allKeys(...sources: readonly { keys(): Iterable<string> }[]): Set<string> {
   const keys = new Set<string>();
-  for (const map of maps) for (const key of map.keys()) keys.add(key);
+  for (const source of sources) for (const key of source.keys()) keys.add(key);
   return keys;
 }
 
+/** Entries by `keyOf`; of several with one key the last. */
 export function byKey(entries: Iterable<Entry>): Map<string, Entry> {
   return new Map(Array.from(entries, entry => [keyOf(entry), entry]));
+}
+
+/**
+ * What the kernel holds, by `keyOf`.
+ *
+ * `ip route prepend` and `append` put several routes under one key, and a replace or a removal hits the first that fits.
+ * So a foreign one stands for all of its key, wherever it is; of several of ours, the first, which packets take.
+ * @param entries in the kernel's order
+ */
+export function heldByKey(entries: Iterable<Entry>, ownership: Ownership): Map<string, Entry> {
+  const held = new Map<string, Entry>();
+  for (const entry of entries) {
+    const key = keyOf(entry);
+    const other = held.get(key);
+    if (other === undefined || (isOurs(other, ownership) && !isOurs(entry, ownership))) held.set(key, entry);
+  }
+  return held;
 }
 
 /** More than twice the order of any kind. */

@@ -1,11 +1,9 @@
 /** Keeps devices as they should be, with a back-off while the kernel or another program does not let us. */
 import type { Logger } from 'pino';
+import { Backoff } from './backoff.js';
 import { isKernelTrouble, type HeldLink, type Kernel } from './kernel.js';
 import { planLink, type LinkStep } from './links.js';
 import type { Link } from './model.js';
-
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 30_000;
 
 /** A device that is not as it should be, in words. */
 export interface LinkTrouble {
@@ -24,9 +22,8 @@ export class LinkKeeper {
   readonly #kernel: Kernel;
   readonly #log: Logger;
   readonly #now: () => number;
+  readonly #backoff = new Backoff();
   #trouble: LinkTrouble | undefined;
-  #retryMs = FIRST_RETRY_MS;
-  #retryAt = 0;
 
   constructor(kernel: Kernel, log: Logger, now: () => number) {
     this.#kernel = kernel;
@@ -39,35 +36,31 @@ export class LinkKeeper {
     return this.#trouble;
   }
 
-  /** When `ensure` will try again, milliseconds; only of meaning while there is trouble. */
+  /** When `ensure` is due again, milliseconds; 0 without trouble. */
   get retryAt(): number {
-    return this.#retryAt;
+    return this.#backoff.retryAt;
   }
 
   /** The world has changed: what failed may work now. */
   retryNow(): void {
-    this.#retryMs = FIRST_RETRY_MS;
-    this.#retryAt = 0;
+    this.#backoff.reset();
   }
 
   /**
-   * Makes all devices as wanted, unless they failed a moment ago.
+   * Makes all devices as wanted.
+   * @param held all devices of the namespace
    * @returns the number of devices that had to be touched, or undefined when one is not as it should be
    */
-  async ensure(wanted: readonly Link[]): Promise<number | undefined> {
-    if (this.#trouble !== undefined && this.#now() < this.#retryAt) return undefined;
-    let current = wanted[0]?.name ?? 'netlink';
+  async ensure(wanted: readonly Link[], held: readonly HeldLink[]): Promise<number | undefined> {
     let touched = 0;
-    try {
-      const links = await this.#kernel.readLinks();
-      for (const link of wanted) {
-        current = link.name;
-        if (await this.#carryOut(link, links)) touched++;
+    for (const link of wanted) {
+      try {
+        if (await this.#carryOut(link, held)) touched++;
+      } catch (error) {
+        if (!(error instanceof Refusal) && !isKernelTrouble(error)) throw error;
+        this.#report(link.name, error);
+        return undefined;
       }
-    } catch (error) {
-      if (!(error instanceof Refusal) && !isKernelTrouble(error)) throw error;
-      this.reportTrouble(current, error);
-      return undefined;
     }
     if (this.#trouble !== undefined) {
       this.#log.info(
@@ -76,19 +69,18 @@ export class LinkKeeper {
       );
     }
     this.#trouble = undefined;
-    this.retryNow();
+    this.#backoff.reset();
     return touched;
   }
 
-  /** Postpones everything; logged when it is news. */
-  reportTrouble(device: string, cause: Error): void {
+  /** Postpones the next try; logged when it is news. */
+  #report(device: string, cause: Error): void {
     const error = cause.message;
     if (this.#trouble?.device !== device || this.#trouble.error !== error) {
       this.#log.error({ device }, `device ${device}: ${error}`);
     }
     this.#trouble = { device, error, code: codeOf(cause) };
-    this.#retryAt = this.#now() + this.#retryMs;
-    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+    this.#backoff.postpone(this.#now());
   }
 
   /** @returns whether anything was changed */

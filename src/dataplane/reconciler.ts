@@ -6,7 +6,7 @@
  * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison.
  */
 import type { Logger } from 'pino';
-import { allKeys, byKey, diff, type Conflict, type Op } from './diff.js';
+import { allKeys, diff, heldByKey, type Conflict, type Op } from './diff.js';
 import { DesiredEntries } from './desired.js';
 import { Failures, type Failure } from './failures.js';
 import { isKernelTrouble, type Kernel, type OpResult } from './kernel.js';
@@ -14,6 +14,7 @@ import { LinkKeeper, type LinkTrouble } from './link-keeper.js';
 import { describe, keyOf, sameEntry } from './kinds/index.js';
 import type { Entry, Link } from './model.js';
 import type { Ownership } from './ownership.js';
+import { ReadTrouble } from './read-trouble.js';
 
 const HOST = 'host';
 const FULL_CHECK_SECONDS = 60;
@@ -43,9 +44,11 @@ export interface ReconcilerView {
   readonly failures: ReadonlyMap<string, Failure>;
   readonly conflicts: ReadonlyMap<string, Conflict>;
   readonly linkTrouble: LinkTrouble | undefined;
+  /** Why the kernel cannot be read, in words: what `held` says may be old. */
+  readonly readTrouble: string | undefined;
   /** A full pass has been carried out with the complete set of peers. */
   readonly settled: boolean;
-  /** Changes that full passes found necessary since then. */
+  /** Changes that full passes found necessary since then, and that the kernel has accepted. */
   readonly repairs: number;
   /** On the clock that was given; undefined before the first. */
   readonly lastFullCheckAt: number | undefined;
@@ -60,6 +63,7 @@ export interface OwnerState {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #linkKeeper: LinkKeeper;
+  readonly #reading: ReadTrouble;
   readonly #desired = new DesiredEntries();
   readonly #failures = new Failures();
   readonly #conflicts = new Map<string, Conflict>();
@@ -78,6 +82,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#linkKeeper = new LinkKeeper(options.kernel, options.log, options.now);
+    this.#reading = new ReadTrouble(options.log);
   }
 
   get view(): ReconcilerView {
@@ -87,6 +92,7 @@ export class Reconciler {
       failures: this.#failures.all,
       conflicts: this.#conflicts,
       linkTrouble: this.#linkKeeper.trouble,
+      readTrouble: this.#reading.error,
       settled: this.#settled,
       repairs: this.#repairs,
       lastFullCheckAt: this.#lastFullCheckAt,
@@ -118,7 +124,11 @@ export class Reconciler {
 
   /** What one peer needs; no entries when it is gone. Applied at once. */
   setPeer(id: string, entries: readonly Entry[]): void {
-    for (const key of this.#desired.set(peerOwner(id), entries)) this.#touched.add(key);
+    for (const key of this.#desired.set(peerOwner(id), entries)) {
+      this.#touched.add(key);
+      // What the kernel refused was another plan's.
+      this.#failures.clear(key);
+    }
     this.#wake();
   }
 
@@ -146,7 +156,7 @@ export class Reconciler {
     while (!signal.aborted) {
       if (this.#doubt) {
         await this.#pass(() => this.#fullPass());
-      } else if (this.#touched.size > 0 && this.#linkKeeper.trouble === undefined) {
+      } else if (this.#touched.size > 0 && this.#troubleText === undefined) {
         await this.#pass(() => this.#hotPass());
       } else {
         await this.#sleep(signal);
@@ -156,12 +166,10 @@ export class Reconciler {
   }
 
   #stateOf(owner: string): OwnerState {
-    let programmed = this.#linkKeeper.trouble === undefined;
-    let error = this.#linkKeeper.trouble?.error;
+    let error = this.#troubleText;
+    let programmed = error === undefined;
     for (const key of this.#desired.keysOf(owner)) {
-      const held = this.#held.get(key);
-      const wanted = this.#desired.byKey.get(key);
-      if (held !== undefined && wanted !== undefined && sameEntry(wanted, held)) continue;
+      if (this.#isHeld(key)) continue;
       programmed = false;
       const conflict = this.#conflicts.get(key);
       error ??=
@@ -172,37 +180,56 @@ export class Reconciler {
     return { programmed, error };
   }
 
+  /** Whether the kernel holds what is desired under this key. */
+  #isHeld(key: string): boolean {
+    const held = this.#held.get(key);
+    const wanted = this.#desired.byKey.get(key);
+    return held !== undefined && wanted !== undefined && sameEntry(wanted, held);
+  }
+
+  /** Trouble that keeps all entries from being programmed. */
+  get #troubleText(): string | undefined {
+    return this.#reading.error ?? this.#linkKeeper.trouble?.error;
+  }
+
+  /** When to try again after such trouble, milliseconds. */
+  get #troubleEndsAt(): number {
+    return Math.max(this.#reading.retryAt, this.#linkKeeper.retryAt);
+  }
+
   async #pass(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
       if (!isKernelTrouble(error)) throw error;
-      // Reading failed: what the kernel holds is unknown.
-      this.#linkKeeper.reportTrouble('netlink', error);
+      this.#reading.report(error, this.#options.now());
     }
     this.#options.onPass?.();
   }
 
   async #fullPass(): Promise<void> {
-    const { kernel, onRead } = this.#options;
+    const { kernel, ownership, now, onRead } = this.#options;
     this.#doubt = false;
+    if (now() < this.#troubleEndsAt) return;
     const links = this.#links;
-    const mended = await this.#linkKeeper.ensure(links);
+    const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return;
     if (this.#settled) this.#repairs += mended;
     await kernel.readLinks();
-    const entries = await kernel.readEntries(this.#options.ownership.devices);
+    const entries = await kernel.readEntries(ownership.devices);
     // What the host needs has changed meanwhile: its devices come before entries, so this pass gives way to the next.
     if (this.#links !== links) return;
     onRead?.(entries);
-    this.#held = byKey(entries);
-    const asked = new Set(this.#touched);
+    this.#held = heldByKey(entries, ownership);
+    const asked = allKeys(this.#touched, this.#desired.formerOwners);
     this.#touched.clear();
-    const ops = this.#compare(allKeys(this.#desired.byKey, this.#held));
-    await this.#apply(ops);
-    if (this.#settled) this.#reportRepairs(ops.filter(op => !asked.has(op.key)));
+    // What was listed once may be gone from both sides by now, and is to be listed no longer.
+    const listed = allKeys(this.#conflicts, this.#failures.all);
+    const done = await this.#apply(this.#compare(allKeys(this.#desired.byKey, this.#held, asked, listed)));
+    if (this.#settled) this.#reportRepairs(done.filter(op => !asked.has(op.key)));
     if (this.#peersComplete) this.#settled = true;
-    this.#lastFullCheckAt = this.#options.now();
+    this.#reading.clear();
+    this.#lastFullCheckAt = now();
     this.#nextFullCheckAt =
       this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
   }
@@ -223,6 +250,7 @@ export class Reconciler {
       this.#conflicts.delete(key);
       // What is as it should be by now, not wanted any more, or somebody else's is not to be tried again.
       if (!needed.has(key)) this.#failures.clear(key);
+      if (!this.#held.has(key)) this.#desired.forgetFormerOwner(key);
     }
     for (const conflict of conflicts) {
       this.#conflicts.set(conflict.key, conflict);
@@ -238,26 +266,54 @@ export class Reconciler {
     return ops.filter(op => this.#failures.mayTry(op.key, now()));
   }
 
-  async #apply(ops: readonly Op[]): Promise<void> {
-    if (ops.length === 0) return;
-    const results = await this.#options.kernel.apply(ops);
-    ops.forEach((op, index) => this.#record(op, results[index] ?? { kind: 'unknown' }));
-    this.#options.log.debug(countOps(ops), 'kernel entries changed');
+  /**
+   * Puts first; then, with their results known, the removals that take nothing away from a live peer.
+   * @returns the ops that the kernel has carried out
+   */
+  async #apply(ops: readonly Op[]): Promise<Op[]> {
+    const puts = await this.#send(ops.filter(op => op.kind !== 'remove'));
+    const removals = await this.#send(ops.filter(op => op.kind === 'remove' && this.#mayRemove(op.key)));
+    return [...puts, ...removals];
   }
 
-  #record(op: Op, result: OpResult): void {
+  /**
+   * Not what has come to be wanted meanwhile, nor what its last owner may still live by: while what replaces it was
+   * refused, the old stays, until a full pass finds the new in place. An owner that is gone wants nothing, and so holds
+   * nothing back.
+   */
+  #mayRemove(key: string): boolean {
+    if (this.#desired.byKey.has(key)) return false;
+    const owner = this.#desired.formerOwners.get(key);
+    if (owner === undefined) return true;
+    for (const wanted of this.#desired.keysOf(owner)) if (!this.#isHeld(wanted)) return false;
+    return true;
+  }
+
+  /** @returns the ops that the kernel has carried out */
+  async #send(ops: readonly Op[]): Promise<Op[]> {
+    if (ops.length === 0) return [];
+    const results = await this.#options.kernel.apply(ops);
+    const done = ops.filter((op, index) => this.#record(op, results[index] ?? { kind: 'unknown' }));
+    this.#options.log.debug(countOps(done), 'kernel entries changed');
+    return done;
+  }
+
+  /** @returns whether it was done */
+  #record(op: Op, result: OpResult): boolean {
     const { log, now } = this.#options;
     const text = describe(entryOf(op));
     if (result.kind === 'done') {
-      if (op.kind === 'remove') this.#held.delete(op.key);
-      else this.#held.set(op.key, op.entry);
+      if (op.kind === 'remove') {
+        this.#held.delete(op.key);
+        this.#desired.forgetFormerOwner(op.key);
+      } else this.#held.set(op.key, op.entry);
       if (this.#failures.clear(op.key)) log.info({ entry: text }, `${text}: accepted by the kernel at last`);
-      return;
+      return true;
     }
     this.#doubt = true;
-    if (result.kind === 'unknown') return;
-    if (this.#failures.add(op.key, result.message, now()))
+    if (result.kind === 'refused' && this.#failures.add(op.key, result.message, now()))
       log.warn({ entry: text, code: result.code }, result.message);
+    return false;
   }
 
   #reportRepairs(ops: readonly Op[]): void {
@@ -268,9 +324,9 @@ export class Reconciler {
     this.#options.log.info({ ...countOps(ops), first }, `repaired ${ops.length} kernel ${what}`);
   }
 
-  /** When there is something to do again, milliseconds. While a device is in trouble, only that matters. */
+  /** When there is something to do again, milliseconds. While there is trouble, only that matters. */
   #dueAt(): number {
-    if (this.#linkKeeper.trouble !== undefined) return this.#linkKeeper.retryAt;
+    if (this.#troubleText !== undefined) return this.#troubleEndsAt;
     return Math.min(this.#nextFullCheckAt, this.#failures.nextRetry ?? Infinity);
   }
 
@@ -293,7 +349,7 @@ export class Reconciler {
   #takeDue(): void {
     const now = this.#options.now();
     if (now < this.#dueAt()) return;
-    if (this.#linkKeeper.trouble !== undefined || now >= this.#nextFullCheckAt) this.#doubt = true;
+    if (this.#troubleText !== undefined || now >= this.#nextFullCheckAt) this.#doubt = true;
     for (const [key, failure] of this.#failures.all) if (failure.notBefore <= now) this.#touched.add(key);
   }
 }

@@ -181,6 +181,42 @@ void inNamespace(t, import.meta.url, () => {
     run('route del blackhole 10.5.10.0/24');
   });
 
+  t.test('a foreign route beside ours, under the same key', async t => {
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    const conflicts = (): number => reconciler.view.conflicts.size;
+    for (const verb of ['prepend', 'append']) {
+      run(`route ${verb} 10.5.3.0/24 via 192.168.77.9 dev ${UNDERLAY} proto static`);
+      await becomes(t, conflicts, 1, `${verb}: a conflict`);
+      const both = ip('route', 'show', '10.5.3.0/24');
+      reconciler.setPeer('1', [underlayRoute(subnetOf(3), vtepOf(3))]);
+      reconciler.setPeer('5', peerEntries(5));
+      await becomes(t, () => reconciler.peerState('5').programmed, true, 'the next change is there');
+      t.equal(ip('route', 'show', '10.5.3.0/24'), both, `${verb}: both stay as they were`);
+      reconciler.setPeer('1', peerEntries(3));
+      reconciler.setPeer('5', []);
+      run(`route del 10.5.3.0/24 via 192.168.77.9 dev ${UNDERLAY} proto static`);
+      await becomes(t, conflicts, 0, 'none, once it is gone');
+      await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'ours alone');
+    }
+  });
+
+  t.test('a live peer keeps what it has while the kernel refuses what is to replace it', async t => {
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    reconciler.setPeer('0', [underlayRoute(subnetOf(2), '172.16.0.9')]);
+    await poll(() => reconciler.view.failures.size > 0);
+    const before = reconciler.view.lastFullCheckAt;
+    reconciler.doubt();
+    await poll(() => reconciler.view.lastFullCheckAt !== before);
+    t.match(reconciler.peerState('0').error, /ENETUNREACH/);
+    t.same(entriesOn(DEVICE), expected(2, 3, 4));
+    run(`address add 172.16.0.1/24 dev ${UNDERLAY}`);
+    await becomes(t, () => entriesOn(DEVICE), expected(3, 4), 'the old is gone once the new is there');
+    t.equal(reconciler.peerState('0').programmed, true);
+    run(`address del 172.16.0.1/24 dev ${UNDERLAY}`);
+  });
+
   t.test('stale routes of ours go, of whatever shape', async t => {
     startRealHost(t);
     await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');

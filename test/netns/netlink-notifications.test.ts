@@ -44,6 +44,33 @@ void inNamespace(t, import.meta.url, () => {
     t.pass('and what came later was heard');
   });
 
+  t.test('a process without a descriptor left survives, and hears again once it has some', async t => {
+    const module = new URL('../../src/dataplane/netlink/notifications.js', import.meta.url).href;
+    // Two are left: for the socket, and for finding its descriptor. The pipes of the copy need more.
+    const code = `import { closeSync, openSync } from 'node:fs';
+      import { NotificationSocket } from ${JSON.stringify(module)};
+      const hoard = [];
+      try { for (;;) hoard.push(openSync('/dev/null')); } catch {}
+      for (let i = 0; i < 2; i++) closeSync(hoard.pop());
+      const socket = new NotificationSocket({
+        onMessage: () => undefined,
+        onOverflow: reason => { console.log(reason); socket.close(); },
+      });
+      setTimeout(() => hoard.forEach(closeSync), 0);`;
+    const script = 'ulimit -n 64; exec "$0" --input-type=module -e "$1"';
+    const child = spawn('/bin/sh', ['-c', script, process.execPath, code], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const heard: string[] = [];
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (bytes: Buffer) => heard.push(bytes.toString()));
+    const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+    const [exitCode] = (await once(child, 'close')) as [number | null];
+    clearTimeout(timer);
+    t.equal(heard.join(''), 'spawn /bin/sh EMFILE\n');
+    t.equal(exitCode, 0);
+  });
+
   t.test('a process that is killed leaves no process behind', async t => {
     const module = new URL('../../src/dataplane/netlink/subscription.js', import.meta.url).href;
     const code = `import { openSubscription } from ${JSON.stringify(module)};

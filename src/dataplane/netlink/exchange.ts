@@ -133,6 +133,7 @@ export function collectBatch(operations: readonly Operation[], first: number): C
   };
 }
 
+/** The kernel's refusal of an operation, with what it was about. @param errno positive */
 export function errorOf(operation: Operation, errno: number): NetlinkError {
   return new NetlinkError(messageName(operation.type), errno, operation.describe());
 }

@@ -54,26 +54,31 @@ export function openSubscription(groups: readonly number[]): Subscription {
 }
 
 function subscriptionOf(child: ChildProcess): Subscription {
-  const output = child.stdout!;
-  const lifeline = child.stdio[3] as Writable;
+  let lifeline: Writable | undefined;
   let onLost: ((reason: string) => void) | undefined;
   const end = (reason: string): void => {
-    lifeline.destroy();
+    lifeline?.destroy();
     onLost?.(reason);
     onLost = undefined;
   };
+  // First of all: an `error` that nobody listens to ends the process.
   child.on('error', error => end(error.message));
-  lifeline.on('error', () => undefined);
-  output.on('close', () => end('the receive buffer overflowed'));
+  // Without a descriptor left (EMFILE, ENFILE) there are no pipes, and the `error` that says so comes after our return.
+  const output = child.stdout ?? undefined;
+  if (output !== undefined) {
+    lifeline = child.stdio[3] as Writable;
+    lifeline.on('error', () => undefined);
+    output.on('close', () => end('the receive buffer overflowed'));
+  }
   return {
-    onData: listener => void output.on('data', listener),
+    onData: listener => void output?.on('data', listener),
     onLost: listener => {
       onLost = listener;
     },
     close: () => {
       onLost = undefined;
-      lifeline.destroy();
-      output.destroy();
+      lifeline?.destroy();
+      output?.destroy();
     },
   };
 }

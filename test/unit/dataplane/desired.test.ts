@@ -18,7 +18,6 @@ t.test('an owner’s entries are replaced as a whole', async t => {
   t.same([...desired.byKey.keys()].sort(), keys(2, macOf(9)));
   t.same([...desired.set('two', [])].sort(), keys(2, macOf(9)));
   t.equal(desired.byKey.size, 0);
-  t.same([...desired.owners], []);
   t.equal(desired.keysOf('two').size, 0);
 });
 
@@ -47,4 +46,18 @@ t.test('an old owner that changes leaves a key alone that was taken over', async
   desired.set('new', peerEntries(3, macOf(2)));
   desired.set('old', peerEntries(2, macOf(4)));
   t.same([...desired.byKey.keys()].sort(), [...keys(2, macOf(4)), ...keys(3, macOf(2))].sort());
+});
+
+t.test('who dropped a key is known until somebody wants it or it is gone', async t => {
+  const desired = new DesiredEntries();
+  const former = (): unknown => Object.fromEntries(desired.formerOwners);
+  const [fdb, neighbour, route] = peerEntries(2);
+  desired.set('two', [fdb, neighbour, route]);
+  t.same(former(), {});
+  desired.set('two', [route]);
+  t.same(former(), { [keyOf(fdb)]: 'two', [keyOf(neighbour)]: 'two' });
+  desired.set('three', [fdb]);
+  t.same(former(), { [keyOf(neighbour)]: 'two' });
+  desired.forgetFormerOwner(keyOf(neighbour));
+  t.same(former(), {});
 });

@@ -1,7 +1,7 @@
 /** Properties of the comparison, over a universe so small that keys collide all the time. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { allKeys, byKey, diff, type Op } from '../../../src/dataplane/diff.js';
+import { allKeys, byKey, diff, heldByKey, type Op } from '../../../src/dataplane/diff.js';
 import { isOurs, keyOf, sameEntry } from '../../../src/dataplane/kinds/index.js';
 import type { Entry, RouteEntry } from '../../../src/dataplane/model.js';
 import {
@@ -207,4 +207,16 @@ t.test('an address comes first and goes last', async t => {
       'remove address flannel.1 10.5.9.0/32',
     ],
   );
+});
+
+t.test('a foreign route stands for all of its key', async t => {
+  const ours = overlayRoute(subnetOf(2));
+  const stale = underlayRoute(subnetOf(2), vtepOf(9));
+  const foreign = underlayRoute(subnetOf(2), vtepOf(9), { protocol: 4 });
+  const heldOf = (...entries: Entry[]): Entry[] => [...heldByKey(entries, OWNERSHIP).values()];
+  t.same(heldOf(foreign, ours), [foreign]);
+  t.same(heldOf(ours, foreign), [foreign]);
+  t.same(heldOf(ours, foreign, stale), [foreign]);
+  t.same(heldOf(stale, ours), [stale], 'of ours the first, which packets take');
+  t.same(heldOf(ours, overlayRoute(subnetOf(3))), [ours, overlayRoute(subnetOf(3))]);
 });

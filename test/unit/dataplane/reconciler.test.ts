@@ -1,12 +1,11 @@
 /** The reconciler on a fake kernel that speaks encoded bytes. */
-import t, { type Test } from 'tap';
-import type { Entry } from '../../../src/dataplane/model.js';
+import t from 'tap';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
-import { encodeLink, encodeLinkSelector, type Link } from '../../../src/dataplane/netlink/link.js';
+import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
 import { NotificationSocket } from '../../../src/dataplane/netlink/notifications.js';
-import { encodeRoute, type RouteRequest } from '../../../src/dataplane/netlink/route.js';
+import { encodeRoute } from '../../../src/dataplane/netlink/route.js';
 import {
   DEVICE,
   macOf,
@@ -22,54 +21,15 @@ import {
 } from '../../support/dataplane.js';
 import { addressOn, arpOn, bytes, fdbOn, plain, routeOn } from '../../support/netlink-contract-entries.js';
 import { startReconciling, type Reconciling } from '../../support/reconciling.js';
-
-const WARN = 40;
-const CREATE = nl.NLM_F_CREATE | nl.NLM_F_EXCL;
-const REPLACE = nl.NLM_F_CREATE | nl.NLM_F_REPLACE;
-
-/** A host with peers 2, 3 and 4, all programmed. */
-async function startWithPeers(t: Test): Promise<Reconciling> {
-  const lab = startReconciling(t);
-  lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
-  for (const n of [2, 3, 4]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
-  lab.reconciler.setPeersComplete();
-  await lab.settled();
-  return lab;
-}
-
-/** What the kernel should hold with these peers. */
-const allOf = (...peers: number[]): Entry[] => sorted([OWN_ADDRESS, ...peers.flatMap(n => peerEntries(n))]);
-
-function deviceOf({ fake }: Reconciling): Link {
-  const link = fake.state.links.find(({ name }) => name === DEVICE);
-  if (link === undefined) throw new Error(`no ${DEVICE}`);
-  return link;
-}
-
-/** What an action makes the reconciler send. */
-async function sentBy(
-  lab: Reconciling,
-  action: () => void,
-): Promise<{ requests: number; dumps: number; changes: number }> {
-  const before = lab.stats();
-  action();
-  await lab.settled();
-  const after = lab.stats();
-  return {
-    requests: after.requests - before.requests,
-    dumps: after.dumps - before.dumps,
-    changes: after.changes - before.changes,
-  };
-}
-
-const warnings = ({ log }: Reconciling): string[] =>
-  log.filter(({ level }) => level >= WARN).map(({ msg }) => msg);
-
-/** Another process puts a route there. */
-function putRoute({ fake }: Reconciling, route: RouteRequest): void {
-  const errno = fake.act(nl.RTM_NEWROUTE, REPLACE, writer => encodeRoute(writer, route));
-  if (errno !== 0) throw new Error(`the fake kernel refuses it: ${errno}`);
-}
+import {
+  CREATE,
+  allOf,
+  deviceOf,
+  putRoute,
+  sentBy,
+  startWithPeers,
+  warnings,
+} from '../../support/programmed-peers.js';
 
 t.test('first programming', async t => {
   const lab = startReconciling(t);
@@ -246,13 +206,42 @@ t.test('a kernel that does not answer is asked again after a while', async t => 
   const lab = await startWithPeers(t);
   lab.disturbance.losses = Infinity;
   lab.reconciler.setPeer('5', peerEntries(5));
-  await lab.until(() => lab.reconciler.view.linkTrouble !== undefined);
-  t.match(lab.reconciler.view.linkTrouble, { code: 'ETIMEDOUT' });
+  await lab.until(() => lab.reconciler.view.readTrouble !== undefined);
+  t.match(lab.reconciler.view, { readTrouble: /ETIMEDOUT/, linkTrouble: undefined });
   lab.disturbance.losses = 0;
-  t.equal(lab.reconciler.peerState('5').programmed, false);
+  t.match(lab.reconciler.peerState('5'), { programmed: false, error: /ETIMEDOUT/ });
   await lab.advance(500);
-  t.equal(lab.reconciler.peerState('5').programmed, true);
-  t.equal(lab.reconciler.view.linkTrouble, undefined);
+  t.same(lab.reconciler.peerState('5'), { programmed: true, error: undefined });
+  t.equal(lab.reconciler.view.readTrouble, undefined);
+});
+
+t.test('what cannot be read is read ever more rarely, and told once', async t => {
+  const lab = await startWithPeers(t);
+  const told = lab.log.length;
+  lab.disturbance.refused = nl.RTM_GETROUTE;
+  lab.reconciler.doubt();
+  await lab.settled();
+  const error = 'list of route entries: EOPNOTSUPP';
+  t.match(lab.reconciler.view, { readTrouble: error, linkTrouble: undefined });
+  t.same(lab.reconciler.peerState('2'), { programmed: false, error });
+  const tries: number[] = [];
+  let { dumps } = lab.stats();
+  for (let at = 500; at <= 100_000; at += 500) {
+    // Whatever else happens on the host makes it no more frequent.
+    if (at % 1_000 === 0) lab.reconciler.doubtAfterChange();
+    await lab.advance(500);
+    if (lab.stats().dumps > dumps) tries.push(at);
+    dumps = lab.stats().dumps;
+  }
+  t.same(tries, [500, 1_500, 3_500, 7_500, 15_500, 31_500, 61_500, 91_500]);
+  lab.disturbance.refused = undefined;
+  await lab.advance(30_000);
+  t.equal(lab.reconciler.view.readTrouble, undefined);
+  t.equal(lab.reconciler.peerState('2').programmed, true);
+  t.same(
+    lab.log.slice(told).map(({ msg }) => msg),
+    [`the kernel cannot be read: ${error}`, 'the kernel can be read again'],
+  );
 });
 
 t.test('a device that is gone, changed or down is mended with the same MAC and all peers', async t => {
