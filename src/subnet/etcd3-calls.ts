@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Endpoint, Endpoints } from './etcd3-endpoints.js';
-import { isUncertain, storeError } from './etcd3-errors.js';
+import { isCallFailure, isUncertain, storeError } from './etcd3-errors.js';
 import { StoreError } from './store.js';
 
 /** Every endpoint once and the first again, but no more than this. */
@@ -37,7 +37,7 @@ export class Calls {
   /**
    * One call to the endpoint in use; moves on from it when no answer comes.
    * @param doing for the message of the error: `list /net/subnets`
-   * @throws StoreError
+   * @throws StoreError, or as it is what neither etcd nor gRPC threw
    */
   async once<T>(doing: string, call: (endpoint: Endpoint) => Promise<T>): Promise<T> {
     const endpoint = this.endpoints.current;
@@ -70,8 +70,12 @@ export class Calls {
     }
   }
 
-  /** The error for a call or stream that failed at an endpoint, which is passed over when no answer came from it. */
+  /**
+   * The error for a call or stream that failed at an endpoint, which is passed over when no answer came from it.
+   * @throws what neither etcd nor gRPC threw: a bug is not to be tried again for ever
+   */
   failed(cause: unknown, doing: string, endpoint: Endpoint): StoreError {
+    if (!isCallFailure(cause)) throw cause;
     const error = storeError(cause, doing, endpoint.url);
     if (isUncertain(error)) this.endpoints.passOver(endpoint);
     return error;

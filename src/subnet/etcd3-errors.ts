@@ -4,6 +4,7 @@
  * etcd3 gives typed errors, but its classes tell an outage from a TLS fault as little as gRPC's status does, and its
  * streams emit raw errors. All of them carry `CODE NAME: text` in the message, so the message is what we read.
  */
+import { ClientClosedError, EtcdError, GRPCGenericError } from 'etcd3';
 import { StoreError, type StoreErrorKind } from './store.js';
 
 /** gRPC status names after which the same request may succeed; whether it was carried out is not known. */
@@ -17,6 +18,12 @@ const UNCERTAIN = new Set([
   'UNAVAILABLE',
   'UNKNOWN',
 ]);
+
+/** How a gRPC status begins the message of an error. */
+const STATUS = /\b\d{1,2} ([A-Z_]+):/;
+
+/** What needs no reading. etcd3 makes the last two of any plain error that a call gave it, whatever it says. */
+const FAILURES = [StoreError, ClientClosedError, EtcdError, GRPCGenericError];
 
 /** etcd's texts for who may do what (etcd api/v3rpc/rpctypes/error.go); their status names differ from text to text. */
 const DENIED_TEXT =
@@ -46,6 +53,15 @@ export function storeError(cause: unknown, doing: string, endpoint: string): Sto
   return new StoreError(kind, `${doing} at ${endpoint}: ${text}`, { cause });
 }
 
+/**
+ * True for what etcd, gRPC or this store itself says of a call that failed; anything else is a fault of a program, which
+ * trying again does not mend.
+ */
+export function isCallFailure(cause: unknown): boolean {
+  if (FAILURES.some(kind => cause instanceof kind)) return true;
+  return cause instanceof Error && (STATUS.test(messageOf(cause)) || isDenied(cause.message));
+}
+
 /** True when no answer came, so that asking again, or elsewhere, may help and a write may have been carried out. */
 export function isUncertain(error: StoreError): boolean {
   return error.kind === 'unavailable' || error.kind === 'tls';
@@ -71,7 +87,7 @@ export function isCompacted(cause: unknown): boolean {
 
 function kindOf(text: string): StoreErrorKind {
   if (isDenied(text)) return 'denied';
-  const status = /\b\d{1,2} ([A-Z_]+):/.exec(text)?.[1];
+  const status = STATUS.exec(text)?.[1];
   if (status === 'PERMISSION_DENIED' || status === 'UNAUTHENTICATED') return 'denied';
   if (status === undefined || !UNCERTAIN.has(status)) return 'invalid';
   if (status === 'UNAVAILABLE' && TLS_TEXT.test(text)) return 'tls';

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import type { IpAddress } from '../address/ip.js';
-import { formatPrefix, isMasked, makePrefix, samePrefix, type Prefix } from '../address/prefix.js';
+import { formatPrefix, isMasked, makePrefix, type Prefix } from '../address/prefix.js';
 import { ipAddress } from '../schema/fields.js';
 import { formatFault, readGoObject } from '../schema/go-json.js';
 import type { KeyValue } from './store.js';
@@ -69,12 +69,6 @@ function parseKeyPart(address: string, lengthText: string, longest: 31 | 127): P
 export function formatSubnetKey(subnets: LeaseSubnets): string {
   const part = (prefix: Prefix) => `${prefix.address}-${prefix.length}`;
   return subnets.ipv6 === undefined ? part(subnets.ipv4) : `${part(subnets.ipv4)}&${part(subnets.ipv6)}`;
-}
-
-export function sameSubnets(a: LeaseSubnets, b: LeaseSubnets): boolean {
-  if (!samePrefix(a.ipv4, b.ipv4)) return false;
-  if (a.ipv6 === undefined || b.ipv6 === undefined) return a.ipv6 === b.ipv6;
-  return samePrefix(a.ipv6, b.ipv6);
 }
 
 /** Real ones have about 150. What is nested thousands deep would overflow the stack of whoever walks through it. */

@@ -147,13 +147,18 @@ export class PeerTable {
       if (!key.startsWith(this.#rules.keyPrefix) || key === this.#rules.own.key) continue;
       note(key);
       if (change.kind === 'delete' && deletions === 'keep' && this.#candidates.has(key)) {
-        for (const rival of this.#keep(key)) note(rival);
+        this.#kept.add(key);
         continue;
       }
       for (const rival of this.#forget(key)) note(rival);
-      if (change.kind === 'put') for (const rival of this.#learn(change.entry)) note(rival);
+      if (change.kind === 'put') this.#learn(change.entry);
     }
-    for (const key of touched) this.#decide(key);
+    // Whoever competes with somebody whose place is in question may gain or lose his own by it.
+    for (const key of touched) {
+      const candidate = this.#candidates.get(key);
+      if (candidate !== undefined) for (const rival of this.#rivals(candidate)) note(rival);
+    }
+    this.#decide([...touched].flatMap(key => this.#candidates.get(key) ?? []));
     return {
       peers: [...touched]
         .map(key => ({ key, before: before.get(key), after: this.#accepted.get(key) }))
@@ -163,12 +168,6 @@ export class PeerTable {
         return now === undefined || now.reason === reasonsBefore.get(key) ? [] : [{ key, ...now }];
       }),
     };
-  }
-
-  /** Leaves a key in, behind all that others stand behind. @returns the candidates that it stood in the way of */
-  #keep(key: string): string[] {
-    this.#kept.add(key);
-    return this.#rivals(this.#candidates.get(key)!);
   }
 
   /** Takes a key out. @returns the candidates that it stood in the way of */
@@ -183,34 +182,35 @@ export class PeerTable {
     return this.#rivals(candidate);
   }
 
-  /** Takes a key in. @returns the candidates that it may stand in the way of */
-  #learn(entry: KeyValue): string[] {
+  #learn(entry: KeyValue): void {
     const checked = checkLease(entry, this.#rules);
     if (!checked.ok) {
       this.#setAside.set(entry.key, checked.setAside);
-      return [];
+      return;
     }
-    const { candidate } = checked;
-    const rivals = this.#rivals(candidate);
-    this.#candidates.set(entry.key, candidate);
-    this.#index(candidate);
-    return rivals;
+    this.#candidates.set(entry.key, checked.candidate);
+    this.#index(checked.candidate);
   }
 
-  /** Accepts a candidate unless an older one overlaps it or holds one of its claims. */
-  #decide(key: string): void {
-    const candidate = this.#candidates.get(key);
-    if (candidate === undefined) return;
-    const winner = this.#rivals(candidate)
-      .map(rival => this.#candidates.get(rival)!)
-      .filter(rival => this.#outranks(rival.lease, candidate.lease))
-      .reduce<Candidate | undefined>((a, b) => (a && this.#outranks(a.lease, b.lease) ? a : b), undefined);
-    if (winner === undefined) {
-      this.#setAside.delete(key);
-      this.#accepted.set(key, candidate.lease);
-    } else {
-      this.#accepted.delete(key);
-      this.#setAside.set(key, whyRival(candidate, winner));
+  /**
+   * Accepts each candidate unless an accepted one of higher rank overlaps it or holds one of its claims. One that lost
+   * itself stands in nobody's way.
+   * @param candidates with all their rivals, and their rivals' rivals
+   */
+  #decide(candidates: readonly Candidate[]): void {
+    for (const { lease } of candidates) this.#accepted.delete(lease.key);
+    const ranked = candidates.toSorted((a, b) => (this.#outranks(a.lease, b.lease) ? -1 : 1));
+    for (const candidate of ranked) {
+      const { lease } = candidate;
+      const [winner] = this.#rivals(candidate)
+        .flatMap(rival => this.#accepted.get(rival) ?? [])
+        .sort((a, b) => (this.#outranks(a, b) ? -1 : 1));
+      if (winner === undefined) {
+        this.#setAside.delete(lease.key);
+        this.#accepted.set(lease.key, lease);
+      } else {
+        this.#setAside.set(lease.key, whyRival(candidate, this.#candidates.get(winner.key)!));
+      }
     }
   }
 

@@ -83,7 +83,8 @@ export interface Store {
   /** Reads one key. */
   read(key: string): Promise<KeyValue | undefined>;
   /**
-   * Watches all keys that start with `prefix` from `fromRevision` on, until the stream ends or `signal` aborts.
+   * Watches all keys that start with `prefix` until the stream ends or `signal` aborts.
+   * @param from first revision to be told, and the cluster that it belongs to: another one ends the watch
    * @returns why it ended; undefined when `signal` ended it
    */
   watch(

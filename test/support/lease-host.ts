@@ -3,7 +3,8 @@ import { setImmediate as settle } from 'node:timers/promises';
 import { parsePrefix } from '../../src/address/prefix.js';
 import type { LeaseAttributes } from '../../src/subnet/lease.js';
 import { LeaseManager, type LeaseWish, type OwnLease } from '../../src/subnet/manager.js';
-import type { KeyChange, KeyValue, Store } from '../../src/subnet/store.js';
+import type { MirrorHistory } from '../../src/subnet/mirror.js';
+import type { KeyChange, KeyValue, Snapshot, Store } from '../../src/subnet/store.js';
 import type { SubnetRange } from '../../src/subnet/network-config.js';
 import type { FakeClock } from './fake-clock.js';
 import { recordedLog, type LogLine } from './recorded-log.js';
@@ -28,10 +29,14 @@ export interface LeaseHost {
   /** What each renewal said. */
   readonly renewals: (number | undefined)[];
   readonly exhaustions: bigint[];
+  /** Whatever else it told its owner, in order. */
+  readonly troubles: string[];
   readonly lines: LogLine[];
   /** The mirror gets no more changes until `catchUp`. */
   fallBehind(): void;
   catchUp(): void;
+  /** The mirror lists and watches anew, as it does when etcd was wiped, restored or exchanged. */
+  relist(history: MirrorHistory): Promise<void>;
   /** Ends it as a signal does. */
   stop(): Promise<void>;
   /** Settles when the manager ends. */
@@ -52,6 +57,7 @@ export async function startLeaseHost(
   const owned: OwnLease[] = [];
   const renewals: (number | undefined)[] = [];
   const exhaustions: bigint[] = [];
+  const troubles: string[] = [];
   let held: KeyChange[] | undefined = options.isBehind === true ? [] : undefined;
 
   const manager = new LeaseManager(
@@ -70,30 +76,32 @@ export async function startLeaseHost(
       onOwn: lease => owned.push(lease),
       onRenewed: secondsLeft => renewals.push(secondsLeft),
       onExhausted: total => exhaustions.push(total),
+      onRenewalFailed: error => troubles.push(`failed: ${error.message}`),
+      onContested: rewrites => troubles.push(`contested: ${rewrites}`),
+      onLost: loss => troubles.push(`lost: ${loss}`),
     },
   );
-  const take = (changes: readonly KeyChange[]) => {
+  const take = (changes: readonly KeyChange[], history: MirrorHistory = 'same') => {
     for (const change of changes) {
       if (change.kind === 'put') entries.set(change.entry.key, change.entry);
       else entries.delete(change.key);
     }
-    manager.noteChanges(changes);
+    manager.noteChanges(changes, history);
   };
 
-  const snapshot = await store.list('/net/', stopping.signal);
-  for (const entry of snapshot.entries) entries.set(entry.key, entry);
-  void store.watch(
-    '/net/',
-    { revision: snapshot.revision + 1n, clusterId: snapshot.clusterId },
-    {
+  const follow = ({ revision, clusterId }: Snapshot) => {
+    const handlers = {
       onOpen: () => undefined,
-      onChanges: changes => {
+      onChanges: (changes: readonly KeyChange[]) => {
         if (held === undefined) take(changes);
         else held.push(...changes);
       },
-    },
-    stopping.signal,
-  );
+    };
+    void store.watch('/net/', { revision: revision + 1n, clusterId }, handlers, stopping.signal);
+  };
+  const snapshot = await store.list('/net/', stopping.signal);
+  for (const entry of snapshot.entries) entries.set(entry.key, entry);
+  follow(snapshot);
   const publicIp = wish.publicIp ?? '192.0.2.1';
   const ended = manager.run(
     {
@@ -115,12 +123,21 @@ export async function startLeaseHost(
   teardown(stop);
   await settle();
   return {
-    ...{ owned, renewals, exhaustions, lines, ended, stop },
+    ...{ owned, renewals, exhaustions, troubles, lines, ended, stop },
     fallBehind: () => (held ??= []),
     catchUp: () => {
       const missed = held ?? [];
       held = undefined;
       if (missed.length > 0) take(missed);
+    },
+    relist: async history => {
+      const now = await store.list('/net/', stopping.signal);
+      held = undefined;
+      const deletions = [...entries.keys()]
+        .filter(key => !now.entries.some(entry => entry.key === key))
+        .map((key): KeyChange => ({ kind: 'delete', key, modRevision: now.revision }));
+      take([...deletions, ...now.entries.map((entry): KeyChange => ({ kind: 'put', entry }))], history);
+      follow(now);
     },
   };
 }
@@ -143,7 +160,8 @@ export function watchedStore(
       async (...args: unknown[]) => {
         counts.set(name, (counts.get(name) ?? 0) + 1);
         await hooks.before?.(name);
-        const answer: unknown = await Reflect.apply(target[name], target, args);
+        const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+        const answer = await Reflect.apply(method, target, args);
         await hooks.after?.(name);
         return answer;
       },

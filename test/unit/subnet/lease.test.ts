@@ -8,7 +8,6 @@ import {
   parseLease,
   parseLeaseValue,
   parseSubnetKey,
-  sameSubnets,
   type LeaseAttributes,
   type LeaseSubnets,
 } from '../../../src/subnet/lease.js';
@@ -31,7 +30,7 @@ const anyAddress = (family: 4 | 6) =>
 const anyData = fc
   .jsonValue()
   .map(value => JSON.parse(JSON.stringify(value)) as unknown)
-  .filter(value => value !== null);
+  .filter(value => value !== null && JSON.stringify(value).length < 1500);
 
 const anyAttributes = fc.record(
   {
@@ -106,7 +105,7 @@ t.test('any key is read without an exception, and right ones are written alike',
   fc.assert(
     fc.property(text, key => {
       const parsed = parseSubnetKey(key);
-      t.ok(!parsed.ok || sameSubnets(parsed.value, parsedAgain(parsed.value)));
+      if (parsed.ok) t.strictSame(parsedAgain(parsed.value), parsed.value);
     }),
     { numRuns: 1000 },
   );
@@ -117,16 +116,6 @@ function parsedAgain(subnets: LeaseSubnets): LeaseSubnets {
   if (!parsed.ok) throw new Error(parsed.reason);
   return parsed.value;
 }
-
-t.test('the same subnets', async t => {
-  const v4 = { ipv4: prefix('10.1.0.0/24') };
-  const dual = { ...v4, ipv6: prefix('fd00::/64') };
-  t.ok(sameSubnets(dual, { ...dual }));
-  t.notOk(sameSubnets(v4, dual));
-  t.notOk(sameSubnets(dual, v4));
-  t.notOk(sameSubnets(dual, { ...v4, ipv6: prefix('fd00::/65') }));
-  t.notOk(sameSubnets(v4, { ipv4: prefix('10.1.0.0/25') }));
-});
 
 t.test("values are flannel's to the byte", async t => {
   const vtep = { VNI: 1, VtepMAC: 'c6:d2:32:6f:8f:44' };
@@ -197,9 +186,10 @@ t.test("flannel's quirks", async t => {
       'PublicIP: 1 must be an IPv4 address; BackendType: 2 must be a string',
     ],
     ['null', 'document: null must be a JSON object'],
-    ['[]', 'document: [] must be a JSON object'],
+    ['[]', 'document: an array must be a JSON object'],
     ['"x"', 'document: "x" must be a JSON object'],
     ['', 'value is not JSON'],
+    [`{"BackendData":"${'x'.repeat(5000)}"}`, 'value is longer than 4096 characters'],
     ['{"PublicIP":"1.2.3.4"', 'value is not JSON'],
   ];
   for (const [text, reason] of refused) t.strictSame(parseLeaseValue(text), { ok: false, reason }, text);

@@ -15,6 +15,7 @@ import {
   type StoreHooks,
 } from '../../support/lease-host.js';
 import { MemoryStore } from '../../support/memory-store.js';
+import { matchAll } from '../../support/match-all.js';
 
 const OWN_IP = '192.0.2.1';
 const OTHER_IP = '192.0.2.99';
@@ -72,7 +73,7 @@ t.test('a new host takes a free subnet under an etcd lease, and says so', async 
   t.ok(host.renewals.length > 30, 'at least once a minute');
   t.equal(host.owned.length, 1);
   t.equal(count('grantLease'), 1);
-  t.match(messages(host, 'info'), ['leased 10.5.2.0/24 (a free subnet)']);
+  matchAll(t, messages(host, 'info'), ['leased 10.5.2.0/24 (a free subnet)']);
 });
 
 t.test('a host that comes back goes on with its own lease, key untouched', async t => {
@@ -83,7 +84,7 @@ t.test('a host that comes back goes on with its own lease, key untouched', async
   await pass(TTL_SECONDS / 2);
 
   const host = await start(preferring(7));
-  t.match(host.owned, [{ key: keyOf(1), origin: 'own', leaseId: before!.leaseId }]);
+  matchAll(t, host.owned, [{ key: keyOf(1), origin: 'own', leaseId: before!.leaseId }]);
   await pass(2 * TTL_SECONDS);
   t.strictSame(await store.read(keyOf(1)), before);
   t.equal(count('grantLease'), 1, 'by the first one');
@@ -99,7 +100,7 @@ t.test('an own lease that says something else is rewritten by compare, under its
   const after = (await store.read(keyOf(3)))!;
   t.equal(after.value, valueOf(OWN_IP));
   t.match(after, { leaseId: id, createRevision: before.createRevision });
-  t.match(host.owned, [{ key: keyOf(3), origin: 'own', modRevision: after.modRevision }]);
+  matchAll(t, host.owned, [{ key: keyOf(3), origin: 'own', modRevision: after.modRevision }]);
   t.equal(count('replaceIfUnchanged'), 1);
 });
 
@@ -110,7 +111,7 @@ t.test('a reservation stays one', async t => {
     const host = await start();
     await pass(TTL_SECONDS);
     t.match(await store.read(keyOf(3)), { value: valueOf(OWN_IP), leaseId: '0' });
-    t.match(host.owned, [{ leaseId: '0', origin: 'own' }]);
+    matchAll(t, host.owned, [{ leaseId: '0', origin: 'own' }]);
     t.ok(host.renewals.length > 1 && host.renewals.every(seconds => seconds === undefined));
     t.equal(count('keepAlive') + count('grantLease'), 0);
   }
@@ -129,7 +130,7 @@ t.test('an earlier subnet is preferred: that of the state, then that of the file
     const { store, start } = lab(t);
     for (const number of taken) store.put(keyOf(number), valueOf(OTHER_IP));
     const host = await start(preferring(...preferred));
-    t.match(host.owned, [{ key: keyOf(subnet), origin }], JSON.stringify([taken, preferred]));
+    matchAll(t, host.owned, [{ key: keyOf(subnet), origin }], JSON.stringify([taken, preferred]));
   }
 });
 
@@ -180,7 +181,9 @@ t.test('31 hosts start at once on 30 subnets', async t => {
   t.equal(entries.length, 30);
   const left = hosts.find(({ owned }) => owned.length === 0)!;
   t.strictSame(left.exhaustions, [30n]);
-  t.match(messages(left, 'error'), [/^no subnet is free: all 30 between 10.5.1.0 and 10.5.30.0 are leased/]);
+  matchAll(t, messages(left, 'error'), [
+    /^no subnet is free: all 30 between 10.5.1.0 and 10.5.30.0 are leased/,
+  ]);
 
   const leaver = served[7]!;
   await leaver.stop();
@@ -222,7 +225,7 @@ t.test('an etcd lease that ended: the same subnet again', async t => {
   const { leaseId } = host.owned[0]!;
   await store.revokeLease(leaseId);
   await pass(1);
-  t.match(host.owned, [{ key: keyOf(5) }, { key: keyOf(5) }]);
+  matchAll(t, host.owned, [{ key: keyOf(5) }, { key: keyOf(5) }]);
   t.not(host.owned[1]!.leaseId, leaseId);
   t.match(await store.read(keyOf(5)), { leaseId: host.owned[1]!.leaseId });
 });
@@ -253,7 +256,7 @@ t.test('a key that an admin deleted: the same subnet again, new or resumed', asy
   store.remove(keyOf(5));
   await pass(1);
   t.strictSame(subnetsOf(host), ['10.5.5.0/24', '10.5.5.0/24']);
-  t.match(messages(host, 'warn'), ['lease of 10.5.5.0/24 lost (deleted): acquiring again']);
+  matchAll(t, messages(host, 'warn'), ['lease of 10.5.5.0/24 lost (deleted): acquiring again']);
   await pass(2 * TTL_SECONDS);
   t.match(await store.read(keyOf(5)), { leaseId: host.owned[1]!.leaseId });
   t.equal(host.owned.length, 2);
@@ -262,7 +265,7 @@ t.test('a key that an admin deleted: the same subnet again, new or resumed', asy
   const again = await start({}, { seed: 4n });
   store.remove(keyOf(5));
   await pass(1);
-  t.match(again.owned, [{ key: keyOf(5), origin: 'own' }, { key: keyOf(5) }]);
+  matchAll(t, again.owned, [{ key: keyOf(5), origin: 'own' }, { key: keyOf(5) }]);
 });
 
 t.test('a key that is deleted before its own creation is answered', async t => {
@@ -306,7 +309,7 @@ t.test('a key that another host took: another subnet, and theirs is left alone',
   const theirs = await store.read(keyOf(5));
   await pass(1);
   t.strictSame(subnetsOf(host), ['10.5.5.0/24', '10.5.1.0/24']);
-  t.match(messages(host, 'warn'), ['lease of 10.5.5.0/24 lost (taken): acquiring again']);
+  matchAll(t, messages(host, 'warn'), ['lease of 10.5.5.0/24 lost (taken): acquiring again']);
   t.strictSame(await store.read(keyOf(5)), theirs);
 });
 
@@ -320,7 +323,7 @@ t.test('a key that somebody changed is put right by compare', async t => {
     t.match(await store.read(keyOf(1)), { value: valueOf(OWN_IP), leaseId }, value);
     t.equal(host.owned.length, 1);
     t.equal(count('replaceIfUnchanged'), 1);
-    t.match(messages(host, 'warn'), ['our lease was changed by somebody else: written anew']);
+    matchAll(t, messages(host, 'warn'), ['our lease was changed by somebody else: written anew']);
   }
 });
 
@@ -411,7 +414,7 @@ t.test('a lease out of range that only bears our public IP is left, and not over
   const host = await start();
   t.strictSame(await store.read(`${KEY_PREFIX}10.5.0.0-22`), before);
   t.strictSame(subnetsOf(host), ['10.5.4.0/24']);
-  t.match(messages(host, 'warn'), [
+  matchAll(t, messages(host, 'warn'), [
     /bears our public IP but is not in the range of the config; left to expire$/,
   ]);
 });

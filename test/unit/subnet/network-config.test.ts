@@ -132,11 +132,11 @@ t.test('every fault names field, value and rule', async t => {
       'IPv6SubnetMin: "fd00::1" must be the base address of a /64 subnet',
     ],
     [{ ...base, Backend: 'vxlan' }, 'Backend: "vxlan" must be a JSON object'],
-    [{ ...base, Backend: ['vxlan'] }, 'Backend: ["vxlan"] must be a JSON object'],
+    [{ ...base, Backend: ['vxlan'] }, 'Backend: an array must be a JSON object'],
     [{ ...base, Backend: {} }, 'Backend.Type: must name a backend, such as "vxlan"'],
     [{ ...base, Backend: { Type: 1 } }, 'Backend.Type: 1 must name a backend, such as "vxlan"'],
     [null, 'document: null must be a JSON object'],
-    [['Network'], 'document: ["Network"] must be a JSON object'],
+    [['Network'], 'document: an array must be a JSON object'],
     ['10.5.0.0/16', 'document: "10.5.0.0/16" must be a JSON object'],
   ];
   for (const [document, ...faults] of cases) {
@@ -185,6 +185,12 @@ t.test('what is not JSON, in one line', async t => {
     t.match(faults[0], /^document: .* is not JSON \(.+\)$/);
     t.notMatch(faults[0], /[\n\r]/);
   }
+});
+
+t.test('a document that nobody writes by hand is not read at all', async t => {
+  const deep = `{"Network":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+  t.strictSame(faultsOf(deep), ['document: must not be longer than 4096 characters']);
+  t.strictSame(faultsOf(`{"Network":"10.5.0.0/16"${' '.repeat(4000)}}`), []);
 });
 
 t.test('a backend that could be read comes along with the faults of the rest', async t => {

@@ -379,3 +379,16 @@ t.test('no two accepted leases overlap, share a claim, or touch what is ours', a
     { numRuns: 300 },
   );
 });
+
+t.test('one that lost itself stands in nobody’s way', async t => {
+  const table = new PeerTable(rules);
+  table.apply([
+    put('10.5.2.0-24', { created: 1 }),
+    put('10.5.2.0-23', { created: 2 }),
+    put('10.5.3.0-24', { created: 3 }),
+  ]);
+  t.same(setAsideIn(table), { '10.5.2.0-23': 'overlaps' }, 'the rogue alone is set aside');
+  table.apply([remove('10.5.2.0-24')]);
+  t.same(acceptedIn(table), ['10.5.2.0-23'], 'and takes its place when the oldest is gone');
+  t.same(setAsideIn(table), { '10.5.3.0-24': 'overlaps' });
+});

@@ -1,0 +1,155 @@
+/** Keeping a lease: renewals, and the key put right when somebody else changed it, until the lease is lost. */
+import { notAHostAddress } from '../address/ip.js';
+import { formatPrefix } from '../address/prefix.js';
+import { Contest, isWorthALine } from './contest.js';
+import { parseLease } from './lease.js';
+import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
+import type { News } from './news.js';
+import type { LeaseWish, Loss, OwnLease } from './own-lease.js';
+import { StoreError, type KeyValue } from './store.js';
+
+/** The lease is proven to live at least this often. */
+const LONGEST_RENEWAL_MS = 60_000;
+/** Older than any revision of etcd's: whatever the key says now is to be judged. */
+const NO_REVISION = 0n;
+
+/** Longest time between two renewals: a third of the TTL, at most a minute. */
+export function renewalMs(ttlSeconds: number): number {
+  return Math.min((ttlSeconds * 1000) / 3, LONGEST_RENEWAL_MS);
+}
+
+export class LeaseKeeper {
+  readonly #options: ManagerOptions;
+  readonly #events: ManagerEvents;
+  readonly #news: News;
+  /** Outlives a lease: who contests one contests the next. */
+  readonly #contest = new Contest();
+  /** Since when renewals fail. */
+  #failingSince: number | undefined;
+
+  constructor(options: ManagerOptions, events: ManagerEvents, news: News) {
+    this.#options = options;
+    this.#events = events;
+    this.#news = news;
+  }
+
+  /** Renews until the lease is lost, or `signal` aborts: then undefined is returned. */
+  async keep(lease: OwnLease, wish: LeaseWish, signal: AbortSignal): Promise<Loss | undefined> {
+    const { now, random, sleep } = this.#options;
+    let own = lease;
+    let retry = RETRY_MS.first;
+    let renewAt = -Infinity;
+    this.#failingSince = undefined;
+    while (!signal.aborted) {
+      if (this.#news.takeOtherHistory()) {
+        own = { ...own, modRevision: NO_REVISION };
+        renewAt = -Infinity;
+      }
+      try {
+        const seen = await this.#inspect(own, wish);
+        if (typeof seen === 'string') return seen;
+        own = seen;
+        if (now() >= renewAt) {
+          if (!(await this.#renew(own))) return 'expired';
+          // Spread, so that hosts started together do not stay together.
+          renewAt = now() + renewalMs(this.#options.ttlSeconds) * (0.9 + 0.1 * random());
+        }
+        retry = RETRY_MS.first;
+        const { notBefore } = this.#contest;
+        const wakeAt = notBefore > now() ? Math.min(renewAt, notBefore) : renewAt;
+        await this.#news.wait(wakeAt - now(), signal);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        this.#noteFailure(error, own);
+        // Only a renewal proves that the trouble is over.
+        renewAt = -Infinity;
+        await sleep(retry * (0.5 + random()), signal);
+        retry = Math.min(retry * 2, RETRY_MS.longest);
+      }
+    }
+    return undefined;
+  }
+
+  /** Compares our key as the mirror has it with what we wrote, and puts it right where that is ours to do. */
+  async #inspect(own: OwnLease, wish: LeaseWish): Promise<OwnLease | Loss> {
+    const current = this.#options.entries().get(own.key);
+    // A key that is missing without a deletion is one that the mirror, behind our own write, has yet to see.
+    if (current === undefined) return this.#news.takeDeletion() ? this.#isReallyGone(own) : own;
+    if (current.modRevision <= own.modRevision) return own;
+    if (!this.#isStillOurs(current, own, wish)) return 'taken';
+    const { modRevision, leaseId } = current;
+    if (current.value === own.value) return { ...own, modRevision, leaseId };
+    // Until then our revision stays the older one, so that the change is looked at again.
+    if (this.#options.now() < this.#contest.notBefore) return { ...own, leaseId: leaseToKeep(current, own) };
+    return this.#putRight(current, own, wish);
+  }
+
+  /** Taken is what names another host; and even that is ours by the etcd lease that keeps it, which nobody else knows. */
+  #isStillOurs(current: KeyValue, own: OwnLease, wish: LeaseWish): boolean {
+    const parsed = parseLease(current, this.#options.keyPrefix);
+    if (!parsed.ok || parsed.value.publicIp === wish.publicIp) return true;
+    if (notAHostAddress(parsed.value.publicIp) !== undefined) return true;
+    return current.leaseId !== '0' && current.leaseId === own.leaseId;
+  }
+
+  async #putRight(current: KeyValue, own: OwnLease, wish: LeaseWish): Promise<OwnLease> {
+    const { store, log, now } = this.#options;
+    const { key, modRevision } = current;
+    const leaseId = leaseToKeep(current, own);
+    const written = await store.replaceIfUnchanged(key, own.value, leaseId, modRevision);
+    const rewrites = this.#contest.count(now());
+    const subnet = formatPrefix(own.subnet);
+    let message = 'our lease was changed by somebody else: written anew';
+    if (own.modRevision === NO_REVISION)
+      message = `etcd was restored with an older lease of ours for ${subnet}: written anew`;
+    else if (rewrites > 1)
+      message = `our lease of ${subnet} was changed by somebody else ${rewrites} times: does another host have the public IP ${wish.publicIp}?`;
+    log[isWorthALine(rewrites) ? 'warn' : 'debug']({ key, found: current.value, rewrites }, message);
+    this.#events.onContested(rewrites);
+    return written.done ? { ...own, modRevision: written.modRevision, leaseId } : own;
+  }
+
+  async #isReallyGone(own: OwnLease): Promise<OwnLease | Loss> {
+    try {
+      return (await this.#options.store.read(own.key)) === undefined ? 'deleted' : own;
+    } catch (error) {
+      this.#news.putBackDeletion();
+      throw error;
+    }
+  }
+
+  /** @returns false when the etcd lease is gone */
+  async #renew(own: OwnLease): Promise<boolean> {
+    const isReserved = own.leaseId === '0';
+    const secondsLeft = isReserved ? undefined : await this.#options.store.keepAlive(own.leaseId);
+    if (!isReserved && secondsLeft === undefined) {
+      this.#news.noteEnded(own.leaseId);
+      return false;
+    }
+    this.#noteSuccess(own);
+    this.#events.onRenewed(secondsLeft);
+    return true;
+  }
+
+  #noteFailure(error: StoreError, own: OwnLease): void {
+    const { log, now } = this.#options;
+    const level = this.#failingSince === undefined ? 'warn' : 'debug';
+    log[level]({ kind: error.kind }, `lease of ${formatPrefix(own.subnet)} not renewed: ${error.message}`);
+    this.#failingSince ??= now();
+    this.#events.onRenewalFailed(error);
+  }
+
+  #noteSuccess(own: OwnLease): void {
+    const { log, now } = this.#options;
+    if (this.#contest.endIfQuiet(now())) this.#events.onContested(0);
+    if (this.#failingSince === undefined) return;
+    const seconds = Math.round((now() - this.#failingSince) / 1000);
+    this.#failingSince = undefined;
+    log.info({ seconds }, `lease of ${formatPrefix(own.subnet)} renewed again after ${seconds} s`);
+  }
+}
+
+/** The etcd lease that the key has; a put by hand leaves it none, which would make the key stay for ever: then ours. */
+function leaseToKeep(current: KeyValue, own: OwnLease): string {
+  return current.leaseId === '0' ? own.leaseId : current.leaseId;
+}

@@ -1,0 +1,43 @@
+/** What the lease manager is given, and what it tells its owner. */
+import type { Logger } from 'pino';
+import type { Loss, OwnLease } from './own-lease.js';
+import type { KeyValue, Store, StoreError } from './store.js';
+
+export interface ManagerOptions {
+  readonly store: Store;
+  /** `<prefix>/subnets/`. */
+  readonly keyPrefix: string;
+  readonly ttlSeconds: number;
+  /** Everything under the prefix as the mirror has it, by key. */
+  readonly entries: () => ReadonlyMap<string, KeyValue>;
+  readonly log: Logger;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** A whole number in [0, below), evenly distributed. */
+  readonly randomBelow: (below: bigint) => bigint;
+  /** Resolves after `ms` or, without an error, when `signal` aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export interface ManagerEvents {
+  /** A lease is ours; the subnet may differ from the one before. */
+  onOwn(lease: OwnLease): void;
+  /** The store has confirmed that the lease lives. @param secondsLeft undefined for a reservation */
+  onRenewed(secondsLeft: number | undefined): void;
+  /** No answer to a renewal; it is tried again until the store says that the lease lives, or is gone. */
+  onRenewalFailed(error: StoreError): void;
+  /**
+   * Somebody else changes our key and we put it right.
+   * @param rewrites how often by now; 0 when it has been quiet for a while
+   */
+  onContested(rewrites: number): void;
+  /** The lease is ours no more; another is acquired. */
+  onLost(loss: Loss): void;
+  /** No subnet is free. */
+  onExhausted(total: bigint): void;
+}
+
+/** Pauses between calls that failed: doubling from the first to the longest, each spread by half. */
+export const RETRY_MS = { first: 250, longest: 5_000 };

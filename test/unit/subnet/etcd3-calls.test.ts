@@ -1,0 +1,36 @@
+import t from 'tap';
+import { pino } from 'pino';
+import { Calls } from '../../../src/subnet/etcd3-calls.js';
+import { createEndpoints, Endpoints } from '../../../src/subnet/etcd3-endpoints.js';
+import { StoreError } from '../../../src/subnet/store.js';
+
+const log = pino({ level: 'silent' });
+
+t.test('only what etcd and gRPC throw is trouble with the store', async t => {
+  const endpoints = createEndpoints({ endpoints: ['http://127.0.0.1:1'], log });
+  const calls = new Calls(new Endpoints(endpoints, Math.random), Math.random);
+  t.teardown(() => calls.close());
+  const thrown = (error: Error) =>
+    calls
+      .once('read /x', () => Promise.reject(error))
+      .then(
+        () => undefined,
+        (each: unknown) => each,
+      );
+
+  for (const [error, kind] of [
+    [new Error('14 UNAVAILABLE: No connection established'), 'unavailable'],
+    [new Error('Lease 5 NOT_FOUND: etcdserver: requested lease not found is expired or revoked'), 'invalid'],
+    [new Error('rpc error: code = PermissionDenied desc = etcdserver: permission denied'), 'denied'],
+    [new StoreError('unavailable', 'etcd ended the watch stream'), 'unavailable'],
+  ] as const) {
+    t.match(await thrown(error), { name: 'StoreError', kind, cause: error }, error.message);
+  }
+  for (const bug of [
+    new TypeError("Cannot read properties of undefined (reading 'kvs')"),
+    new Error('odd'),
+  ]) {
+    t.equal(await thrown(bug), bug);
+    t.throws(() => calls.failed(bug, 'watch /x', calls.endpoints.current), bug);
+  }
+});
