@@ -6,7 +6,7 @@ import type { Backend } from '../backends/backend.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
 import type { Doubt } from '../subnet/doubt.js';
 import type { MirrorConnection } from '../subnet/mirror.js';
-import type { LeaseManager, OwnLease } from '../subnet/manager.js';
+import type { LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
 import type { EnvFiles } from './env-files.js';
 import type { ConfigFollower } from './config-follower.js';
 import type { ChosenInterface } from './interface.js';
@@ -26,6 +26,10 @@ export interface Facts {
   own: OwnLease | undefined;
   renewedAt: number | undefined;
   expiresAt: number | undefined;
+  /** What became of the lease in `own`, until another is acquired. */
+  ownLost: Loss | undefined;
+  /** What is the matter with our lease, for people. */
+  leaseTrouble: string | undefined;
   /** How many subnets the range has, when none of them is free. */
   exhausted: bigint | undefined;
   overlay: Overlay | undefined;
@@ -49,6 +53,8 @@ export function emptyFacts(startedAt: number): Facts {
     own: undefined,
     renewedAt: undefined,
     expiresAt: undefined,
+    ownLost: undefined,
+    leaseTrouble: undefined,
     exhausted: undefined,
     overlay: undefined,
     reconciler: undefined,

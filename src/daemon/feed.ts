@@ -58,7 +58,7 @@ export class StoreFeed implements MirrorHandlers {
     const inDoubt = this.#doubt.judge(batch, this.#circumstances(), performance.now());
     if (inDoubt) this.#logDoubt(before);
     overlay?.applyChanges(batch.changes, inDoubt ? 'keep' : 'believe');
-    manager?.noteChanges(batch.changes);
+    manager?.noteChanges(batch.changes, batch.history);
     for (const change of batch.changes) this.#seeConfig(change);
   }
 
@@ -77,13 +77,14 @@ export class StoreFeed implements MirrorHandlers {
 
   /** A cut that mends on the same connection shows only in a lease that was not renewed in time. */
   #circumstances(): Circumstances {
-    const { overlay, own, expiresAt, renewedAt } = this.#facts;
+    const { overlay, own, ownLost, expiresAt, renewedAt } = this.#facts;
     const now = performance.now();
     const isOverdue = renewedAt !== undefined && now - renewedAt > this.#renewalMs * OVERDUE_FACTOR;
     return {
       peers: overlay?.peers?.accepted ?? new Map<string, never>(),
       ownKey: own?.key,
-      ownExpired: expiresAt !== undefined && expiresAt <= now,
+      // The store may tell of our own lease before it tells of the others that ended with it.
+      ownExpired: ownLost === 'expired' || (expiresAt !== undefined && expiresAt <= now),
       afterGap: isOverdue || now - this.#reachedAt < GAP_MS,
     };
   }

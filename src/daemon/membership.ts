@@ -70,7 +70,11 @@ export async function joinNetwork(
     await requireDeviceOfNetwork(kernel, backend.device, range.network);
   }
 
-  const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), { publicIp, range });
+  const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), {
+    publicIp,
+    range,
+    preferredKey: saved.leaseKey,
+  });
   const mac = chooseMac(backend, links, ownLease, unclonedMac(saved.mac, context, backend, publicIp));
   const retired = retiredBy(saved, { device: backend.device, network: range.network });
   const membership = new Membership(context, config, { underlay, kernel, mac, retired });
@@ -78,6 +82,7 @@ export async function joinNetwork(
     range,
     publicIp,
     preferred: await recallSubnets(saved, options.subnetFile),
+    preferredKey: saved.leaseKey,
     attributes: { publicIp, ...backend.leaseData(mac) },
     isOurs: lease =>
       lease.key === saved.leaseKey || (mac !== undefined && backend.publishedMac(lease) === mac),
@@ -133,6 +138,8 @@ class Membership {
   readonly #files: EnvFiles;
   #retired: Retired;
   #env: SubnetEnv | undefined;
+  /** Outlasts a renewal, which says nothing of what the key says. */
+  #contest: string | undefined;
   #fail: (error: OperatorError) => void = () => undefined;
 
   constructor(context: Context, config: RunnableConfig, { underlay, kernel, mac, retired }: Findings) {
@@ -224,6 +231,24 @@ class Membership {
         onRenewed: secondsLeft => {
           facts.renewedAt = performance.now();
           facts.expiresAt = secondsLeft === undefined ? undefined : performance.now() + secondsLeft * 1000;
+          facts.leaseTrouble = this.#contest;
+        },
+        onRenewalFailed: error => {
+          facts.leaseTrouble = `not renewed since ${wallTime(facts.renewedAt ?? facts.startedAt)}: ${error.message}`;
+        },
+        onContested: rewrites => {
+          // Once is a mistake of somebody's, and put right.
+          this.#contest =
+            rewrites < 2
+              ? undefined
+              : `contested: changed by somebody else ${rewrites} times; does another host have our public IP?`;
+          facts.leaseTrouble = this.#contest;
+        },
+        onLost: loss => {
+          facts.renewedAt = undefined;
+          facts.expiresAt = undefined;
+          facts.ownLost = loss;
+          facts.leaseTrouble = `lost (${loss}): acquiring again`;
         },
         onExhausted: total => {
           facts.exhausted = total;
@@ -238,6 +263,8 @@ class Membership {
     const { range } = this.#config;
     facts.own = own;
     facts.exhausted = undefined;
+    facts.ownLost = undefined;
+    facts.leaseTrouble = undefined;
     const underlay = this.#overlay.self?.underlay ?? this.#underlay;
     const self: Self = { subnets: { ipv4: own.subnet }, underlay, mac: this.#mac };
     this.#overlay.setOwn(own, self, mirror.entries);
@@ -311,6 +338,11 @@ class Membership {
       await sleep(FILE_RETRY_MS, signal);
     }
   }
+}
+
+/** A moment of `performance.now()` as people know it. */
+function wallTime(moment: number): string {
+  return new Date(Date.now() - (performance.now() - moment)).toISOString();
 }
 
 /** A whole number in [0, below), evenly distributed. 128 random bits make the bias of the remainder negligible. */

@@ -3,12 +3,12 @@
  * reconciler. Synchronous and without effects of its own.
  */
 import type { Logger } from 'pino';
-import { formatPrefix, samePrefix, type Prefix } from '../address/prefix.js';
+import { containsPrefix, formatPrefix, samePrefix, type Prefix } from '../address/prefix.js';
 import type { IpAddress } from '../address/ip.js';
 import type { Backend, Self, UnderlayRoute } from '../backends/backend.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../dataplane/model.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
-import type { Lease } from '../subnet/lease.js';
+import { formatLeaseValue, type Lease } from '../subnet/lease.js';
 import type { OwnLease } from '../subnet/manager.js';
 import { PeerTable, type PeerDelta } from '../subnet/peers.js';
 import type { KeyChange, KeyValue } from '../subnet/store.js';
@@ -91,10 +91,14 @@ export class Overlay {
     if (this.#peers !== undefined) this.#take(this.#peers.forgetKept());
   }
 
-  /** Which peers are on-link follows the routes of the underlay: plans the peers anew when these have changed. */
+  /**
+   * Which peers are on-link follows the routes of the underlay: plans the peers anew when these have changed, and the
+   * backend asks for them.
+   */
   followRoutes(entries: readonly Entry[]): void {
-    if (this.#self === undefined) return;
-    const routes = entries.flatMap(toUnderlayRoute);
+    const { backend, network } = this.#options;
+    if (!backend.followsRoutes || this.#self === undefined) return;
+    const routes = entries.flatMap(entry => toUnderlayRoute(entry, network, backend.device));
     if (JSON.stringify(routes) === JSON.stringify(this.#self.underlay.routes)) return;
     this.#self = { ...this.#self, underlay: { ...this.#self.underlay, routes } };
     for (const lease of this.#peers?.accepted.values() ?? []) this.#plan(lease);
@@ -109,7 +113,7 @@ export class Overlay {
     for (const { key, before, after } of delta.peers) {
       if (after === undefined) this.#reconciler?.setPeer(key, []);
       else this.#plan(after);
-      if (how === undefined) log.info({ key }, describeChange(before, after));
+      if (how === undefined && !saysTheSame(before, after)) log.info({ key }, describeChange(before, after));
     }
     for (const { key, code, reason } of delta.setAside)
       log.warn({ key, code }, `lease ${key} set aside: ${reason}`);
@@ -122,6 +126,12 @@ export class Overlay {
   }
 }
 
+/** flanneld rewrites its lease as it is whenever it renews it. */
+function saysTheSame(before: Lease | undefined, after: Lease | undefined): boolean {
+  if (before === undefined || after === undefined) return false;
+  return formatLeaseValue(before) === formatLeaseValue(after);
+}
+
 function describeChange(before: Lease | undefined, after: Lease | undefined): string {
   const name = (lease: Lease) => `peer ${formatPrefix(lease.subnets.ipv4)} at ${lease.publicIp}`;
   if (after === undefined) return before === undefined ? 'no peer' : `${name(before)} is gone`;
@@ -132,9 +142,10 @@ function toPut(entry: KeyValue): KeyChange {
   return { kind: 'put', entry };
 }
 
-/** Ours lead to containers; no underlay address is reached by them. */
-function toUnderlayRoute(entry: Entry): UnderlayRoute[] {
-  if (entry.kind !== 'route' || entry.protocol === SELVEDGE_ROUTE_PROTOCOL || entry.device === undefined)
+/** Ours, those on the overlay device and those into the Network lead to containers: no peer's host is reached by them. */
+function toUnderlayRoute(entry: Entry, network: Prefix, overlay: string | undefined): UnderlayRoute[] {
+  if (entry.kind !== 'route' || entry.protocol === SELVEDGE_ROUTE_PROTOCOL) return [];
+  if (entry.device === undefined || entry.device === overlay || containsPrefix(network, entry.destination))
     return [];
   return [{ destination: entry.destination, device: entry.device, hasGateway: entry.gateway !== undefined }];
 }

@@ -6,7 +6,7 @@ import type { ReconcilerView } from '../dataplane/reconciler.js';
 import type { Facts } from './facts.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
-import { problem } from './problems.js';
+import { problemsOf, type ToIso } from './find-problems.js';
 import {
   STATUS_VERSION,
   type DataPlaneStatus,
@@ -15,22 +15,15 @@ import {
   type LeaseStatus,
   type PeerStatus,
   type Phase,
-  type Problem,
   type StatusDocument,
 } from './status.js';
 import { VERSION } from './version.js';
-
-/** A moment of the steady clock as ISO 8601. */
-type ToIso = (steady: number) => string;
 
 /** Both clocks at one moment: milliseconds since the epoch, and of the clock that facts are kept in. */
 export interface Clock {
   readonly wall: number;
   readonly steady: number;
 }
-
-/** More of these than an operator reads are counted, not listed. */
-const MOST_LISTED = 20;
 
 export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): StatusDocument {
   const at: ToIso = steady => new Date(clock.wall - (clock.steady - steady)).toISOString();
@@ -184,161 +177,4 @@ function countEntries({ desired, held }: ReconcilerView): { desired: EntryCounts
     if (found !== undefined && sameEntry(entry, found)) counts.held[entry.kind]++;
   }
   return counts;
-}
-
-/** Each with what is seen, the probable cause and the next command. */
-function problemsOf(facts: Facts, options: AgentOptions, faults: readonly string[], at: ToIso): Problem[] {
-  return [
-    ...etcdProblems(facts, options, at),
-    ...doubtProblems(facts, at),
-    ...configProblems(facts, options, faults),
-    ...leaseProblems(facts),
-    ...kernelProblems(facts),
-    ...fileProblems(facts),
-  ];
-}
-
-function fileProblems({ files, stateError }: Facts): Problem[] {
-  return [files?.error, stateError]
-    .filter(error => error !== undefined)
-    .map(error =>
-      problem(
-        'file-not-written',
-        error,
-        'the disk is full, or the path cannot be written to; the old file is whole',
-        'df -h',
-      ),
-    );
-}
-
-function etcdProblems({ connection }: Facts, options: AgentOptions, at: ToIso): Problem[] {
-  if (connection?.connected !== false) return [];
-  const seen = `etcd has not answered since ${at(connection.since)}: ${connection.error?.message ?? 'no answer yet'}`;
-  const endpoints = options.etcd.endpoints.join(',');
-  const check = `etcdctl --endpoints ${endpoints} endpoint health`;
-  if (connection.error?.kind === 'tls' || connection.error?.kind === 'denied') {
-    const cause =
-      connection.error.kind === 'tls'
-        ? 'the certificates of this host and of etcd do not fit'
-        : 'user, password or permissions are not right';
-    return [problem('etcd-refused', seen, cause, check)];
-  }
-  return [
-    problem(
-      'etcd-away',
-      seen,
-      'etcd is down, or the network between is; the data plane stays as it is',
-      check,
-    ),
-  ];
-}
-
-function doubtProblems({ doubt, overlay }: Facts, at: ToIso): Problem[] {
-  if (doubt?.state === undefined) return [];
-  const { reason, until } = doubt.state;
-  const kept = overlay?.peers?.kept.size ?? 0;
-  const seen = `etcd is in doubt: ${reason}; ${kept} peers that it no longer lists are kept until ${at(until)}`;
-  const cause =
-    'etcd was wiped, restored or exchanged, or hosts could not reach it for longer than their leases last';
-  return [
-    problem('etcd-doubt', seen, cause, 'wait until the hosts have registered again; etcdctl member list'),
-  ];
-}
-
-function configProblems(
-  { config, mirrored }: Facts,
-  options: AgentOptions,
-  faults: readonly string[],
-): Problem[] {
-  // Before the first answer nothing is known to be missing.
-  if (!mirrored) return [];
-  const key = configKeyOf(options);
-  const read = `etcdctl get ${key}`;
-  switch (config?.status.state) {
-    case 'invalid':
-      return [
-        problem(
-          'config-invalid',
-          `${key} cannot be used: ${faults.join('; ')}`,
-          'a mistake in the document',
-          read,
-        ),
-      ];
-    case 'differs':
-      return [
-        problem(
-          'config-differs',
-          `${key} is not the config that runs`,
-          'it was changed after the agent had started',
-          'systemctl restart selvedge',
-        ),
-      ];
-    case 'missing':
-      return [
-        problem(
-          'config-missing',
-          `${key} does not exist`,
-          'nobody has put it there yet, or it was deleted',
-          read,
-        ),
-      ];
-    case 'running':
-    case undefined:
-      return [];
-  }
-}
-
-function leaseProblems({ exhausted, own }: Facts): Problem[] {
-  if (exhausted === undefined || own !== undefined) return [];
-  return [
-    problem(
-      'no-free-subnet',
-      `all ${exhausted} subnets of the range are leased`,
-      'more hosts than subnets, or leases of hosts that are gone',
-      'etcdctl get --prefix --keys-only, then widen SubnetMax or delete keys of hosts that are gone',
-    ),
-  ];
-}
-
-function kernelProblems({ reconciler, backend }: Facts): Problem[] {
-  const view = reconciler?.view;
-  if (view === undefined) return [];
-  const problems: Problem[] = [];
-  if (view.linkTrouble !== undefined) {
-    const { device, error } = view.linkTrouble;
-    const cause = 'another program uses the device, its name or its port, or the underlay is gone';
-    problems.push(
-      problem(
-        'device-trouble',
-        `device ${device}: ${error}`,
-        cause,
-        `ip -d link show ${backend?.device ?? ''}`.trim(),
-      ),
-    );
-  }
-  const refused = [...view.failures.values()].map(({ error }) => error);
-  if (refused.length > 0) {
-    const seen = `the kernel refused ${refused.length} entries: ${listed(refused)}`;
-    problems.push(
-      problem('kernel-refused', seen, 'the next hop is not reachable from this host', 'ip route; ip -d link'),
-    );
-  }
-  const conflicts = [...view.conflicts.values()].map(({ found }) => describe(found));
-  if (conflicts.length > 0) {
-    const seen = `${conflicts.length} entries of others are in the place of ours: ${listed(conflicts)}`;
-    problems.push(
-      problem(
-        'route-conflict',
-        seen,
-        'a static route or another daemon',
-        'ip route, then remove what should not be there',
-      ),
-    );
-  }
-  return problems;
-}
-
-function listed(items: readonly string[]): string {
-  const rest = items.length - MOST_LISTED;
-  return items.slice(0, MOST_LISTED).join('; ') + (rest > 0 ? `; and ${rest} more` : '');
 }

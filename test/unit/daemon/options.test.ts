@@ -38,6 +38,7 @@ t.test('with nothing given, the defaults', async t => {
       },
       underlay: { interfaces: [], interfaceRegexes: [], canReach: undefined, publicIp: undefined },
       leaseTtlSeconds: 86_400,
+      doubtGraceSeconds: 300,
       ipMasq: false,
       subnetFile: '/run/flannel/subnet.env',
       dockerEnvFile: '/run/flannel/docker',

@@ -77,8 +77,11 @@ t.test('a fault in words', async t => {
   t.equal(formatFault({ field: 'Network', value: undefined, rule: 'is missing' }), 'Network: is missing');
   t.equal(
     formatFault({ field: '', value: [1], rule: 'must be an object' }),
-    'document: [1] must be an object',
+    'document: an array must be an object',
   );
+  t.equal(formatFault({ field: 'VNI', value: {}, rule }), 'VNI: an object must be a number');
+  const deep: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000));
+  t.equal(formatFault({ field: 'VNI', value: deep, rule }), 'VNI: an array must be a number', 'however deep');
   const long = formatFault({ field: 'Network', value: 'x'.repeat(1000), rule });
   t.equal(long, `Network: "${'x'.repeat(56)}... must be a number`);
 });
