@@ -51,7 +51,8 @@ async function clean(command: Command): Promise<number> {
   const resolved = resolveAgentOptions(flags, [], process.env);
   if (!resolved.ok) return fail(resolved.faults);
   const { etcd, ...options } = resolved.options;
-  const say = (line: string) => process.stdout.write(`${dryRun === true ? 'would ' : ''}${line}\n`);
+  const say = (line: string) =>
+    process.stdout.write(`${dryRun === true && line.startsWith('remove ') ? 'would ' : ''}${line}\n`);
   try {
     const choice = { dryRun: dryRun === true, keepState: keepState === true };
     await cleanUp({ ...options, etcdPrefix: etcd.prefix, ...choice }, say);

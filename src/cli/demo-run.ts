@@ -109,9 +109,11 @@ async function showEverything(lab: Lab, options: DemoOptions): Promise<boolean> 
   const env = await first!.waitForSubnet();
   for (const line of env.trimEnd().split('\n')) print(`  ${line}`);
 
-  print('');
   const [one, other, ...more] = hosts;
-  print(formatSuggestions([one!, other!, ...more], lab.selvedge, lab.etcd.argv([]), lab.prefix));
+  if (!options.once) {
+    const toTry = formatSuggestions([one!, other!, ...more], lab.selvedge, lab.etcd.argv([]), lab.prefix);
+    print(`\n${toTry}`);
+  }
   return answered === total;
 }
 

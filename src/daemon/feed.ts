@@ -30,8 +30,8 @@ export class StoreFeed implements MirrorHandlers {
   readonly #doubt: Doubt;
   readonly #log: Logger;
   readonly #renewalMs: number;
-  /** When the store answered again, or for the first time. */
-  #reachedAt = -Infinity;
+  /** When the store answered again after it had been away. */
+  #backAt = -Infinity;
 
   constructor(facts: Facts, options: AgentOptions, log: Logger) {
     this.#facts = facts;
@@ -43,8 +43,10 @@ export class StoreFeed implements MirrorHandlers {
   }
 
   onConnection(connection: MirrorConnection): void {
+    const isBack =
+      connection.connected && this.#facts.mirrored && this.#facts.connection?.connected === false;
+    if (isBack) this.#backAt = performance.now();
     this.#facts.connection = connection;
-    if (connection.connected) this.#reachedAt = performance.now();
   }
 
   onReset({ entries }: Snapshot): void {
@@ -85,7 +87,7 @@ export class StoreFeed implements MirrorHandlers {
       ownKey: own?.key,
       // The store may tell of our own lease before it tells of the others that ended with it.
       ownExpired: ownLost === 'expired' || (expiresAt !== undefined && expiresAt <= now),
-      afterGap: isOverdue || now - this.#reachedAt < GAP_MS,
+      afterGap: isOverdue || now - this.#backAt < GAP_MS,
     };
   }
 

@@ -87,7 +87,7 @@ function configProblems(
   // Before the first answer nothing is known to be missing.
   if (!mirrored) return [];
   const key = configKeyOf(options);
-  const read = `etcdctl get ${key}`;
+  const read = `etcdctl --endpoints ${options.etcd.endpoints.join(',')} get ${key}`;
   switch (config?.status.state) {
     case 'invalid':
       return [
@@ -122,7 +122,7 @@ function configProblems(
   }
 }
 
-function leaseProblems({ exhausted, own, leaseTrouble }: Facts): Problem[] {
+function leaseProblems({ exhausted, own, leaseTrouble, overlay }: Facts): Problem[] {
   const problems: Problem[] = [];
   if (leaseTrouble !== undefined) {
     const cause = 'etcd refuses, or somebody else changes or deletes our key';
@@ -145,7 +145,21 @@ function leaseProblems({ exhausted, own, leaseTrouble }: Facts): Problem[] {
       ),
     );
   }
+  problems.push(...sharedIpProblems(overlay));
   return problems;
+}
+
+/** Of all leases that are set aside, those under our own public IP are trouble of ours. */
+function sharedIpProblems(overlay: Facts['overlay']): Problem[] {
+  const shared = [...(overlay?.peers?.setAside ?? [])].filter(([, { code }]) => code === 'own-public-ip');
+  return shared.map(([key]) =>
+    problem(
+      'public-ip-shared',
+      `the lease ${key} has our public IP, and is not ours`,
+      'another host has the same public IP, or this host left the lease behind',
+      `etcdctl get ${key}, then give one host another --public-ip, or delete the key`,
+    ),
+  );
 }
 
 function kernelProblems({ reconciler, backend }: Facts): Problem[] {
@@ -172,20 +186,20 @@ function kernelProblems({ reconciler, backend }: Facts): Problem[] {
   }
   const refused = [...view.failures.values()].map(({ error }) => error);
   if (refused.length > 0) {
-    const seen = `the kernel refused ${refused.length} entries: ${listed(refused)}`;
+    const seen = `refused by the kernel: ${listed(refused)}`;
     problems.push(
       problem('kernel-refused', seen, 'the next hop is not reachable from this host', 'ip route; ip -d link'),
     );
   }
   const conflicts = [...view.conflicts.values()].map(({ found }) => describe(found));
   if (conflicts.length > 0) {
-    const seen = `${conflicts.length} entries of others are in the place of ours: ${listed(conflicts)}`;
+    const seen = `in the place of ours, and not ours: ${listed(conflicts)}`;
     problems.push(
       problem(
         'route-conflict',
         seen,
-        'a static route or another daemon',
-        'ip route, then remove what should not be there',
+        'a static route, another daemon, or a container bridge that still has an earlier subnet of this host',
+        'ip route; for a container bridge: systemctl restart docker',
       ),
     );
   }

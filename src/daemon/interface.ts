@@ -5,7 +5,7 @@
  * `--iface-can-reach`. With none of them: the interface that has `--public-ip`, else that of the default route.
  */
 import type { IpAddress } from '../address/ip.js';
-import { parseIp } from '../address/ip.js';
+import { notAHostAddress, parseIp } from '../address/ip.js';
 import type { HostInterface, HostNetwork, RouteTo } from '../dataplane/host-network.js';
 import { OperatorError } from './operator-error.js';
 import type { UnderlayOptions } from './options.js';
@@ -44,7 +44,14 @@ export function chooseInterface(
   }
   if (entry.mtu === 0)
     throw new OperatorError(`interface ${entry.name} (${reason}) has no MTU: name another with --iface`);
-  return { name: entry.name, mtu: entry.mtu, address, publicIp: options.publicIp ?? address, reason };
+  const publicIp = options.publicIp ?? address;
+  // What no peer would accept is not published.
+  const notAHost = notAHostAddress(publicIp);
+  if (notAHost !== undefined) {
+    const what = `the public IP ${publicIp} of ${entry.name} (${reason}) is ${notAHost}`;
+    throw new OperatorError(`${what}: other hosts cannot send to it; name another interface with --iface`);
+  }
+  return { name: entry.name, mtu: entry.mtu, address, publicIp, reason };
 }
 
 interface Match {

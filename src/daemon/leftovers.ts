@@ -1,7 +1,6 @@
 /** What an instance left in the kernel under a config that runs no more: taken away, and nothing else. */
 import { samePrefix, type Prefix } from '../address/prefix.js';
-import { allKeys, byKey, diff } from '../dataplane/diff.js';
-import { describe } from '../dataplane/kinds/index.js';
+import { describe, isOurs, keyOf, kindOf } from '../dataplane/kinds/index.js';
 import type { Entry } from '../dataplane/model.js';
 import type { Kernel } from '../dataplane/kernel.js';
 import { readConfigDocument } from './config-document.js';
@@ -35,10 +34,11 @@ export async function removeLeftovers(
 ): Promise<void> {
   const links = await kernel.readLinks();
   const overlay = new Set(devices);
-  const held = byKey(await kernel.readEntries(overlay));
   const ownership = { network, devices: overlay, underlay, peerAt: () => undefined };
-  const { ops } = diff(allKeys(held), desired, held, ownership, true);
-  const removals = ops.filter(op => op.kind === 'remove');
+  const removals = (await kernel.readEntries(overlay))
+    .filter(entry => isOurs(entry, ownership) && !desired.has(keyOf(entry)))
+    .toSorted((a, b) => kindOf(b).order - kindOf(a).order)
+    .map(held => ({ kind: 'remove' as const, key: keyOf(held), held }));
   for (const { held: entry } of removals) say(`remove ${describe(entry)}`);
   for (const result of dryRun ? [] : await kernel.apply(removals)) {
     if (result.kind === 'refused') throw new OperatorError(result.message);

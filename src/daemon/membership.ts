@@ -5,30 +5,26 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
-import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
 import type { Backend, Self, Underlay } from '../backends/backend.js';
 import { isKernelTrouble } from '../dataplane/kernel.js';
 import { listenToKernel } from '../dataplane/kernel-listener.js';
-import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
+import type { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { Reconciler } from '../dataplane/reconciler.js';
-import { findOwnLease, LeaseManager, type LeaseWish, type OwnLease } from '../subnet/manager.js';
-import { parseLease } from '../subnet/lease.js';
+import { LeaseManager, type LeaseWish, type OwnLease } from '../subnet/manager.js';
 import type { Mirror } from '../subnet/mirror.js';
 import type { Store } from '../subnet/store.js';
 import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
 import { isHostProgrammed, type Facts } from './facts.js';
-import type { ChosenInterface } from './interface.js';
-import { removeLeftovers, retiredBy } from './leftovers.js';
-import { takeLock, type Holder } from './lock.js';
-import { recallState, recallSubnets } from './memory.js';
+import { removeLeftovers } from './leftovers.js';
+import type { Holder } from './lock.js';
 import { messageOf, OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
 import { Overlay } from './overlay.js';
 import { stateFileOf, writeSavedState, type Retired, type SavedState } from './saved-state.js';
-import { asOperatorError, checkBackend, chooseMac, requireDeviceOfNetwork } from './start-up.js';
+import { asOperatorError } from './start-up.js';
 import type { SubnetEnv } from './subnet-env.js';
 import { aborted, runTogether, sleep } from './tasks.js';
 
@@ -47,86 +43,20 @@ export interface Context {
 const FILE_RETRY_MS = 10_000;
 const RETIRED_POLL_MS = 100;
 
-/**
- * Joins the network with this config and stays until `signal` aborts.
- * @throws OperatorError for what only the operator can mend
- */
-export async function joinNetwork(
-  context: Context,
-  config: RunnableConfig,
-  chosen: ChosenInterface,
-  signal: AbortSignal,
-): Promise<void> {
-  const { options, log, mirror, netlink, holder } = context;
-  const { backend, range } = config;
-  if (backend.device !== undefined) await takeLock(`device ${backend.device}`, holder);
-  const { name: device, address, mtu, publicIp } = chosen;
-  const underlay: Underlay = { device, address, mtu, publicIp, routes: [] };
-  const kernel = new NetlinkKernel(netlink);
-  const links = await kernel.readLinks();
-  checkBackend(backend, underlay, links);
-  const saved = await recallState(options, log);
-  if (backend.device !== undefined && backend.device !== saved.device) {
-    await requireDeviceOfNetwork(kernel, backend.device, range.network);
-  }
-
-  const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), {
-    publicIp,
-    range,
-    preferredKey: saved.leaseKey,
-  });
-  const mac = chooseMac(backend, links, ownLease, unclonedMac(saved.mac, context, backend, publicIp));
-  const retired = retiredBy(saved, { device: backend.device, network: range.network });
-  const membership = new Membership(context, config, { underlay, kernel, mac, retired });
-  const wish: LeaseWish = {
-    range,
-    publicIp,
-    preferred: await recallSubnets(saved, options.subnetFile),
-    preferredKey: saved.leaseKey,
-    attributes: { publicIp, ...backend.leaseData(mac) },
-    isOurs: lease =>
-      lease.key === saved.leaseKey || (mac !== undefined && backend.publishedMac(lease) === mac),
-  };
-  await membership.run(wish, signal);
-}
-
-/**
- * The MAC in the state, unless another host's lease has it: then the state was cloned along with the host, and two hosts
- * with one MAC would cut each other off.
- */
-function unclonedMac(
-  saved: MacAddress | undefined,
-  { options, mirror, log }: Context,
-  backend: Backend,
-  publicIp: IpAddress,
-): MacAddress | undefined {
-  for (const entry of saved === undefined ? [] : mirror.entries.values()) {
-    if (!entry.key.startsWith(keyPrefixOf(options))) continue;
-    const lease = parseLease(entry, keyPrefixOf(options));
-    if (!lease.ok || lease.value.publicIp === publicIp || backend.publishedMac(lease.value) !== saved)
-      continue;
-    log.warn(
-      { key: entry.key },
-      `the MAC ${saved} of our state is in use by ${lease.value.publicIp}: another is drawn`,
-    );
-    return undefined;
-  }
-  return saved;
-}
-
-function keyPrefixOf(options: AgentOptions): string {
+/** Every lease key of the network starts with it. */
+export function keyPrefixOf(options: AgentOptions): string {
   return `${options.etcd.prefix}/subnets/`;
 }
 
 /** What was found out about this host before it joined. */
-interface Findings {
+export interface Findings {
   readonly underlay: Underlay;
   readonly kernel: NetlinkKernel;
   readonly mac: MacAddress | undefined;
   readonly retired: Retired;
 }
 
-class Membership {
+export class Membership {
   readonly #context: Context;
   readonly #config: RunnableConfig;
   readonly #backend: Backend;

@@ -14,6 +14,7 @@ export const PROBLEM_CODES = [
   'config-differs',
   'no-free-subnet',
   'lease-trouble',
+  'public-ip-shared',
   'device-trouble',
   'kernel-unreadable',
   'kernel-refused',

@@ -11,7 +11,7 @@ import { openControlSocket } from './control-socket.js';
 import { emptyFacts } from './facts.js';
 import { configKeyOf, StoreFeed } from './feed.js';
 import { takeLock } from './lock.js';
-import { joinNetwork } from './membership.js';
+import { joinNetwork } from './join.js';
 import type { AgentOptions } from './options.js';
 import { checkHost, chooseUnderlay, openStore } from './start-up.js';
 import { buildStatus } from './status-builder.js';

@@ -39,6 +39,18 @@ t.test('an interface that does not exist', async t => {
   t.same(await leaseKeys(lab), []);
 });
 
+t.test('an interface whose address no other host could send to', async t => {
+  const { lab, host } = await labWithHost(t);
+  const argv = agentArgv(SELVEDGE, { endpoint: lab.endpoint, prefix: lab.prefix }, host.files);
+  const { code, stderr } = await host.namespace.exec(argv.with(argv.indexOf('eth0'), 'lo'));
+  t.equal(code, 2);
+  t.match(
+    stderr,
+    /selvedge agent: the public IP 127\.0\.0\.1 of lo \(--iface lo\) is loopback: other hosts cannot send to it/,
+  );
+  t.same(await leaseKeys(lab), []);
+});
+
 t.test('a device name that is taken', async t => {
   const { lab, host } = await labWithHost(t);
   await host.namespace.ip('link', 'add', 'flannel.1', 'type', 'bridge');

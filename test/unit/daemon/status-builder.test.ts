@@ -273,7 +273,7 @@ t.test('what the kernel refuses', async t => {
   t.match(status, {
     verdict: 'degraded',
     peers: [{ state: 'programmed' }, { state: 'failing', error: /EOPNOTSUPP/ }],
-    problems: [{ code: 'kernel-refused', seen: /^the kernel refused 1 entries: .*10\.5\.3\.0\/24/ }],
+    problems: [{ code: 'kernel-refused', seen: /^refused by the kernel: .*10\.5\.3\.0\/24/ }],
     dataPlane: {
       desired: { route: 2 },
       held: { route: 1, fdb: 2 },

@@ -1,0 +1,81 @@
+/** Joining a network: what this host has and had decides what it will be in it. */
+import type { IpAddress } from '../address/ip.js';
+import type { MacAddress } from '../address/mac.js';
+import type { Backend, Underlay } from '../backends/backend.js';
+import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
+import { parseLease } from '../subnet/lease.js';
+import { findOwnLease, type LeaseWish } from '../subnet/manager.js';
+import type { RunnableConfig } from './config-document.js';
+import type { ChosenInterface } from './interface.js';
+import { retiredBy } from './leftovers.js';
+import { takeLock } from './lock.js';
+import { keyPrefixOf, Membership, type Context } from './membership.js';
+import { recallState, recallSubnets } from './memory.js';
+import { checkBackend, chooseMac, requireDeviceOfNetwork } from './start-up.js';
+
+/**
+ * Joins the network with this config and stays until `signal` aborts.
+ * @throws OperatorError for what only the operator can mend
+ */
+export async function joinNetwork(
+  context: Context,
+  config: RunnableConfig,
+  chosen: ChosenInterface,
+  signal: AbortSignal,
+): Promise<void> {
+  const { options, log, mirror, netlink, holder } = context;
+  const { backend, range } = config;
+  if (backend.device !== undefined) await takeLock(`device ${backend.device}`, holder);
+  const { name: device, address, mtu, publicIp } = chosen;
+  const underlay: Underlay = { device, address, mtu, publicIp, routes: [] };
+  const kernel = new NetlinkKernel(netlink);
+  const links = await kernel.readLinks();
+  checkBackend(backend, underlay, links);
+  const saved = await recallState(options, log);
+  if (backend.device !== undefined && backend.device !== saved.device) {
+    await requireDeviceOfNetwork(kernel, backend.device, range.network);
+  }
+
+  const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), {
+    publicIp,
+    range,
+    preferredKey: saved.leaseKey,
+  });
+  const mac = chooseMac(backend, links, ownLease, unclonedMac(saved.mac, context, backend, publicIp));
+  const retired = retiredBy(saved, { device: backend.device, network: range.network });
+  const membership = new Membership(context, config, { underlay, kernel, mac, retired });
+  const wish: LeaseWish = {
+    range,
+    publicIp,
+    preferred: await recallSubnets(saved, options.subnetFile),
+    preferredKey: saved.leaseKey,
+    attributes: { publicIp, ...backend.leaseData(mac) },
+    isOurs: lease =>
+      lease.key === saved.leaseKey || (mac !== undefined && backend.publishedMac(lease) === mac),
+  };
+  await membership.run(wish, signal);
+}
+
+/**
+ * The MAC in the state, unless another host's lease has it: then the state was cloned along with the host, and two hosts
+ * with one MAC would cut each other off.
+ */
+function unclonedMac(
+  saved: MacAddress | undefined,
+  { options, mirror, log }: Context,
+  backend: Backend,
+  publicIp: IpAddress,
+): MacAddress | undefined {
+  for (const entry of saved === undefined ? [] : mirror.entries.values()) {
+    if (!entry.key.startsWith(keyPrefixOf(options))) continue;
+    const lease = parseLease(entry, keyPrefixOf(options));
+    if (!lease.ok || lease.value.publicIp === publicIp || backend.publishedMac(lease.value) !== saved)
+      continue;
+    log.warn(
+      { key: entry.key },
+      `the MAC ${saved} of our state is in use by ${lease.value.publicIp}: another is drawn`,
+    );
+    return undefined;
+  }
+  return saved;
+}
