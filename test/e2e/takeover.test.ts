@@ -12,18 +12,18 @@ import { createLab } from '../support/lab.js';
 import { startPackets } from '../support/packets.js';
 
 const MAC = 'c6:d2:32:6f:8f:44';
-const SUBNET = '10.5.34.0';
 
 /** Everything as flanneld 0.28 leaves it: device, routes of protocol boot, neighbours, FDB entries, subnet.env, key. */
 async function leaveAsFlanneld(
   lab: Lab,
   host: Host,
+  subnet: string,
   peer: { subnet: string; mac: string; ip: string },
 ): Promise<string> {
   const ns = host.namespace;
   const value = `{"PublicIP":"${host.address}","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"${MAC}"}}`;
   const lease = /lease (\S+) granted/.exec(await lab.etcd.ctl('lease', 'grant', '86400'))![1]!;
-  await lab.etcd.ctl('put', `--lease=${lease}`, `${lab.prefix}/subnets/${SUBNET}-24`, value);
+  await lab.etcd.ctl('put', `--lease=${lease}`, `${lab.prefix}/subnets/${subnet}-24`, value);
   const vxlan = [
     'type',
     'vxlan',
@@ -38,12 +38,12 @@ async function leaveAsFlanneld(
     'nolearning',
   ];
   await ns.ip('link', 'add', 'flannel.1', 'address', MAC, 'mtu', '1450', 'txqueuelen', '0', ...vxlan);
-  await ns.ip('address', 'add', `${SUBNET}/32`, 'dev', 'flannel.1');
+  await ns.ip('address', 'add', `${subnet}/32`, 'dev', 'flannel.1');
   await ns.ip('link', 'set', 'flannel.1', 'up');
   await addFlannelPeer(host, peer);
   await writeFile(
     host.files.subnetEnv,
-    `FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=${SUBNET.replace(/0$/, '1')}/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n`,
+    `FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=${subnet.replace(/0$/, '1')}/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n`,
   );
   return lease;
 }
@@ -75,7 +75,9 @@ t.test('vxlan: taken over under traffic', async t => {
 
   const host = await lab.addHost();
   const peer = { subnet: otherSubnet, mac: String(otherLink?.address), ip: other.address };
-  const lease = await leaveAsFlanneld(lab, host, peer);
+  // The other host chose at random.
+  const subnet = otherSubnet === '10.5.34.0' ? '10.5.35.0' : '10.5.34.0';
+  const lease = await leaveAsFlanneld(lab, host, subnet, peer);
   const stale = { subnet: '10.5.77.0', mac: '02:00:00:00:00:77', ip: '192.168.77.77' };
   await addFlannelPeer(host, stale);
   await host.namespace.ip('route', 'add', '10.5.200.0/24', 'via', '192.168.77.99', 'proto', 'static');

@@ -24,7 +24,9 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
   const { hosts = 3, backend = { Type: 'vxlan' }, config = {}, agentOptions = [] } = options;
   const lab = await createLab(t);
   await lab.startEtcd();
-  await lab.setConfig({ Network: '10.5.0.0/16', Backend: backend, ...config });
+  // Hosts choose at random: what a test puts elsewhere in the network by hand must be out of their range.
+  const range = { SubnetMin: '10.5.1.0', SubnetMax: '10.5.60.0' };
+  await lab.setConfig({ Network: '10.5.0.0/16', ...range, Backend: backend, ...config });
   for (let i = 0; i < hosts; i++) await (await lab.addHost()).startAgent(agentOptions);
   for (const host of lab.hosts) {
     await host.waitForHealth(hosts - 1);
