@@ -105,13 +105,17 @@ t.test('a subnet that another host has taken meanwhile is left to it', async t =
   const key = (await leaseKeys(lab)).find(each => each.key === before.key);
   t.equal(key?.value, theirs, 'their key is untouched');
   t.match(one.agent!.log(), /taken|expired|deleted/);
-  t.match(await one.waitForSubnet(), `FLANNEL_SUBNET=${after!.lease!.subnet.replace('.0/24', '.1/24')}`);
-  const routes = await overlayRoutes(two);
-  t.ok(
-    routes.some(({ dst, gateway }) => dst === before.subnet && gateway === before.subnet.replace('/24', '')),
-  );
-  t.ok(
-    routes.some(({ dst }) => dst === after!.lease!.subnet),
-    'the other host follows',
-  );
+  const own = after!.lease!.subnet;
+  await lab.waitFor({
+    what: 'the new subnet in the env file',
+    deadlineSeconds: 20,
+    read: () => one.waitForSubnet(),
+    until: text => text.includes(`FLANNEL_SUBNET=${own.replace('.0/24', '.1/24')}`),
+  });
+  await lab.waitFor({
+    what: 'host2 to follow',
+    deadlineSeconds: 20,
+    read: () => overlayRoutes(two),
+    until: routes => [before.subnet, own].every(subnet => routes.some(({ dst }) => dst === subnet)),
+  });
 });
