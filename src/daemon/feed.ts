@@ -2,7 +2,6 @@
  * What the store says, passed on to whom it concerns: the config follower, the overlay, the lease manager. Those who are
  * not there yet read the mirror when they come.
  */
-import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import { Doubt, type Circumstances } from '../subnet/doubt.js';
 import { renewalMs } from '../subnet/manager.js';
@@ -10,7 +9,7 @@ import type { MirrorBatch, MirrorConnection, MirrorHandlers } from '../subnet/mi
 import type { KeyChange, Snapshot } from '../subnet/store.js';
 import type { Facts } from './facts.js';
 import type { AgentOptions } from './options.js';
-import { sleep } from './tasks.js';
+import type { Clock } from './tasks.js';
 
 /** A doubt can begin at any moment, and its end needs no more precision than this. */
 const CHECK_MS = 1_000;
@@ -29,23 +28,25 @@ export class StoreFeed implements MirrorHandlers {
   readonly #configKey: string;
   readonly #doubt: Doubt;
   readonly #log: Logger;
+  readonly #clock: Clock;
   readonly #renewalMs: number;
   /** When the store answered again after it had been away. */
   #backAt = -Infinity;
 
-  constructor(facts: Facts, options: AgentOptions, log: Logger) {
+  constructor(facts: Facts, options: AgentOptions, log: Logger, clock: Clock) {
     this.#facts = facts;
     this.#configKey = configKeyOf(options);
     this.#doubt = new Doubt(options.doubtGraceSeconds);
     this.#renewalMs = renewalMs(options.leaseTtlSeconds);
     this.#log = log;
+    this.#clock = clock;
     facts.doubt = this.#doubt;
   }
 
   onConnection(connection: MirrorConnection): void {
     const isBack =
       connection.connected && this.#facts.mirrored && this.#facts.connection?.connected === false;
-    if (isBack) this.#backAt = performance.now();
+    if (isBack) this.#backAt = this.#clock.now();
     this.#facts.connection = connection;
   }
 
@@ -57,7 +58,7 @@ export class StoreFeed implements MirrorHandlers {
   onChanges(batch: MirrorBatch): void {
     const { overlay, manager } = this.#facts;
     const before = this.#doubt.state?.reason;
-    const inDoubt = this.#doubt.judge(batch, this.#circumstances(), performance.now());
+    const inDoubt = this.#doubt.judge(batch, this.#circumstances(), this.#clock.now());
     if (inDoubt) this.#logDoubt(before);
     overlay?.applyChanges(batch.changes, inDoubt ? 'keep' : 'believe');
     manager?.noteChanges(batch.changes, batch.history);
@@ -68,9 +69,9 @@ export class StoreFeed implements MirrorHandlers {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const { state } = this.#doubt;
-      const wait = state === undefined ? CHECK_MS : Math.min(CHECK_MS, state.until - performance.now());
-      await sleep(Math.max(0, wait), signal);
-      if (!this.#doubt.endIfDue(performance.now())) continue;
+      const wait = state === undefined ? CHECK_MS : Math.min(CHECK_MS, state.until - this.#clock.now());
+      await this.#clock.sleep(Math.max(0, wait), signal);
+      if (!this.#doubt.endIfDue(this.#clock.now())) continue;
       const gone = this.#facts.overlay?.peers?.kept.size ?? 0;
       this.#log.warn({ gone }, `etcd is believed again: ${gone} peers that did not come back are gone`);
       this.#facts.overlay?.forgetKept();
@@ -80,7 +81,7 @@ export class StoreFeed implements MirrorHandlers {
   /** A cut that mends on the same connection shows only in a lease that was not renewed in time. */
   #circumstances(): Circumstances {
     const { overlay, own, ownLost, expiresAt, renewedAt } = this.#facts;
-    const now = performance.now();
+    const now = this.#clock.now();
     const isOverdue = renewedAt !== undefined && now - renewedAt > this.#renewalMs * OVERDUE_FACTOR;
     return {
       peers: overlay?.peers?.accepted ?? new Map<string, never>(),
@@ -94,7 +95,7 @@ export class StoreFeed implements MirrorHandlers {
   #logDoubt(before: string | undefined): void {
     const { state } = this.#doubt;
     if (state === undefined || state.reason === before) return;
-    const seconds = Math.round((state.until - performance.now()) / 1000);
+    const seconds = Math.round((state.until - this.#clock.now()) / 1000);
     this.#log.warn(
       { reason: state.reason },
       `etcd is in doubt (${state.reason}): peers that it no longer lists are kept for ${seconds} s`,

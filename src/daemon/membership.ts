@@ -19,6 +19,7 @@ import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import { removeLeftovers } from './leftovers.js';
+import { leaseEvents } from './lease-events.js';
 import type { Holder } from './lock.js';
 import { messageOf, OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
@@ -26,7 +27,7 @@ import { Overlay } from './overlay.js';
 import { stateFileOf, writeSavedState, type Retired, type SavedState } from './saved-state.js';
 import { asOperatorError } from './start-up.js';
 import type { SubnetEnv } from './subnet-env.js';
-import { aborted, runTogether, sleep } from './tasks.js';
+import { aborted, runTogether, sleep, steadyClock } from './tasks.js';
 
 /** What the main flow hands over. */
 export interface Context {
@@ -68,8 +69,6 @@ export class Membership {
   readonly #files: EnvFiles;
   #retired: Retired;
   #env: SubnetEnv | undefined;
-  /** Outlasts a renewal, which says nothing of what the key says. */
-  #contest: string | undefined;
   #fail: (error: OperatorError) => void = () => undefined;
 
   constructor(context: Context, config: RunnableConfig, { underlay, kernel, mac, retired }: Findings) {
@@ -151,50 +150,17 @@ export class Membership {
         ttlSeconds: options.leaseTtlSeconds,
         entries: () => mirror.entries,
         log,
-        now: () => performance.now(),
+        ...steadyClock,
         random: Math.random,
         randomBelow,
-        sleep,
       },
-      {
-        onOwn: own => this.#onOwn(own),
-        onRenewed: secondsLeft => {
-          facts.renewedAt = performance.now();
-          facts.expiresAt = secondsLeft === undefined ? undefined : performance.now() + secondsLeft * 1000;
-          facts.leaseTrouble = this.#contest;
-        },
-        onRenewalFailed: error => {
-          facts.leaseTrouble = `not renewed since ${wallTime(facts.renewedAt ?? facts.startedAt)}: ${error.message}`;
-        },
-        onContested: rewrites => {
-          // Once is a mistake of somebody's, and put right.
-          this.#contest =
-            rewrites < 2
-              ? undefined
-              : `contested: changed by somebody else ${rewrites} times; does another host have our public IP?`;
-          facts.leaseTrouble = this.#contest;
-        },
-        onLost: loss => {
-          facts.renewedAt = undefined;
-          facts.expiresAt = undefined;
-          facts.ownLost = loss;
-          facts.leaseTrouble = `lost (${loss}): acquiring again`;
-        },
-        onExhausted: total => {
-          facts.exhausted = total;
-          facts.own = undefined;
-        },
-      },
+      leaseEvents(facts, steadyClock, own => this.#onOwn(own)),
     );
   }
 
   #onOwn(own: OwnLease): void {
-    const { options, facts, mirror } = this.#context;
+    const { options, mirror } = this.#context;
     const { range } = this.#config;
-    facts.own = own;
-    facts.exhausted = undefined;
-    facts.ownLost = undefined;
-    facts.leaseTrouble = undefined;
     const underlay = this.#overlay.self?.underlay ?? this.#underlay;
     const self: Self = { subnets: { ipv4: own.subnet }, underlay, mac: this.#mac };
     this.#overlay.setOwn(own, self, mirror.entries);
@@ -268,11 +234,6 @@ export class Membership {
       await sleep(FILE_RETRY_MS, signal);
     }
   }
-}
-
-/** A moment of `performance.now()` as people know it. */
-function wallTime(moment: number): string {
-  return new Date(Date.now() - (performance.now() - moment)).toISOString();
 }
 
 /** A whole number in [0, below), evenly distributed. 128 random bits make the bias of the remainder negligible. */

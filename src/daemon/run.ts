@@ -15,7 +15,7 @@ import { joinNetwork } from './join.js';
 import type { AgentOptions } from './options.js';
 import { checkHost, chooseUnderlay, openStore } from './start-up.js';
 import { buildStatus } from './status-builder.js';
-import { aborted, runTogether, sleep } from './tasks.js';
+import { aborted, runTogether, steadyClock } from './tasks.js';
 import { VERSION } from './version.js';
 
 /**
@@ -38,7 +38,7 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
   facts.underlay = underlay;
   const config = new ConfigFollower(configKeyOf(options), log);
   facts.config = config;
-  const feed = new StoreFeed(facts, options, log);
+  const feed = new StoreFeed(facts, options, log, steadyClock);
   const control = await openControlSocket({
     path: options.socketPath,
     status: () => buildStatus(facts, options, { wall: Date.now(), steady: performance.now() }),
@@ -47,9 +47,8 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
   const store = openStore(options, log);
   const mirror = new Mirror(store, `${options.etcd.prefix}/`, feed, {
     log,
-    now: () => performance.now(),
     random: Math.random,
-    sleep,
+    ...steadyClock,
   });
   try {
     await runTogether(signal, [

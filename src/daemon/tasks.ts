@@ -1,4 +1,14 @@
-/** Long-lived tasks that belong together. */
+/** Long-lived tasks that belong together, and the clock that they go by. */
+import { performance } from 'node:perf_hooks';
+
+export interface Clock {
+  /** Milliseconds; no change of the wall clock moves it. */
+  readonly now: () => number;
+  /** Resolves after `ms` or, without an error, when `signal` aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export const steadyClock: Clock = { now: () => performance.now(), sleep };
 
 /** How long tasks may take to end once they were told to; a call to a stalled store may take its whole deadline. */
 const GRACE_MS = 500;

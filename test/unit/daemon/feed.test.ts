@@ -6,6 +6,7 @@ import { emptyFacts } from '../../../src/daemon/facts.js';
 import { StoreFeed } from '../../../src/daemon/feed.js';
 import { resolveAgentOptions } from '../../../src/daemon/options.js';
 import { Overlay } from '../../../src/daemon/overlay.js';
+import { steadyClock } from '../../../src/daemon/tasks.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
 import type { MirrorBatch } from '../../../src/subnet/mirror.js';
 import type { KeyChange, KeyValue } from '../../../src/subnet/store.js';
@@ -35,7 +36,7 @@ function joined() {
   if (!resolved.ok || !configured.ok) throw new Error('defaults');
   const { log } = recordedLog();
   const facts = emptyFacts(performance.now());
-  const feed = new StoreFeed(facts, resolved.options, log);
+  const feed = new StoreFeed(facts, resolved.options, log, steadyClock);
   const overlay = new Overlay({ backend: configured.backend, network: NETWORK, keyPrefix: KEY_PREFIX, log });
   const own = {
     key: OWN_KEY,

@@ -1,0 +1,54 @@
+/** What the lease manager tells, as the facts show it. */
+import type { ManagerEvents, OwnLease } from '../subnet/manager.js';
+import type { Facts } from './facts.js';
+import type { Clock } from './tasks.js';
+
+/**
+ * Keeps the facts about the host's own lease.
+ * @param onOwn called when a lease is ours, with the facts up to date
+ */
+export function leaseEvents(facts: Facts, clock: Clock, onOwn: (own: OwnLease) => void): ManagerEvents {
+  /** Outlasts a renewal, which says nothing of what the key says. */
+  let contest: string | undefined;
+  return {
+    onOwn: own => {
+      facts.own = own;
+      facts.exhausted = undefined;
+      facts.ownLost = undefined;
+      facts.leaseTrouble = undefined;
+      onOwn(own);
+    },
+    onRenewed: secondsLeft => {
+      facts.renewedAt = clock.now();
+      facts.expiresAt = secondsLeft === undefined ? undefined : clock.now() + secondsLeft * 1000;
+      facts.leaseTrouble = contest;
+    },
+    onRenewalFailed: error => {
+      const since = clock.now() - (facts.renewedAt ?? facts.startedAt);
+      facts.leaseTrouble = `not renewed since ${wallTime(since)}: ${error.message}`;
+    },
+    onContested: rewrites => {
+      // Once is a mistake of somebody's, and put right.
+      contest =
+        rewrites < 2
+          ? undefined
+          : `contested: changed by somebody else ${rewrites} times; does another host have our public IP?`;
+      facts.leaseTrouble = contest;
+    },
+    onLost: loss => {
+      facts.renewedAt = undefined;
+      facts.expiresAt = undefined;
+      facts.ownLost = loss;
+      facts.leaseTrouble = `lost (${loss}): acquiring again`;
+    },
+    onExhausted: total => {
+      facts.exhausted = total;
+      facts.own = undefined;
+    },
+  };
+}
+
+/** A moment as people know it. @param ago milliseconds */
+function wallTime(ago: number): string {
+  return new Date(Date.now() - ago).toISOString();
+}
