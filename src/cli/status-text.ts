@@ -5,6 +5,7 @@ import type {
   LeaseStatus,
   PeerStatus,
   Problem,
+  SetAsideStatus,
   StatusDocument,
   UnderlayStatus,
 } from '../daemon/status.js';
@@ -41,15 +42,17 @@ function verdictLine(status: StatusDocument, now: Date): string {
   }
   const programmed = status.peers.filter(peer => peer.state === 'programmed').length;
   const drift = status.dataPlane === null ? 0 : missingEntries(status.dataPlane);
+  const faulty = faultyLeases(status);
   const counts = [
     `${programmed}/${status.peers.length} peers programmed`,
     `${drift} drift`,
-    ...(status.setAside.length === 0 ? [] : [`${status.setAside.length} set aside`]),
+    ...(faulty.length === 0 ? [] : [`${faulty.length} set aside`]),
   ].join(', ');
   return `${status.verdict}: ${counts} · ${status.lease === null ? 'no lease' : leaseInShort(status.lease, now)}`;
 }
 
 function leaseInShort(lease: LeaseStatus, now: Date): string {
+  if (lease.etcdLease === null) return `lease ${lease.subnet} reserved`;
   return `lease ${lease.subnet}${lease.renewedAt === null ? '' : ` renewed ${age(lease.renewedAt, now)}`}`;
 }
 
@@ -87,7 +90,13 @@ function renderPeers(peers: readonly PeerStatus[], options: RenderOptions): stri
   return `${table}\n… and ${counts.join(', ')} (use --all)`;
 }
 
-function renderSetAside({ setAside }: StatusDocument, options: RenderOptions): string {
+/** A reservation whose host has not come is set aside too, and nothing is wrong with it. */
+function faultyLeases({ setAside }: StatusDocument): readonly SetAsideStatus[] {
+  return setAside.filter(({ code }) => code !== 'reserved');
+}
+
+function renderSetAside(status: StatusDocument, options: RenderOptions): string {
+  const setAside = faultyLeases(status);
   if (setAside.length === 0) return '';
   const shown = options.all ? setAside : setAside.slice(0, MOST_ROWS);
   const table = formatColumns(
@@ -101,8 +110,10 @@ function renderSetAside({ setAside }: StatusDocument, options: RenderOptions): s
 /** Everything else: a name, and beside it one line or several. */
 function renderFacts(status: StatusDocument, now: Date): string {
   const { agent, etcd, config, underlay, lease, dataPlane } = status;
+  const reserved = status.setAside.length - faultyLeases(status).length;
   const facts: readonly (readonly [name: string, lines: readonly string[]])[] = [
     ['lease', lease === null ? [] : [leaseInFull(lease, now)]],
+    ['reserved', reserved === 0 ? [] : [`${reserved} for hosts that have not come yet (selvedge leases)`]],
     ['etcd', etcdLines(etcd, now)],
     ['config', [CONFIG_STATES[config.state](config.key), ...config.faults, ...config.notes]],
     ['underlay', underlay === null ? [] : [underlayLine(underlay)]],

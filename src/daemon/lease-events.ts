@@ -18,8 +18,10 @@ export function leaseEvents(facts: Facts, clock: Clock, onOwn: (own: OwnLease) =
       facts.leaseTrouble = undefined;
       onOwn(own);
     },
+    onMoved: own => (facts.own = own),
     onRenewed: secondsLeft => {
-      facts.renewedAt = clock.now();
+      // A reservation is there without anybody's doing.
+      facts.renewedAt = secondsLeft === undefined ? undefined : clock.now();
       facts.expiresAt = secondsLeft === undefined ? undefined : clock.now() + secondsLeft * 1000;
       facts.leaseTrouble = contest;
     },

@@ -115,8 +115,10 @@ export class Overlay {
       else this.#plan(after);
       if (how === undefined && !saysTheSame(before, after)) log.info({ key }, describeChange(before, after));
     }
-    for (const { key, code, reason } of delta.setAside)
-      log.warn({ key, code }, `lease ${key} set aside: ${reason}`);
+    for (const { key, code, reason } of delta.setAside) {
+      if (code === 'reserved') log.info({ key }, `lease ${key} is ${reason}`);
+      else log.warn({ key, code }, `lease ${key} set aside: ${reason}`);
+    }
   }
 
   #plan(lease: Lease): void {

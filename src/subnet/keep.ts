@@ -6,6 +6,7 @@ import { parseLease } from './lease.js';
 import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
 import type { News } from './news.js';
 import type { LeaseWish, Loss, OwnLease } from './own-lease.js';
+import { isReservation } from './reservation.js';
 import { StoreError, type KeyValue } from './store.js';
 
 /** The lease is proven to live at least this often. */
@@ -48,6 +49,10 @@ export class LeaseKeeper {
       try {
         const seen = await this.#inspect(own, wish);
         if (typeof seen === 'string') return seen;
+        if (seen.leaseId !== own.leaseId) {
+          this.#noteMove(seen);
+          renewAt = -Infinity;
+        }
         own = seen;
         if (now() >= renewAt) {
           if (!(await this.#renew(own))) return 'expired';
@@ -89,7 +94,7 @@ export class LeaseKeeper {
     const parsed = parseLease(current, this.#options.keyPrefix);
     if (!parsed.ok || parsed.value.publicIp === wish.publicIp) return true;
     if (notAHostAddress(parsed.value.publicIp) !== undefined) return true;
-    return current.leaseId !== '0' && current.leaseId === own.leaseId;
+    return !isReservation(current) && current.leaseId === own.leaseId;
   }
 
   async #putRight(current: KeyValue, own: OwnLease, wish: LeaseWish): Promise<OwnLease> {
@@ -120,7 +125,7 @@ export class LeaseKeeper {
 
   /** @returns false when the etcd lease is gone */
   async #renew(own: OwnLease): Promise<boolean> {
-    const isReserved = own.leaseId === '0';
+    const isReserved = isReservation(own);
     const secondsLeft = isReserved ? undefined : await this.#options.store.keepAlive(own.leaseId);
     if (!isReserved && secondsLeft === undefined) {
       this.#news.noteEnded(own.leaseId);
@@ -129,6 +134,16 @@ export class LeaseKeeper {
     this.#noteSuccess(own);
     this.#events.onRenewed(secondsLeft);
     return true;
+  }
+
+  /** An operator made our key a reservation, or an ordinary lease again. */
+  #noteMove(own: OwnLease): void {
+    const subnet = formatPrefix(own.subnet);
+    const now = isReservation(own)
+      ? 'is a reservation now: it never expires'
+      : 'hangs on another etcd lease now';
+    this.#options.log.info({ key: own.key }, `our lease of ${subnet} ${now}`);
+    this.#events.onMoved(own);
   }
 
   #noteFailure(error: StoreError, own: OwnLease): void {
@@ -151,5 +166,5 @@ export class LeaseKeeper {
 
 /** The etcd lease that the key has; a put by hand leaves it none, which would make the key stay for ever: then ours. */
 function leaseToKeep(current: KeyValue, own: OwnLease): string {
-  return current.leaseId === '0' ? own.leaseId : current.leaseId;
+  return isReservation(current) ? own.leaseId : current.leaseId;
 }

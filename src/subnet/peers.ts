@@ -19,6 +19,7 @@ import {
 import { notAHostAddress, type IpAddress } from '../address/ip.js';
 import { KeyIndex } from './key-index.js';
 import { formatLeaseValue, parseLease, type Lease, type LeaseSubnets } from './lease.js';
+import { isUnusedReservation } from './reservation.js';
 import type { KeyChange, KeyValue } from './store.js';
 
 /** Why a lease can be set aside; the README explains each. */
@@ -33,6 +34,7 @@ export const SET_ASIDE_CODES = [
   'other-backend',
   'bad-backend-data',
   'duplicate',
+  'reserved',
 ] as const;
 
 /** Why a lease is not a peer: a code, and the reason with the values. */
@@ -50,12 +52,15 @@ export interface PeerRules {
   /** `<prefix>/subnets/`, which every lease key starts with. */
   readonly keyPrefix: string;
   readonly network: Prefix;
-  readonly own: {
-    readonly key: string;
-    readonly subnets: LeaseSubnets;
-    /** Every address at which peers, or they alone, reach this host. */
-    readonly addresses: readonly IpAddress[];
-  };
+  /** Whose peers they are; undefined judges all leases alike, as somebody does who is no host of the network. */
+  readonly own:
+    | {
+        readonly key: string;
+        readonly subnets: LeaseSubnets;
+        /** Every address at which peers, or they alone, reach this host. */
+        readonly addresses: readonly IpAddress[];
+      }
+    | undefined;
   readonly judge: (lease: Lease) => Judgement;
 }
 
@@ -144,7 +149,7 @@ export class PeerTable {
     };
     for (const change of changes) {
       const key = change.kind === 'put' ? change.entry.key : change.key;
-      if (!key.startsWith(this.#rules.keyPrefix) || key === this.#rules.own.key) continue;
+      if (!key.startsWith(this.#rules.keyPrefix) || key === this.#rules.own?.key) continue;
       note(key);
       if (change.kind === 'delete' && deletions === 'keep' && this.#candidates.has(key)) {
         this.#kept.add(key);
@@ -268,14 +273,14 @@ function checkLease(entry: KeyValue, rules: PeerRules): Checked {
   if (!parsed.ok) return refuse(parsed.code, parsed.reason);
   const lease = parsed.value;
   const subnet = lease.subnets.ipv4;
-  const ownSubnet = rules.own.subnets.ipv4;
+  const ownSubnet = rules.own?.subnets.ipv4;
   if (!containsPrefix(rules.network, subnet)) {
     return refuse(
       'outside-network',
       `${formatPrefix(subnet)} is not in the network ${formatPrefix(rules.network)}`,
     );
   }
-  if (overlaps(subnet, ownSubnet)) {
+  if (ownSubnet !== undefined && overlaps(subnet, ownSubnet)) {
     return refuse(
       'overlaps-own',
       `${formatPrefix(subnet)} overlaps our own subnet ${formatPrefix(ownSubnet)}`,
@@ -286,8 +291,11 @@ function checkLease(entry: KeyValue, rules: PeerRules): Checked {
   if (containsIp(rules.network, lease.publicIp)) {
     return refuse('bad-public-ip', `public IP ${lease.publicIp} is inside the network itself`);
   }
-  if (rules.own.addresses.includes(lease.publicIp)) {
+  if (rules.own?.addresses.includes(lease.publicIp)) {
     return refuse('own-public-ip', `public IP ${lease.publicIp} is our own`);
+  }
+  if (isUnusedReservation(lease)) {
+    return refuse('reserved', `reserved for ${lease.publicIp}, which has not come for it yet`);
   }
   const judgement = rules.judge(lease);
   if (!judgement.ok) return { ok: false, setAside: judgement.setAside };

@@ -26,6 +26,8 @@ export function attributesOf(publicIp: string): LeaseAttributes {
 export interface LeaseHost {
   /** Every lease that it came to own, in order. */
   readonly owned: OwnLease[];
+  /** The etcd leases that its key was hung on by others. */
+  readonly moves: string[];
   /** What each renewal said. */
   readonly renewals: (number | undefined)[];
   readonly exhaustions: bigint[];
@@ -55,6 +57,7 @@ export async function startLeaseHost(
   const { log, lines } = recordedLog();
   const entries = new Map<string, KeyValue>();
   const owned: OwnLease[] = [];
+  const moves: string[] = [];
   const renewals: (number | undefined)[] = [];
   const exhaustions: bigint[] = [];
   const troubles: string[] = [];
@@ -74,6 +77,7 @@ export async function startLeaseHost(
     },
     {
       onOwn: lease => owned.push(lease),
+      onMoved: lease => moves.push(lease.leaseId),
       onRenewed: secondsLeft => renewals.push(secondsLeft),
       onExhausted: total => exhaustions.push(total),
       onRenewalFailed: error => troubles.push(`failed: ${error.message}`),
@@ -123,7 +127,7 @@ export async function startLeaseHost(
   teardown(stop);
   await settle();
   return {
-    ...{ owned, renewals, exhaustions, troubles, lines, ended, stop },
+    ...{ owned, moves, renewals, exhaustions, troubles, lines, ended, stop },
     fallBehind: () => (held ??= []),
     catchUp: () => {
       const missed = held ?? [];

@@ -66,7 +66,10 @@ t.test('degraded: problems first, then peers in trouble', async t => {
       peer(3, { state: 'pending' }),
       peer(4, { state: 'failing', error: 'route 10.5.4.0/24: ENETUNREACH' }),
     ],
-    setAside: [{ key: '/net/subnets/x', code: 'bad-key', reason: 'key is not of the form ADDRESS-LENGTH' }],
+    setAside: [
+      { key: '/net/subnets/10.5.7.0-24', code: 'reserved', reason: 'reserved for 192.0.2.7' },
+      { key: '/net/subnets/x', code: 'bad-key', reason: 'key is not of the form ADDRESS-LENGTH' },
+    ],
     dataPlane: {
       ...dataPlane,
       device: null,
@@ -82,7 +85,7 @@ t.test('degraded: problems first, then peers in trouble', async t => {
   t.equal(
     text,
     `\
-degraded: 1/3 peers programmed, 1 drift, 1 set aside · lease 10.5.34.0/24
+degraded: 1/3 peers programmed, 1 drift, 1 set aside · lease 10.5.34.0/24 reserved
 
 problem etcd-away
   seen   etcd has not answered for 40 s
@@ -98,6 +101,7 @@ SET ASIDE       CODE     REASON
 /net/subnets/x  bad-key  key is not of the form ADDRESS-LENGTH
 
 lease       10.5.34.0/24 at /net/subnets/10.5.34.0-24 (found as ours in etcd), a reservation, never expires
+reserved    1 for hosts that have not come yet (selvedge leases)
 etcd        away for 40 s: http://10.0.0.1:2379
             list /net/subnets: ECONNREFUSED
 config      /net/config is invalid:

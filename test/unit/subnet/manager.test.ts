@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import { formatPrefix, parsePrefix } from '../../../src/address/prefix.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
 import { findOwnLease, type LeaseWish } from '../../../src/subnet/manager.js';
+import { formatReservation } from '../../../src/subnet/reservation.js';
 import { StoreError } from '../../../src/subnet/store.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import {
@@ -336,6 +337,36 @@ t.test('a key that was put again with the same words is ours as it is', async t 
   t.equal(count('replaceIfUnchanged'), 0);
   t.equal(host.owned.length, 1);
   t.equal(host.renewals.at(-1), undefined);
+});
+
+t.test(
+  'made a reservation and an ordinary lease again: told at once, and kept alive from then on',
+  async t => {
+    const { store, start, pass, count } = lab(t);
+    const host = await start();
+    store.put(keyOf(1), valueOf(OWN_IP));
+    await pass(1);
+    t.strictSame([host.moves, host.renewals.at(-1)], [['0'], undefined]);
+    const { id } = await store.grantLease(TTL_SECONDS);
+    await pass(30);
+    const revision = store.put(keyOf(1), valueOf(OWN_IP), id);
+    await pass(1);
+    t.strictSame([host.moves, host.renewals.at(-1)], [['0', id], TTL_SECONDS]);
+    await pass(3 * TTL_SECONDS);
+    t.match(await store.read(keyOf(1)), { modRevision: revision, leaseId: id });
+    t.strictSame([subnetsOf(host), host.troubles], [['10.5.1.0/24'], []]);
+    t.equal(count('replaceIfUnchanged'), 0);
+  },
+);
+
+t.test('a reservation is for the host with its public IP, and for nobody else', async t => {
+  const { store, start } = lab(t);
+  for (const number of [1, 2]) store.put(keyOf(number), formatReservation(`192.0.2.${number + 10}`));
+  const [stranger, meant] = [await start(), await start({ publicIp: '192.0.2.12' })];
+  t.strictSame([subnetsOf(stranger), subnetsOf(meant)], [['10.5.3.0/24'], ['10.5.2.0/24']]);
+  t.match(await store.read(keyOf(1)), { value: formatReservation('192.0.2.11') });
+  const last = await start({ publicIp: '192.0.2.13', range: rangeUpTo(2), ...preferring(1) });
+  t.strictSame([subnetsOf(last), last.exhaustions], [[], [2n]], 'rather none than one that is reserved');
 });
 
 t.test('the mirror may be behind our own writes', async t => {

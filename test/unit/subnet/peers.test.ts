@@ -3,6 +3,7 @@ import t from 'tap';
 import { parsePrefix } from '../../../src/address/prefix.js';
 import { formatLeaseValue, type Lease } from '../../../src/subnet/lease.js';
 import { PeerTable, type Judgement, type PeerDelta, type PeerRules } from '../../../src/subnet/peers.js';
+import { formatReservation } from '../../../src/subnet/reservation.js';
 import type { KeyChange, KeyValue } from '../../../src/subnet/store.js';
 
 const PREFIX = '/net/subnets/';
@@ -94,6 +95,13 @@ t.test('why a lease is set aside', async t => {
       'public IP 10.5.9.9 is inside the network itself',
     ],
     [put('10.5.2.0-24', { type: 'udp' }), 'other-backend', 'udp'],
+    [
+      put('10.5.2.0-24', { value: formatReservation('192.0.2.2') }),
+      'reserved',
+      'reserved for 192.0.2.2, which has not come for it yet',
+    ],
+    [put('10.5.1.0-24&fd00::-64', { value: formatReservation('192.0.2.2') }), 'overlaps-own'],
+    [put('10.5.2.0-24', { value: formatReservation('192.0.2.1') }), 'own-public-ip'],
     [put('10.5.2.0-24', { name: 7 }), 'bad-backend-data', 'not a name'],
   ];
   for (const [change, code, reason] of cases) {
@@ -368,7 +376,7 @@ t.test('no two accepted leases overlap, share a claim, or touch what is ours', a
       for (const batch of batches) table.apply(batch);
       const claims = [...table.accepted.values()].map(lease => lease.backendData);
       t.equal(new Set(claims).size, claims.length);
-      const ranges = [...table.accepted.values(), { subnets: rules.own.subnets }].map(({ subnets }) => {
+      const ranges = [...table.accepted.values(), { subnets: rules.own!.subnets }].map(({ subnets }) => {
         const [a, b, c, d] = subnets.ipv4.address.split('.').map(Number);
         const first = ((a! * 256 + b!) * 256 + c!) * 256 + d!;
         return [first, first + 2 ** (32 - subnets.ipv4.length)] as const;
@@ -377,6 +385,28 @@ t.test('no two accepted leases overlap, share a claim, or touch what is ours', a
       t.ok(ranges.every(([first], i) => i === 0 || ranges[i - 1]![1] <= first));
     }),
     { numRuns: 300 },
+  );
+});
+
+t.test(
+  'a reservation that its host has come for is a peer; one that hangs on an etcd lease was never one',
+  async t => {
+    const table = new PeerTable(rules);
+    const { entry } = put('10.5.2.0-24', { value: formatReservation('192.0.2.2') });
+    table.apply([{ kind: 'put', entry: { ...entry, leaseId: '7' } }]);
+    t.strictSame(setAsideIn(table), { '10.5.2.0-24': 'other-backend' });
+    table.apply([{ kind: 'put', entry }]);
+    t.strictSame(setAsideIn(table), { '10.5.2.0-24': 'reserved' });
+    t.strictSame(summary(table.apply([put('10.5.2.0-24')])), ['+10.5.2.0-24']);
+  },
+);
+
+t.test('seen from no particular host, every lease can be a peer', async t => {
+  const table = new PeerTable({ ...rules, own: undefined });
+  table.apply([put('10.5.1.0-24', { publicIp: '192.0.2.1' }), put('10.6.0.0-24')]);
+  t.strictSame(
+    [acceptedIn(table), setAsideIn(table)],
+    [['10.5.1.0-24'], { '10.6.0.0-24': 'outside-network' }],
   );
 });
 
