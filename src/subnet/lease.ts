@@ -9,6 +9,7 @@ import type { IpAddress } from '../address/ip.js';
 import { formatPrefix, isMasked, makePrefix, type Prefix } from '../address/prefix.js';
 import { ipAddress } from '../schema/fields.js';
 import { formatFault, readGoObject } from '../schema/go-json.js';
+import { formatHolder, readHolder, type LeaseHolder } from './holder.js';
 import type { KeyValue } from './store.js';
 
 /** The subnets that one key stands for. Dual-stack hosts hold one of each family under one key. */
@@ -27,6 +28,8 @@ export interface LeaseAttributes {
   /** Whatever the backend of that type publishes; each backend checks its own. */
   readonly backendData?: unknown;
   readonly backendV6Data?: unknown;
+  /** Which host it is; flanneld does not say. */
+  readonly holder?: LeaseHolder;
 }
 
 /** A lease that was read from the store. */
@@ -71,7 +74,7 @@ export function formatSubnetKey(subnets: LeaseSubnets): string {
   return subnets.ipv6 === undefined ? part(subnets.ipv4) : `${part(subnets.ipv4)}&${part(subnets.ipv6)}`;
 }
 
-/** Real ones have about 150. What is nested thousands deep would overflow the stack of whoever walks through it. */
+/** Real ones have about 250. What is nested thousands deep would overflow the stack of whoever walks through it. */
 const LONGEST_VALUE = 4096;
 
 /** Unknown fields are ignored, as flannel ignores them: they are how both sides may grow. */
@@ -81,6 +84,7 @@ const leaseValue = {
   BackendType: z.string({ error: 'must be a string' }).default(''),
   BackendData: z.unknown(),
   BackendV6Data: z.unknown(),
+  Selvedge: z.unknown(),
 };
 
 /** Reads a lease value. A missing PublicIP means `0.0.0.0`, as for flannel; whether that will do is the peer check's. */
@@ -95,12 +99,14 @@ export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
   const { fields, faults } = readGoObject(leaseValue, json);
   if (faults.length === 0 && hasNullIp(json)) return fault('PublicIP: null must be an IPv4 address');
   if (faults.length > 0) return fault(faults.map(formatFault).join('; '));
+  const holder = readHolder(fields.Selvedge);
   return ok({
     publicIp: fields.PublicIP ?? '0.0.0.0',
     ...(fields.PublicIPv6 === undefined ? {} : { publicIpv6: fields.PublicIPv6 }),
     backendType: fields.BackendType ?? '',
     ...(fields.BackendData === undefined ? {} : { backendData: fields.BackendData }),
     ...(fields.BackendV6Data === undefined ? {} : { backendV6Data: fields.BackendV6Data }),
+    ...(holder === undefined ? {} : { holder }),
   });
 }
 
@@ -110,7 +116,10 @@ function hasNullIp(json: unknown): boolean {
   return entries.some(([key, value]) => key.toLowerCase() === 'publicip' && value === null);
 }
 
-/** Writes a lease value: compact JSON with flannel's field order; empty fields are left out as flannel leaves them out. */
+/**
+ * Writes a lease value: compact JSON with flannel's field order, our own field last; empty fields are left out as flannel
+ * leaves them out.
+ */
 export function formatLeaseValue(attributes: LeaseAttributes): string {
   return JSON.stringify({
     PublicIP: attributes.publicIp,
@@ -118,6 +127,7 @@ export function formatLeaseValue(attributes: LeaseAttributes): string {
     BackendType: attributes.backendType === '' ? undefined : attributes.backendType,
     BackendData: attributes.backendData,
     BackendV6Data: attributes.backendV6Data,
+    Selvedge: attributes.holder && formatHolder(attributes.holder),
   });
 }
 

@@ -32,6 +32,12 @@ const anyData = fc
   .map(value => JSON.parse(JSON.stringify(value)) as unknown)
   .filter(value => value !== null && JSON.stringify(value).length < 1500);
 
+const anyNodeId = fc.bigInt(0n, (1n << 128n) - 1n).map(value => value.toString(16).padStart(32, '0'));
+
+const anyTime = fc
+  .date({ min: new Date('2000-01-01T00:00:00Z'), max: new Date('2100-01-01T00:00:00Z'), noInvalidDate: true })
+  .map(date => `${date.toISOString().slice(0, 19)}Z`);
+
 const anyAttributes = fc.record(
   {
     publicIp: anyAddress(4),
@@ -39,6 +45,10 @@ const anyAttributes = fc.record(
     backendType: fc.oneof(fc.constantFrom('', 'vxlan', 'host-gw'), fc.string()),
     backendData: anyData,
     backendV6Data: anyData,
+    holder: fc.record(
+      { nodeId: anyNodeId, name: fc.constantFrom('', 'node7', 'häuschen'), since: anyTime },
+      { requiredKeys: ['nodeId', 'name'], noNullPrototype: true },
+    ),
   },
   { requiredKeys: ['publicIp', 'backendType'], noNullPrototype: true },
 ) as fc.Arbitrary<LeaseAttributes>;
@@ -140,6 +150,19 @@ t.test("values are flannel's to the byte", async t => {
       '{"PublicIP":"192.0.2.1","PublicIPv6":"fd00::1","BackendType":"vxlan",' +
         `"BackendData":${JSON.stringify(vtep)},"BackendV6Data":${JSON.stringify(vtep)}}`,
     ],
+    [
+      {
+        publicIp: '192.0.2.1',
+        backendType: 'host-gw',
+        holder: {
+          nodeId: '0123456789abcdef0123456789abcdef',
+          name: 'node7',
+          since: '2026-01-31T08:15:00Z',
+        },
+      },
+      '{"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw",' +
+        '"Selvedge":{"NodeID":"0123456789abcdef0123456789abcdef","Name":"node7","Since":"2026-01-31T08:15:00Z"}}',
+    ],
   ];
   for (const [attributes, text] of cases) {
     t.equal(formatLeaseValue(attributes), text);
@@ -202,6 +225,7 @@ t.test('any value is read without an exception', async t => {
     'PublicIPv6',
     'BackendType',
     'BackendData',
+    'Selvedge',
     '__proto__',
   );
   const value = fc.oneof(fc.jsonValue(), anyAddress(4), anyAddress(6));
