@@ -1,5 +1,6 @@
 /** The status document as people read it: the verdict first, then what is wrong, then everything else. Pure. */
 import type {
+  ConfigStatus,
   DataPlaneStatus,
   EtcdStatus,
   LeaseStatus,
@@ -115,7 +116,7 @@ function renderFacts(status: StatusDocument, now: Date): string {
     ['lease', lease === null ? [] : [leaseInFull(lease, now)]],
     ['reserved', reserved === 0 ? [] : [`${reserved} for hosts that have not come yet (selvedge leases)`]],
     ['etcd', etcdLines(etcd, now)],
-    ['config', [CONFIG_STATES[config.state](config.key), ...config.faults, ...config.notes]],
+    ['config', [configLine(config), ...config.faults, ...config.notes]],
     ['underlay', underlay === null ? [] : [underlayLine(underlay)]],
     ['data plane', dataPlane === null ? [] : dataPlaneLines(dataPlane, now)],
     ['files', status.files.map(({ path, writtenAt }) => `${path} written ${age(writtenAt, now)}`)],
@@ -143,6 +144,13 @@ function etcdLines(etcd: EtcdStatus, now: Date): string[] {
 
 function underlayLine({ device, address, publicIp, mtu, reason }: UnderlayStatus): string {
   return `${device} ${address}, public ${publicIp}, MTU ${mtu} (${reason})`;
+}
+
+function configLine({ state, key, running, source }: ConfigStatus): string {
+  const line = CONFIG_STATES[state](key);
+  if (running === null || (state !== 'missing' && source !== 'state')) return line;
+  const copy = source === 'state' ? 'the copy in the state directory' : 'the one that was there before';
+  return `${line}; running ${copy}`;
 }
 
 const CONFIG_STATES = {

@@ -1,22 +1,34 @@
-/** Follows the config key: waits for the first document that can be run, then watches for one that differs from it. */
+/**
+ * Follows the config key: waits for the first document that can be run, then watches for one that differs from it.
+ *
+ * Where the key is missing, a host that ran on this prefix before goes on with its own copy: an etcd that lost its data
+ * and a key that somebody deleted look alike from here, and the containers are there in both cases.
+ */
 import type { Logger } from 'pino';
 import { readConfigDocument, sameDocument, type RunnableConfig } from './config-document.js';
+import { putConfigCommand } from './etcdctl.js';
 import type { ConfigStatus } from './status.js';
 
 export class ConfigFollower {
   readonly #key: string;
   readonly #log: Logger;
+  readonly #saved: string | undefined;
   #running: RunnableConfig | undefined;
+  #source: ConfigStatus['source'] = null;
   #state: ConfigStatus['state'] = 'missing';
   #faults: readonly string[] = [];
   #lastText: string | undefined;
   #announced = false;
   #onRunnable: (config: RunnableConfig) => void = () => undefined;
 
-  /** @param key `<prefix>/config` */
-  constructor(key: string, log: Logger) {
+  /**
+   * @param key `<prefix>/config`
+   * @param saved the document that ran last on this very prefix, if one did
+   */
+  constructor(key: string, log: Logger, saved?: string) {
     this.#key = key;
     this.#log = log;
+    this.#saved = saved;
   }
 
   get status(): ConfigStatus {
@@ -26,6 +38,7 @@ export class ConfigFollower {
       faults: this.#faults,
       notes: this.#running?.notes ?? [],
       running: this.#running?.text ?? null,
+      source: this.#source,
     };
   }
 
@@ -47,9 +60,29 @@ export class ConfigFollower {
     this.#state = 'missing';
     this.#faults = [];
     const what = `there is no config at ${this.#key}`;
+    const wasRunning = this.#running !== undefined;
+    if (!wasRunning) this.#runSaved();
     if (this.#running === undefined) {
       this.#log.warn(`${what}: waiting for it (etcdctl put ${this.#key} '{"Network": "10.5.0.0/16"}')`);
-    } else this.#log.warn(`${what} any more: going on with the one that runs`);
+      return;
+    }
+    const goOn = wasRunning
+      ? 'any more: going on with the one that runs'
+      : 'although this host ran with one: going on with the copy in the state directory';
+    this.#log.warn(`${what} ${goOn} (put it back: ${putConfigCommand(this.#key, this.#running.text)})`);
+  }
+
+  /** A copy that cannot be run, by another version, is as if there were none. */
+  #runSaved(): void {
+    const read = this.#saved === undefined ? undefined : readConfigDocument(this.#saved);
+    if (read?.ok === true) this.#run(read.config, 'state');
+  }
+
+  #run(config: RunnableConfig, source: 'etcd' | 'state'): void {
+    this.#running = config;
+    this.#source = source;
+    for (const note of config.notes) this.#log.warn(`config: ${note}`);
+    this.#onRunnable(config);
   }
 
   #seeDocument(text: string): void {
@@ -67,13 +100,12 @@ export class ConfigFollower {
     }
     this.#faults = [];
     if (this.#running === undefined) {
-      this.#running = read.config;
       this.#state = 'running';
-      for (const note of read.config.notes) this.#log.warn(`config: ${note}`);
-      this.#onRunnable(read.config);
+      this.#run(read.config, 'etcd');
     } else if (sameDocument(text, this.#running.text)) {
       if (this.#state !== 'running') this.#log.info(`the config at ${this.#key} is the running one again`);
       this.#state = 'running';
+      this.#source = 'etcd';
     } else {
       this.#state = 'differs';
       this.#log.warn(

@@ -11,6 +11,7 @@ import type { EnvFiles } from './env-files.js';
 import type { ConfigFollower } from './config-follower.js';
 import type { ChosenInterface } from './interface.js';
 import type { Overlay } from './overlay.js';
+import type { SavedState } from './saved-state.js';
 
 export interface Facts {
   readonly startedAt: number;
@@ -20,6 +21,8 @@ export interface Facts {
   doubt: Doubt | undefined;
   /** The first complete list of keys has arrived. */
   mirrored: boolean;
+  /** What this host remembers, read at the start and brought up to date with each lease. */
+  saved: SavedState;
   config: ConfigFollower | undefined;
   underlay: ChosenInterface | undefined;
   backend: Backend | undefined;
@@ -47,6 +50,7 @@ export function emptyFacts(startedAt: number): Facts {
     connection: undefined,
     doubt: undefined,
     mirrored: false,
+    saved: {},
     config: undefined,
     underlay: undefined,
     backend: undefined,

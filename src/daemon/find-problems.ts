@@ -1,6 +1,7 @@
 /** Facts → problems: each with what is seen, the probable cause and the next command. Pure. */
 import { describe } from '../dataplane/kinds/index.js';
 import type { Facts } from './facts.js';
+import { putConfigCommand } from './etcdctl.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
 import { problem } from './problems.js';
@@ -109,12 +110,19 @@ function configProblems(
       ];
     case 'missing':
       return [
-        problem(
-          'config-missing',
-          `${key} does not exist`,
-          'nobody has put it there yet, or it was deleted',
-          read,
-        ),
+        config.status.running === null
+          ? problem(
+              'config-missing',
+              `${key} does not exist`,
+              'nobody has put it there yet, or --etcd-prefix is not the right one',
+              read,
+            )
+          : problem(
+              'config-missing',
+              `${key} does not exist; this host goes on with ${config.status.source === 'state' ? 'the copy in its state directory' : 'the one that runs'}`,
+              'etcd lost its data, or the key was deleted (that alone ends no network: stop the agents and run selvedge cleanup)',
+              putConfigCommand(key, config.status.running, options.etcd.endpoints),
+            ),
       ];
     case 'running':
     case undefined:

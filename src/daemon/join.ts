@@ -10,7 +10,7 @@ import type { ChosenInterface } from './interface.js';
 import { retiredBy } from './leftovers.js';
 import { takeLock } from './lock.js';
 import { keyPrefixOf, Membership, type Context } from './membership.js';
-import { recallState, recallSubnets } from './memory.js';
+import { recallSubnets } from './memory.js';
 import { checkBackend, chooseMac, requireDeviceOfNetwork } from './start-up.js';
 
 /**
@@ -23,7 +23,7 @@ export async function joinNetwork(
   chosen: ChosenInterface,
   signal: AbortSignal,
 ): Promise<void> {
-  const { options, log, mirror, netlink, holder } = context;
+  const { options, facts, mirror, netlink, holder } = context;
   const { backend, range } = config;
   if (backend.device !== undefined) await takeLock(`device ${backend.device}`, holder);
   const { name: device, address, mtu, publicIp } = chosen;
@@ -31,7 +31,7 @@ export async function joinNetwork(
   const kernel = new NetlinkKernel(netlink);
   const links = await kernel.readLinks();
   checkBackend(backend, underlay, links);
-  const saved = await recallState(options, log);
+  const { saved } = facts;
   if (backend.device !== undefined && backend.device !== saved.device) {
     await requireDeviceOfNetwork(kernel, backend.device, range.network);
   }

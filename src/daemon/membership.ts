@@ -175,6 +175,7 @@ export class Membership {
   async #saveState(own: OwnLease): Promise<void> {
     const { options, facts, log } = this.#context;
     const state: SavedState = {
+      prefix: options.etcd.prefix,
       subnet: own.subnet,
       leaseKey: own.key,
       underlay: this.#underlay.device,
@@ -183,6 +184,7 @@ export class Membership {
       ...(this.#backend.device !== undefined && { device: this.#backend.device }),
       ...(this.#retired.devices.length + this.#retired.networks.length > 0 && { retired: this.#retired }),
     };
+    facts.saved = state;
     try {
       await writeSavedState(stateFileOf(options.instanceStateDir), state);
       facts.stateError = undefined;

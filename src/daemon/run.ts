@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
+import { formatPrefix } from '../address/prefix.js';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { Mirror } from '../subnet/mirror.js';
 import { ConfigFollower } from './config-follower.js';
@@ -12,7 +13,9 @@ import { emptyFacts } from './facts.js';
 import { configKeyOf, StoreFeed } from './feed.js';
 import { takeLock } from './lock.js';
 import { joinNetwork } from './join.js';
+import { recallState } from './memory.js';
 import type { AgentOptions } from './options.js';
+import { savedConfig } from './saved-state.js';
 import { checkHost, chooseUnderlay, openStore } from './start-up.js';
 import { buildStatus } from './status-builder.js';
 import { aborted, runTogether, steadyClock } from './tasks.js';
@@ -36,7 +39,12 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
 
   const facts = emptyFacts(performance.now());
   facts.underlay = underlay;
-  const config = new ConfigFollower(configKeyOf(options), log);
+  facts.saved = await recallState(options, log);
+  if (facts.saved.subnet !== undefined) {
+    const subnet = formatPrefix(facts.saved.subnet);
+    log.info({ subnet }, `this host had ${subnet} before and asks for it again when etcd answers`);
+  }
+  const config = new ConfigFollower(configKeyOf(options), log, savedConfig(facts.saved, options.etcd.prefix));
   facts.config = config;
   const feed = new StoreFeed(facts, options, log, steadyClock);
   const control = await openControlSocket({

@@ -9,6 +9,8 @@ const VERSION = 1;
 
 /** Everything is optional: a part that cannot be read is as if it had never been written. */
 export interface SavedState {
+  /** Where in etcd the network of all the rest lives, such as `/net`. */
+  readonly prefix?: string;
   readonly subnet?: Prefix;
   /** Key of our lease in the store. */
   readonly leaseKey?: string;
@@ -32,6 +34,7 @@ export interface Retired {
 const text = z.string().optional().catch(undefined);
 const shape = z.object({
   version: z.literal(VERSION),
+  prefix: text,
   subnet: text.transform(value => (value === undefined ? undefined : parsePrefix(value))),
   leaseKey: text,
   mac: text.transform(value => (value === undefined ? undefined : parseMac(value))),
@@ -62,12 +65,21 @@ export async function readSavedState(
   try {
     const contents = await readFileIfPresent(path);
     if (contents === undefined) return { state: {}, fault: undefined };
-    const { subnet, leaseKey, mac, device, underlay, config, retired } = shape.parse(JSON.parse(contents));
-    const state = withoutUndefined({ subnet, leaseKey, mac, device, underlay, config, retired });
+    const parsed = shape.parse(JSON.parse(contents));
+    const { prefix, subnet, leaseKey, mac, device, underlay, config, retired } = parsed;
+    const state = withoutUndefined({ prefix, subnet, leaseKey, mac, device, underlay, config, retired });
     return { state, fault: undefined };
   } catch {
     return { state: {}, fault: `${path} cannot be read as the state of an agent: going on without it` };
   }
+}
+
+/**
+ * The config document that ran last on this very prefix; a copy of another network's is of no use.
+ * @param prefix where the network lives in etcd, such as `/net`
+ */
+export function savedConfig(state: SavedState, prefix: string): string | undefined {
+  return state.prefix === prefix ? state.config : undefined;
 }
 
 /** Replaces the file in one step. @throws Error that names the path */

@@ -34,6 +34,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
     faults: [],
     notes: [],
     running: null,
+    source: null,
   };
   const problems = problemsOf(facts, options, config.faults, at);
   return {
@@ -46,7 +47,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
     },
     verdict: phase !== 'running' ? 'starting' : problems.length > 0 ? 'degraded' : 'healthy',
     phase,
-    awaiting: awaitedIn(phase, config.key),
+    awaiting: awaitedIn(phase, config.key, facts),
     problems,
     etcd: etcdStatus(facts, options, at),
     config,
@@ -84,10 +85,12 @@ function phaseOf(facts: Facts): Phase {
     : 'programming';
 }
 
-function awaitedIn(phase: Phase, configKey: string): string | null {
+function awaitedIn(phase: Phase, configKey: string, { saved }: Facts): string | null {
   switch (phase) {
     case 'waiting-for-etcd':
-      return 'etcd to answer';
+      return saved.subnet === undefined
+        ? 'etcd to answer'
+        : `etcd to answer, then for ${formatPrefix(saved.subnet)} again, which this host had; nothing is changed until then`;
     case 'waiting-for-config':
       return `a config at ${configKey} that can be used`;
     case 'acquiring':

@@ -32,6 +32,8 @@ export interface ConfigStatus {
   readonly notes: readonly string[];
   /** The document that we run, as it was read; null until the first valid one. */
   readonly running: string | null;
+  /** Who says so: etcd, or only our own copy in the state directory, because etcd had none since we started. */
+  readonly source: 'etcd' | 'state' | null;
 }
 
 export interface UnderlayStatus {

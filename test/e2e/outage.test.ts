@@ -54,6 +54,58 @@ t.test('etcd is wiped: all come back on their subnets, and no packet is lost', a
   t.same(await overlayRoutes(hostOf(lab, 1)), routes, 'routes are as before');
 });
 
+t.test('etcd is wiped while the agents are down: they come back as they were, a new host waits', async t => {
+  const lab = await startCluster(t, { hosts: 2 });
+  const subnets = (await leaseKeys(lab)).map(subnetOf);
+  const document = await lab.etcd.ctl('get', '--print-value-only', '/net/config');
+  for (const host of lab.hosts) await host.stopAgent();
+  await lab.etcd.stop('SIGKILL');
+  await rm(`${lab.directory}/etcd/data`, { recursive: true });
+
+  // etcd is away yet: nothing is taken from the kernel, and what is awaited is said.
+  const one = hostOf(lab, 1);
+  const routes = await overlayRoutes(one);
+  await one.startAgent();
+  const waiting = await lab.waitFor({
+    what: 'host1 to say what it waits for',
+    deadlineSeconds: 20,
+    read: () => one.status(),
+    until: seen => seen?.etcd.lastError != null,
+  });
+  t.match(waiting?.awaiting, /^etcd to answer, then for 10\.5\.\d+\.0\/24 again/);
+  t.same(await overlayRoutes(one), routes, 'routes are as before');
+
+  await lab.etcd.start();
+  await hostOf(lab, 2).startAgent();
+  await waitForSubnets(lab, 'both hosts to register again', subnets);
+  const fresh = await lab.addHost();
+  await fresh.startAgent();
+  const status = await lab.waitFor({
+    what: 'host1 to run with its copy of the config',
+    deadlineSeconds: 20,
+    read: () => one.status(),
+    until: seen => seen?.phase === 'running' && seen.peers.length === 1,
+  });
+  t.match(status?.config, { state: 'missing', source: 'state' });
+  t.equal((await lab.etcd.ctl('get', '/net/config')).trim(), '', 'nobody wrote the config');
+  const missing = status?.problems.find(({ code }) => code === 'config-missing');
+  await lab.waitFor({
+    what: 'the new host to wait for a config',
+    deadlineSeconds: 20,
+    read: () => fresh.status(),
+    until: seen => seen?.phase === 'waiting-for-config',
+  });
+
+  await lab.commands.must(one.namespace.argv(['sh', '-c', missing!.next]));
+  t.same(
+    JSON.parse(await lab.etcd.ctl('get', '--print-value-only', '/net/config')),
+    JSON.parse(document),
+    'the command that status names brings the config back',
+  );
+  for (const host of lab.hosts) await host.waitForHealth(2);
+  t.match((await one.status())?.config, { state: 'running', source: 'etcd' });
+});
+
 t.test(
   'etcd is out of reach for longer than the leases last: the same subnets again, and no packet is lost',
   async t => {

@@ -120,7 +120,7 @@ t.test('starting: what is awaited', async t => {
     verdict: 'starting',
     phase: 'waiting-for-config',
     awaiting: '/net/config is missing',
-    config: { ...healthyStatus.config, state: 'missing', notes: [], running: null },
+    config: { ...healthyStatus.config, state: 'missing', notes: [], running: null, source: null },
     underlay: null,
     lease: null,
     peers: [],
@@ -144,6 +144,15 @@ t.test('a config that differs from what runs', async t => {
   t.match(
     render({ config }),
     'config      /net/config differs from what is running; restart the agent to take it\n',
+  );
+});
+
+t.test('a config that is missing while one runs', async t => {
+  const config = { ...healthyStatus.config, state: 'missing', notes: [] } as const;
+  t.match(render({ config }), 'config      /net/config is missing; running the one that was there before\n');
+  t.match(
+    render({ config: { ...config, source: 'state' } }),
+    'config      /net/config is missing; running the copy in the state directory\n',
   );
 });
 

@@ -8,9 +8,9 @@ const SAME = '{ "Network" : "10.5.0.0/16" }';
 const OTHER = '{"Network":"10.6.0.0/16"}';
 const WRONG = '{"Network":"x"}';
 
-function start() {
+function start(saved?: string) {
   const { log, lines } = recordedLog();
-  const follower = new ConfigFollower('/net/config', log);
+  const follower = new ConfigFollower('/net/config', log, saved);
   let resolved: string | undefined;
   void follower.firstRunnable().then(config => (resolved = config.text));
   /** What has been logged since the last call, as `level: message`. */
@@ -31,6 +31,7 @@ t.test('before anything was seen', async t => {
     faults: [],
     notes: [],
     running: null,
+    source: null,
   });
   t.equal(await resolvedText(), undefined);
 });
@@ -54,7 +55,7 @@ t.test('missing, then wrong, then right: waits with one line each', async t => {
   t.equal(await resolvedText(), undefined);
 
   follower.see(RIGHT);
-  t.match(follower.status, { state: 'running', faults: [], running: RIGHT });
+  t.match(follower.status, { state: 'running', faults: [], running: RIGHT, source: 'etcd' });
   t.strictSame(follower.status.notes, ['no Backend given: vxlan']);
   t.strictSame(news(), ['warn: config: no Backend given: vxlan']);
   t.equal(await resolvedText(), RIGHT);
@@ -81,7 +82,7 @@ t.test('while one runs, the store may say what it will', async t => {
     [
       undefined,
       'missing',
-      /^warn: there is no config at \/net\/config any more: going on with the one that runs$/,
+      /^warn: there is no config at \/net\/config any more: going on with the one that runs \(put it back: etcdctl put \/net\/config '{"Network":"10\.5\.0\.0\/16"}'\)$/,
     ],
     [SAME, 'running', /^info: .* is the running one again$/],
   ];
@@ -91,6 +92,37 @@ t.test('while one runs, the store may say what it will', async t => {
     matchAll(t, news(), line === undefined ? [] : [line]);
     t.equal(follower.status.faults.length, state === 'invalid' ? 1 : 0);
   }
+});
+
+t.test('a host that ran here before goes on with its copy when etcd has none', async t => {
+  const { follower, news, resolvedText } = start(RIGHT);
+  t.equal(await resolvedText(), undefined, 'not before etcd has answered');
+  follower.see(undefined);
+  t.match(follower.status, { state: 'missing', running: RIGHT, source: 'state' });
+  t.equal(await resolvedText(), RIGHT);
+  matchAll(t, news(), [
+    'warn: config: no Backend given: vxlan',
+    /^warn: there is no config at \/net\/config although this host ran with one: going on with the copy in the state directory \(put it back: etcdctl put /,
+  ]);
+  follower.see(OTHER);
+  t.match(follower.status, { state: 'differs', running: RIGHT, source: 'state' });
+  follower.see(SAME);
+  t.match(follower.status, { state: 'running', running: RIGHT, source: 'etcd' });
+  follower.see(undefined);
+  t.match(follower.status, { state: 'missing', running: RIGHT, source: 'etcd' });
+});
+
+t.test('a copy is no more than that', async t => {
+  const inEtcd = start(RIGHT);
+  inEtcd.follower.see(OTHER);
+  t.match(inEtcd.follower.status, { state: 'running', running: OTHER, source: 'etcd' });
+  const wrong = start(RIGHT);
+  wrong.follower.see(WRONG);
+  t.match(wrong.follower.status, { state: 'invalid', running: null }, 'an admin is at work: it waits');
+  const broken = start(WRONG);
+  broken.follower.see(undefined);
+  t.match(broken.follower.status, { state: 'missing', running: null });
+  matchAll(t, broken.news(), [/waiting for it/]);
 });
 
 t.test('who asks late gets it too', async t => {

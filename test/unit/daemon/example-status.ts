@@ -35,6 +35,7 @@ export const healthyStatus: StatusDocument = {
     faults: [],
     notes: ['Backend is missing: vxlan'],
     running: '{"Network":"10.5.0.0/16"}',
+    source: 'etcd',
   },
   underlay: {
     device: 'eth0',

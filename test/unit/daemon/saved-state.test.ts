@@ -6,6 +6,7 @@ import { recallState, recallSubnets } from '../../../src/daemon/memory.js';
 import { resolveAgentOptions } from '../../../src/daemon/options.js';
 import {
   readSavedState,
+  savedConfig,
   stateFileOf,
   writeSavedState,
   type SavedState,
@@ -14,6 +15,7 @@ import { recordedLog } from '../../support/recorded-log.js';
 import { matchAll } from '../../support/match-all.js';
 
 const full: SavedState = {
+  prefix: '/net',
   subnet: parsePrefix('10.5.2.0/24')!,
   leaseKey: '/net/subnets/10.5.2.0-24',
   mac: 'c6:d2:32:6f:8f:44',
@@ -34,6 +36,12 @@ t.test('what is written is read again', async t => {
     await writeSavedState(path, state);
     t.strictSame(await readSavedState(path), { state, fault: undefined });
   }
+});
+
+t.test('the config of another network is not taken for this one', async t => {
+  t.equal(savedConfig(full, '/net'), full.config);
+  t.equal(savedConfig(full, '/coreos.com/network'), undefined);
+  t.equal(savedConfig({ config: full.config! }, '/net'), undefined);
 });
 
 t.test('the file is for people too', async t => {

@@ -124,6 +124,8 @@ t.test('before etcd has answered', async t => {
   t.match(build(facts), {
     etcd: { connected: false, since: '2026-01-01T00:00:10.000Z', lastError: error.message },
   });
+  facts.saved = { subnet: prefix('10.5.34.0/24') };
+  t.match(build(facts).awaiting, /^etcd to answer, then for 10\.5\.34\.0\/24 again/);
   matchAll(t, build(facts).problems, [
     { code: 'etcd-away', seen: 'etcd has not answered since 2026-01-01T00:00:10.000Z: connection refused' },
   ]);
@@ -152,6 +154,25 @@ t.test('waiting for a config', async t => {
     config: { state: 'invalid' },
     problems: [{ code: 'config-invalid', seen: /^\/net\/config cannot be used: Network: "x" must be / }],
   });
+});
+
+t.test('going on with a config that etcd does not have', async t => {
+  const facts = answered(CONFIG);
+  facts.config?.see(undefined);
+  const next = `etcdctl --endpoints ${options.etcd.endpoints.join(',')} put /net/config '${CONFIG}'`;
+  matchAll(t, build(facts).problems, [
+    {
+      code: 'config-missing',
+      seen: '/net/config does not exist; this host goes on with the one that runs',
+      next,
+    },
+  ]);
+  facts.config = new ConfigFollower('/net/config', recordedLog().log, CONFIG);
+  facts.config.see(undefined);
+  t.match(build(facts), { phase: 'acquiring', config: { source: 'state', running: CONFIG } });
+  matchAll(t, build(facts).problems, [
+    { code: 'config-missing', seen: /the copy in its state directory$/, next },
+  ]);
 });
 
 t.test('waiting for a subnet', async t => {

@@ -1,0 +1,21 @@
+import { execFileSync } from 'node:child_process';
+import t from 'tap';
+import { putConfigCommand } from '../../../src/daemon/etcdctl.js';
+
+t.test('the command that puts a config back', async t => {
+  const document = '{\n  "Network": "10.5.0.0/16",\n "Backend": {"Type": "vxlan"}}';
+  t.equal(
+    putConfigCommand('/net/config', document, ['http://10.0.0.1:2379', 'http://10.0.0.2:2379']),
+    `etcdctl --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379 put /net/config '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}'`,
+  );
+});
+
+t.test('a shell reads back the document, whatever is in it', async t => {
+  const note = `it's "$HOME" \`id\` \\ ü \u{1f600} \u202e \u0007`;
+  const command = putConfigCommand('/net/config', JSON.stringify({ note }));
+  t.match(command, /^[\x20-\x7e]+$/, 'one printable line');
+  const printed = execFileSync('/bin/sh', ['-c', `etcdctl() { printf %s "$3"; }; ${command}`], {
+    encoding: 'utf8',
+  });
+  t.strictSame(JSON.parse(printed), { note });
+});
