@@ -1,4 +1,4 @@
-/** Programs that the demo and the tests need, and their Debian packages. */
+/** Programs that the demo, the tests and the benches need, and their Debian packages. */
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, say } from './setup.mjs';
@@ -8,6 +8,8 @@ const PROGRAMS = {
   ip: { package: 'iproute2', why: 'makes the hosts: network namespaces, links, routes' },
   bridge: { package: 'iproute2', why: 'reads forwarding entries' },
   ping: { package: 'iputils-ping', why: 'shows that containers reach each other' },
+  iperf3: { package: 'iperf3', why: 'measures throughput' },
+  cc: { package: 'gcc', why: 'builds the C reference of the benches' },
   etcd: { package: 'etcd-server', why: 'the store' },
   etcdctl: { package: 'etcd-client', why: 'writes the configuration and reads leases' },
 };

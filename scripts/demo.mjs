@@ -1,9 +1,7 @@
 /** `npm run demo`: from a fresh clone to running hosts. Arguments go to `selvedge demo`. */
-import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { ensurePrograms } from './debian.mjs';
-import { compile, ensureNpmPackages, main, ROOT, SetupError } from './setup.mjs';
+import { compile, ensureNpmPackages, main, passThrough, ROOT, SetupError } from './setup.mjs';
 
 await main(async () => {
   const args = process.argv.slice(2);
@@ -18,13 +16,3 @@ await main(async () => {
   if (complaints !== '') throw new SetupError(`The build failed:\n${complaints}`);
   return passThrough([join(ROOT, 'dist', 'cli', 'main.js'), 'demo', ...args]);
 });
-
-/** Runs Node in our place: signals go to it, its exit code becomes ours. */
-function passThrough(argv) {
-  const child = spawn(process.execPath, argv, { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
-  });
-}

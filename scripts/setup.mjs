@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -97,6 +98,16 @@ export async function compile(tsconfig) {
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const { code, output } = await run([process.execPath, compiler, '-p', tsconfig], { quiet: true });
   return code === 0 ? '' : output.trimEnd() || `tsc failed with exit code ${code}`;
+}
+
+/** Runs Node in our place: signals go to it, its exit code becomes ours. */
+export function passThrough(argv) {
+  const child = spawn(process.execPath, argv, { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+  });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,0 +1,104 @@
+/**
+ * Programs peers into the kernel of this namespace with the agent's own planner, reconciler and netlink code, in a
+ * process that has just started, as an agent does at its start. The device is there already.
+ */
+import { writeFileSync } from 'node:fs';
+import { pino } from 'pino';
+import { parsePrefix } from '../../src/address/prefix.js';
+import type { Self } from '../../src/backends/backend.js';
+import { configureBackend } from '../../src/backends/registry.js';
+import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
+import { openTransport, type Transport } from '../../src/dataplane/netlink/transport.js';
+import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
+import { Reconciler } from '../../src/dataplane/reconciler.js';
+import { PeerTable } from '../../src/subnet/peers.js';
+import { KEY_PREFIX, leasesUpTo, NETWORK } from '../peers.js';
+import { answer } from './answer.js';
+import { frame, isChangeDatagram } from './datagrams.js';
+
+export interface ColdStartTask {
+  readonly peers: number;
+  readonly underlay: { readonly device: string; readonly address: string; readonly mtu: number };
+  /** The overlay device's. */
+  readonly mac: string;
+  /** Writes every datagram that changes the kernel to this file, see `datagrams.ts`; costs time. */
+  readonly recordTo?: string;
+}
+
+export interface ColdStartAnswer {
+  /** Keys and values read and judged: from what etcd listed to accepted leases. Not part of the total. */
+  readonly judgeMs: number;
+  /** From the first accepted lease handed over to the last entry acknowledged, all with planning and encoding. */
+  readonly totalMs: number;
+  /** Of that: planning all peers and handing them to the reconciler. */
+  readonly planMs: number;
+  readonly messages: number;
+}
+
+await answer('cold-start', async task => {
+  const recorded: Uint8Array[] = [];
+  const transport = openTransport();
+  const socket = new NetlinkSocket(task.recordTo === undefined ? transport : recording(transport, recorded));
+  const configured = configureBackend('vxlan', {});
+  if (!configured.ok) throw new Error('the vxlan backend takes no empty settings');
+  const { backend } = configured;
+  const subnets = { ipv4: parsePrefix('10.250.0.0/24')! };
+  const underlay = { ...task.underlay, publicIp: task.underlay.address, routes: [] };
+  const self: Self = { subnets, underlay, mac: task.mac };
+  const network = parsePrefix(NETWORK)!;
+
+  const listed = leasesUpTo(task.peers);
+  const listedAt = performance.now();
+  const table = new PeerTable({
+    keyPrefix: KEY_PREFIX,
+    network,
+    own: { key: `${KEY_PREFIX}10.250.0.0-24`, subnets, addresses: [underlay.address] },
+    judge: lease => backend.judge(lease, self),
+  });
+  table.apply(listed.map(entry => ({ kind: 'put', entry })));
+  const judgeMs = performance.now() - listedAt;
+
+  const abort = new AbortController();
+  const reconciler: Reconciler = new Reconciler({
+    kernel: new NetlinkKernel(socket),
+    ownership: {
+      network,
+      devices: new Set([backend.device!]),
+      underlay: underlay.device,
+      peerAt: () => undefined,
+    },
+    log: pino({ level: 'silent' }),
+    now: () => performance.now(),
+    random: () => 0.5,
+    onPass: () => {
+      if (reconciler.view.settled) abort.abort();
+    },
+  });
+  const { links, entries } = backend.planHost(self);
+
+  const began = performance.now();
+  reconciler.setHost(links, entries);
+  for (const lease of table.accepted.values()) reconciler.setPeer(lease.key, backend.planPeer(lease, self));
+  reconciler.setPeersComplete();
+  const planned = performance.now();
+  await reconciler.run(abort.signal);
+  const ended = performance.now();
+
+  const missing = listed.filter(({ key }) => !reconciler.peerState(key).programmed).length;
+  if (missing > 0) throw new Error(`${missing} of ${task.peers} peers are not programmed`);
+  const messages = socket.stats.changes;
+  socket.close();
+  if (task.recordTo !== undefined) writeFileSync(task.recordTo, frame(recorded));
+  return { judgeMs, totalMs: ended - began, planMs: planned - began, messages };
+});
+
+/** The same transport, with a copy of every datagram that changes the kernel. */
+function recording(transport: Transport, to: Uint8Array[]): Transport {
+  return {
+    ...transport,
+    send: (bytes, callback) => {
+      if (isChangeDatagram(bytes)) to.push(Uint8Array.from(bytes));
+      transport.send(bytes, callback);
+    },
+  };
+}

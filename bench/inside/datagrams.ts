@@ -1,0 +1,21 @@
+/** The file in which sent datagrams are handed to `floor.c`. Pure. */
+import { endianness } from 'node:os';
+
+const IS_LITTLE = endianness() === 'LE';
+
+/** Whether the first message adds or removes something: rtnetlink numbers its types in fours, new, delete, get, set. */
+export function isChangeDatagram(bytes: Uint8Array): boolean {
+  const type = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint16(4, IS_LITTLE);
+  return (type & 3) !== 2;
+}
+
+/** Datagrams one after another, each behind its length: 32 bits in host byte order. */
+export function frame(datagrams: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(
+    datagrams.flatMap(bytes => {
+      const length = new Uint8Array(4);
+      new DataView(length.buffer).setUint32(0, bytes.length, IS_LITTLE);
+      return [length, bytes];
+    }),
+  );
+}
