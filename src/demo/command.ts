@@ -1,5 +1,6 @@
 /** Short commands of a lab: run, remember, and refuse once the lab is being taken down. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 
 export interface CommandResult {
@@ -36,9 +37,14 @@ export class LabClosedError extends Error {
 const REMEMBERED = 40;
 const EXTRA_PATH = '/usr/local/sbin:/usr/sbin:/sbin';
 
+/** In the environment of everything that this process starts, by which the janitor knows it. */
+export const OWNER_MARK = `LAB_OWNER=${process.pid}-${randomBytes(4).toString('hex')}`;
+
 /** The environment for commands: `ip` and `bridge` are in sbin, which is not in every root's PATH. */
 export function commandEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'}:${EXTRA_PATH}` };
+  const [name, value] = OWNER_MARK.split('=', 2) as [string, string];
+  const PATH = `${process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'}:${EXTRA_PATH}`;
+  return { ...process.env, PATH, [name]: value };
 }
 
 /** Runs commands without a shell, one record of them all, until it is closed. */

@@ -2,16 +2,30 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { commandEnvironment } from './command.js';
+import { commandEnvironment, OWNER_MARK } from './command.js';
+
+/** What `sweep` says: the lab has ended its commands. */
+const REGULAR_END = 'swept';
 
 /**
- * $1: what the names of the lab's namespaces begin with; $2: its directory.
+ * $1: what the names of the lab's namespaces begin with; $2: its directory; $3: the mark of its process.
  *
- * `cat` returns when the pipe is closed: by `sweep`, or by the kernel when the lab's process has ended in any way. A
- * namespace is deleted only when nothing runs in it any more, since nobody could find such a process afterwards.
+ * `cat` returns when the pipe is closed: by `sweep`, or by the kernel when the lab's process has ended in any way. Then
+ * its last command may still be at work, and make a namespace after we have looked for them: what bears the mark gets a
+ * moment to end, else is killed, before anything is removed. A namespace is deleted only when nothing runs in it any
+ * more, since nobody could find such a process afterwards.
  */
 const SCRIPT = `
-cat >/dev/null
+if [ "$(cat)" != ${REGULAR_END} ]; then
+  tries=0
+  while files=$(grep -lszxF -- "$3" /proc/[0-9]*/environ); [ -n "$files" ] && [ $tries -lt 100 ]; do
+    if [ $tries -ge 25 ]; then
+      for file in $files; do pid=\${file#/proc/}; kill -9 "\${pid%/environ}" 2>/dev/null; done
+    fi
+    tries=$((tries + 1))
+    sleep 0.02
+  done
+fi
 for file in /run/netns/"$1"*; do
   [ -e "$file" ] || continue
   namespace=\${file##*/}
@@ -37,8 +51,10 @@ export class Janitor {
    * @param directory removed with its content
    */
   static async start(namespacePrefix: string, directory: string): Promise<Janitor> {
-    const child = spawn('sh', ['-c', SCRIPT, 'lab-janitor', namespacePrefix, directory], {
-      env: commandEnvironment(),
+    const { PATH } = commandEnvironment();
+    const child = spawn('sh', ['-c', SCRIPT, 'lab-janitor', namespacePrefix, directory, OWNER_MARK], {
+      // Without the mark, so that it does not find itself.
+      env: { PATH },
       stdio: ['pipe', 'ignore', 'pipe'],
       // Own session: neither Ctrl-C nor a closed terminal reaches it.
       detached: true,
@@ -61,7 +77,7 @@ export class Janitor {
     let complaints = '';
     this.child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
     this.child.ref();
-    this.child.stdin.end();
+    this.child.stdin.end(REGULAR_END);
     await once(this.child, 'close');
     return complaints.trim();
   }
