@@ -8,6 +8,7 @@ import type {
   Problem,
   SetAsideStatus,
   StatusDocument,
+  SubnetsStatus,
   UnderlayStatus,
 } from '../daemon/status.js';
 import { formatColumns } from './columns.js';
@@ -59,7 +60,7 @@ function leaseInShort(lease: LeaseStatus, now: Date): string {
 
 function renderProblem(problem: Problem): string {
   return [
-    `problem ${problem.code}`,
+    `${problem.severity === 'warning' ? 'warning' : 'problem'} ${problem.code}`,
     `  seen   ${problem.seen}`,
     `  cause  ${problem.cause}`,
     `  next   ${problem.next}`,
@@ -110,11 +111,12 @@ function renderSetAside(status: StatusDocument, options: RenderOptions): string 
 
 /** Everything else: a name, and beside it one line or several. */
 function renderFacts(status: StatusDocument, now: Date): string {
-  const { agent, etcd, config, underlay, lease, dataPlane } = status;
+  const { agent, etcd, config, underlay, lease, subnets, dataPlane } = status;
   const reserved = status.setAside.length - faultyLeases(status).length;
   const facts: readonly (readonly [name: string, lines: readonly string[]])[] = [
-    ['lease', lease === null ? [] : [leaseInFull(lease, now)]],
+    ['lease', lease === null ? [] : leaseLines(lease, etcd, now)],
     ['reserved', reserved === 0 ? [] : [`${reserved} for hosts that have not come yet (selvedge leases)`]],
+    ['subnets', subnets === null ? [] : [subnetsLine(subnets)]],
     ['etcd', etcdLines(etcd, now)],
     ['config', [configLine(config), ...config.faults, ...config.notes]],
     ['underlay', underlay === null ? [] : [underlayLine(underlay)]],
@@ -134,11 +136,23 @@ function renderFacts(status: StatusDocument, now: Date): string {
     .join('\n');
 }
 
+function subnetsLine({ free, total }: SubnetsStatus): string {
+  return `${free} of ${total} free (${Math.floor((free * 100) / total)} %)`;
+}
+
 function etcdLines(etcd: EtcdStatus, now: Date): string[] {
-  const state = etcd.connected ? 'connected' : 'away';
+  const { connected, since, endpoints, lastError, doubt } = etcd;
+  const state = `${connected ? 'connected' : 'away'} for ${ageOnly(since, now)}`;
+  const doubted = doubt === null ? '' : `${untilThen(doubt.until, now)}, until ${clock(doubt.until)}`;
   return [
-    `${state} for ${ageOnly(etcd.since, now)}: ${etcd.endpoints.join(', ')}`,
-    ...(etcd.lastError === null ? [] : [etcd.lastError]),
+    `${state}${connected ? '' : `, since ${clock(since)}`}: ${endpoints.join(', ')}`,
+    ...(lastError === null ? [] : [lastError]),
+    ...(doubt === null
+      ? []
+      : [
+          `in doubt for another ${doubted}: ${doubt.reason}`,
+          `peers kept that it no longer lists: ${doubt.keptPeers}`,
+        ]),
   ];
 }
 
@@ -167,14 +181,33 @@ const ORIGINS: Readonly<Record<LeaseStatus['origin'], string>> = {
   free: 'was free',
 };
 
+/** While etcd is away, with what becomes of the lease. */
+function leaseLines(lease: LeaseStatus, etcd: EtcdStatus, now: Date): string[] {
+  const line = leaseInFull(lease, now);
+  if (etcd.connected || lease.expiresAt === null) return [line];
+  const isOver = Date.parse(lease.expiresAt) <= now.getTime();
+  const later = 'the same subnet is taken again if it is free';
+  return [
+    line,
+    isOver
+      ? `when etcd is back, ${later}`
+      : `if etcd is back before ${clock(lease.expiresAt)}, nothing changes; later ${later}`,
+  ];
+}
+
 function leaseInFull(lease: LeaseStatus, now: Date): string {
   const parts = [
     `${lease.subnet} at ${lease.key} (${ORIGINS[lease.origin]})`,
     lease.etcdLease === null ? 'a reservation, never expires' : `etcd lease ${lease.etcdLease}`,
     ...(lease.renewedAt === null ? [] : [`renewed ${age(lease.renewedAt, now)}`]),
-    ...(lease.expiresAt === null ? [] : [`expires in ${untilThen(lease.expiresAt, now)}`]),
+    ...(lease.expiresAt === null ? [] : [expiry(lease.expiresAt, now)]),
   ];
   return parts.join(', ');
+}
+
+function expiry(at: string, now: Date): string {
+  const isOver = Date.parse(at) <= now.getTime();
+  return isOver ? `ran out ${age(at, now)}` : `expires in ${untilThen(at, now)}`;
 }
 
 function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
@@ -198,6 +231,11 @@ function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
 function missingEntries({ desired, held }: DataPlaneStatus): number {
   const kinds = Object.keys(desired) as (keyof typeof desired)[];
   return kinds.reduce((sum, kind) => sum + Math.max(0, desired[kind] - held[kind]), 0);
+}
+
+/** A moment to the second. */
+function clock(iso: string): string {
+  return `${iso.slice(0, 19)}Z`;
 }
 
 function age(iso: string, now: Date): string {

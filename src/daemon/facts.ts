@@ -7,6 +7,7 @@ import type { Reconciler } from '../dataplane/reconciler.js';
 import type { Doubt } from '../subnet/doubt.js';
 import type { MirrorConnection } from '../subnet/mirror.js';
 import type { LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
+import type { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { EnvFiles } from './env-files.js';
 import type { ConfigFollower } from './config-follower.js';
 import type { ChosenInterface } from './interface.js';
@@ -35,6 +36,8 @@ export interface Facts {
   leaseTrouble: string | undefined;
   /** How many subnets the range has, when none of them is free. */
   exhausted: bigint | undefined;
+  /** How much of the range is left. */
+  usage: SubnetUsage | undefined;
   overlay: Overlay | undefined;
   reconciler: Reconciler | undefined;
   manager: LeaseManager | undefined;
@@ -60,6 +63,7 @@ export function emptyFacts(startedAt: number): Facts {
     ownLost: undefined,
     leaseTrouble: undefined,
     exhausted: undefined,
+    usage: undefined,
     overlay: undefined,
     reconciler: undefined,
     manager: undefined,

@@ -56,12 +56,13 @@ export class StoreFeed implements MirrorHandlers {
   }
 
   onChanges(batch: MirrorBatch): void {
-    const { overlay, manager } = this.#facts;
+    const { overlay, manager, usage } = this.#facts;
     const before = this.#doubt.state?.reason;
     const inDoubt = this.#doubt.judge(batch, this.#circumstances(), this.#clock.now());
     if (inDoubt) this.#logDoubt(before);
     overlay?.applyChanges(batch.changes, inDoubt ? 'keep' : 'believe');
     manager?.noteChanges(batch.changes, batch.history);
+    usage?.noteChanges(batch);
     for (const change of batch.changes) this.#seeConfig(change);
   }
 

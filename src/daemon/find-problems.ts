@@ -2,6 +2,7 @@
 import { describe } from '../dataplane/kinds/index.js';
 import type { Facts } from './facts.js';
 import { putConfigCommand } from './etcdctl.js';
+import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
 import { problem } from './problems.js';
@@ -27,7 +28,7 @@ export function problemsOf(
     ...etcdProblems(facts, options, at),
     ...doubtProblems(facts, at),
     ...configProblems(facts, options, faults),
-    ...leaseProblems(facts),
+    ...leaseProblems(facts, options),
     ...kernelProblems(facts),
     ...fileProblems(facts),
   ];
@@ -130,7 +131,10 @@ function configProblems(
   }
 }
 
-function leaseProblems({ exhausted, own, leaseTrouble, overlay }: Facts): Problem[] {
+function leaseProblems(
+  { exhausted, own, leaseTrouble, overlay, usage }: Facts,
+  options: AgentOptions,
+): Problem[] {
   const problems: Problem[] = [];
   if (leaseTrouble !== undefined) {
     const cause = 'etcd refuses, or somebody else changes or deletes our key';
@@ -149,12 +153,22 @@ function leaseProblems({ exhausted, own, leaseTrouble, overlay }: Facts): Proble
         'no-free-subnet',
         `all ${exhausted} subnets of the range are leased`,
         'more hosts than subnets, or leases of hosts that are gone',
-        'etcdctl get --prefix --keys-only, then widen SubnetMax or delete keys of hosts that are gone',
+        makeRoom(options),
       ),
     );
+  } else if (usage !== undefined && isRunningOut(usage.count)) {
+    const { free, total } = usage.count;
+    const seen = `${free} of ${total} subnets are free`;
+    const cause = 'the range is small for so many hosts, or hosts that are gone still have their leases';
+    problems.push(problem('subnets-running-out', seen, cause, makeRoom(options)));
   }
   problems.push(...sharedIpProblems(overlay));
   return problems;
+}
+
+function makeRoom({ etcd }: AgentOptions): string {
+  const list = `etcdctl --endpoints ${etcd.endpoints.join(',')} get --prefix --keys-only ${etcd.prefix}/subnets/`;
+  return `${list}, then widen SubnetMin to SubnetMax in the config, or delete keys of hosts that are gone`;
 }
 
 /** Of all leases that are set aside, those under our own public IP are trouble of ours. */

@@ -15,6 +15,7 @@ import { Reconciler } from '../dataplane/reconciler.js';
 import { LeaseManager, type LeaseWish, type OwnLease } from '../subnet/manager.js';
 import type { Mirror } from '../subnet/mirror.js';
 import type { Store } from '../subnet/store.js';
+import { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
 import { isHostProgrammed, type Facts } from './facts.js';
@@ -108,7 +109,9 @@ export class Membership {
     const { facts, log, netlink } = this.#context;
     const failed = new Promise<void>((_, reject) => (this.#fail = reject));
     const manager = this.#createManager();
+    const usage = this.#createUsage();
     facts.manager = manager;
+    facts.usage = usage;
     const stopListening = listenToKernel({
       interests: {
         network: this.#config.range.network,
@@ -128,6 +131,7 @@ export class Membership {
       await runTogether(signal, [
         stop => manager.run(wish, stop),
         stop => this.#reconciler.run(stop),
+        stop => usage.run(stop),
         stop => this.#keepFiles(stop),
         stop => this.#removeRetired(stop),
         stop => Promise.race([failed, aborted(stop)]),
@@ -139,6 +143,18 @@ export class Membership {
 
   get #devices(): ReadonlySet<string> {
     return new Set(this.#backend.device === undefined ? [] : [this.#backend.device]);
+  }
+
+  #createUsage(): SubnetUsage {
+    const { options, mirror, log } = this.#context;
+    const { range } = this.#config;
+    return new SubnetUsage({
+      range,
+      keyPrefix: keyPrefixOf(options),
+      entries: () => mirror.entries,
+      log,
+      sleep,
+    });
   }
 
   #createManager(): LeaseManager {

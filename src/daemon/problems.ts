@@ -13,6 +13,7 @@ export const PROBLEM_CODES = [
   'config-invalid',
   'config-differs',
   'no-free-subnet',
+  'subnets-running-out',
   'lease-trouble',
   'public-ip-shared',
   'device-trouble',
@@ -24,7 +25,10 @@ export const PROBLEM_CODES = [
 
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
 
+/** What is yet to come; all else is wrong now. */
+const WARNINGS: ReadonlySet<ProblemCode> = new Set(['subnets-running-out']);
+
 /** A problem with a code of the registry. */
 export function problem(code: ProblemCode, seen: string, cause: string, next: string): Problem {
-  return { code, seen, cause, next };
+  return { code, severity: WARNINGS.has(code) ? 'warning' : 'error', seen, cause, next };
 }

@@ -16,6 +16,7 @@ import {
   type PeerStatus,
   type Phase,
   type StatusDocument,
+  type SubnetsStatus,
 } from './status.js';
 import { VERSION } from './version.js';
 
@@ -45,7 +46,12 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
       pid: process.pid,
       startedAt: at(facts.startedAt),
     },
-    verdict: phase !== 'running' ? 'starting' : problems.length > 0 ? 'degraded' : 'healthy',
+    verdict:
+      phase !== 'running'
+        ? 'starting'
+        : problems.some(({ severity }) => severity === 'error')
+          ? 'degraded'
+          : 'healthy',
     phase,
     awaiting: awaitedIn(phase, config.key, facts),
     problems,
@@ -61,6 +67,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
         }
       : null,
     lease: leaseStatus(facts, at),
+    subnets: subnetsStatus(facts),
     peers: peerStatuses(facts),
     setAside: Array.from(facts.overlay?.peers?.setAside ?? [], ([key, { code, reason }]) => ({
       key,
@@ -133,6 +140,12 @@ function leaseStatus({ own, renewedAt, expiresAt }: Facts, at: ToIso): LeaseStat
     renewedAt: renewedAt === undefined ? null : at(renewedAt),
     expiresAt: expiresAt === undefined ? null : at(expiresAt),
   };
+}
+
+function subnetsStatus({ usage }: Facts): SubnetsStatus | null {
+  if (usage === undefined) return null;
+  const { total, free } = usage.count;
+  return { total: Number(total), free: Number(free) };
 }
 
 function peerStatuses({ overlay, reconciler, backend }: Facts): PeerStatus[] {

@@ -14,6 +14,8 @@ export type Phase =
 
 /** Something an operator should act on: what is seen, the probable cause, the next command to run. */
 export interface Problem {
+  /** A warning is of something to come: it makes no agent degraded. */
+  readonly severity: 'error' | 'warning';
   /** Stable name, such as `etcd-away`. */
   readonly code: string;
   readonly seen: string;
@@ -54,6 +56,13 @@ export interface LeaseStatus {
   readonly origin: 'own' | 'state' | 'subnet-file' | 'free';
   readonly renewedAt: string | null;
   readonly expiresAt: string | null;
+}
+
+/** The subnets of the range. */
+export interface SubnetsStatus {
+  readonly total: number;
+  /** Those that no key stands in the way of: not leased, not reserved, not overlapped. */
+  readonly free: number;
 }
 
 export interface EtcdDoubt {
@@ -125,6 +134,8 @@ export interface StatusDocument {
   readonly config: ConfigStatus;
   readonly underlay: UnderlayStatus | null;
   readonly lease: LeaseStatus | null;
+  /** Null until the network is joined. */
+  readonly subnets: SubnetsStatus | null;
   readonly peers: readonly PeerStatus[];
   readonly setAside: readonly SetAsideStatus[];
   readonly dataPlane: DataPlaneStatus | null;

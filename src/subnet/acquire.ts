@@ -1,13 +1,14 @@
 /** One search for a lease: our own of before, a subnet that we had, or a free one. */
 import { formatPrefix, overlaps, samePrefix, type Prefix } from '../address/prefix.js';
 import { allocateSubnet, countSubnets, isInRange } from './allocate.js';
-import { formatLeaseValue, formatSubnetKey, parseSubnetKey, type Lease } from './lease.js';
+import { formatLeaseValue, formatSubnetKey, type Lease } from './lease.js';
 import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
 import type { News } from './news.js';
 import { findOwnLease, type LeaseWish, type OwnLease, type SubnetChoice } from './own-lease.js';
 import { revokeIfPossible } from './revoke.js';
 import type { SubnetRange } from './network-config.js';
 import { StoreError, type StoreLease } from './store.js';
+import { takenSubnets } from './subnet-usage.js';
 
 /** With no subnet free: how long to wait for one when no change comes by itself. */
 const EXHAUSTED_RETRY_MS = 30_000;
@@ -68,7 +69,8 @@ export class Acquisition {
     if (own !== undefined && this.#news.isEnded(own.leaseId)) return 'again';
     if (own !== undefined && isInRange(range, own.subnets.ipv4)) return this.#resume(own);
     const isGivenBack = own !== undefined && (await this.#giveBack(own));
-    const choice = this.#choose(this.#takenSubnets(isGivenBack ? own.key : undefined));
+    const taken = takenSubnets(entries().keys(), keyPrefix, isGivenBack ? own.key : undefined);
+    const choice = this.#choose(taken);
     return choice === undefined ? 'exhausted' : this.#create(choice);
   }
 
@@ -116,17 +118,6 @@ export class Acquisition {
     log.warn({ key: own.key }, `our lease ${subnet} is not in the range of the config: given back`);
     const { done } = await store.deleteIfUnchanged(own.key, own.modRevision);
     return done;
-  }
-
-  #takenSubnets(except: string | undefined): Prefix[] {
-    const { entries, keyPrefix } = this.#options;
-    const taken: Prefix[] = [];
-    for (const key of entries().keys()) {
-      if (key === except || !key.startsWith(keyPrefix)) continue;
-      const parsed = parseSubnetKey(key.slice(keyPrefix.length));
-      if (parsed.ok) taken.push(parsed.value.ipv4);
-    }
-    return taken;
   }
 
   #choose(taken: readonly Prefix[]): SubnetChoice | undefined {

@@ -11,6 +11,7 @@ function render(change: Partial<StatusDocument>, all = false): string {
 
 const FACTS = `\
 lease       10.5.34.0/24 at /net/subnets/10.5.34.0-24 (was free), etcd lease 694d7b2f1c8a9e05, renewed 12 s ago, expires in 23 h
+subnets     212 of 254 free (83 %)
 etcd        connected for 60 min: http://10.0.0.1:2379
 config      /net/config as running
             Backend is missing: vxlan
@@ -43,6 +44,7 @@ t.test('degraded: problems first, then peers in trouble', async t => {
     problems: [
       {
         code: 'etcd-away',
+        severity: 'error',
         seen: 'etcd has not answered for 40 s',
         cause: 'etcd is down or a firewall is in the way',
         next: 'etcdctl --endpoints http://10.0.0.1:2379 endpoint status',
@@ -102,7 +104,8 @@ SET ASIDE       CODE     REASON
 
 lease       10.5.34.0/24 at /net/subnets/10.5.34.0-24 (found as ours in etcd), a reservation, never expires
 reserved    1 for hosts that have not come yet (selvedge leases)
-etcd        away for 40 s: http://10.0.0.1:2379
+subnets     212 of 254 free (83 %)
+etcd        away for 40 s, since 2026-01-01T00:59:20Z: http://10.0.0.1:2379
             list /net/subnets: ECONNREFUSED
 config      /net/config is invalid:
             SubnetLen: 40 must be between 18 and 30
@@ -123,6 +126,7 @@ t.test('starting: what is awaited', async t => {
     config: { ...healthyStatus.config, state: 'missing', notes: [], running: null, source: null },
     underlay: null,
     lease: null,
+    subnets: null,
     peers: [],
     dataPlane: null,
     files: [],
@@ -137,6 +141,46 @@ config  /net/config is missing
 agent   0.1.0, instance net, pid 4711, started 60 min ago
 `,
   );
+});
+
+t.test('etcd away: what becomes of the lease', async t => {
+  const etcd = { ...healthyStatus.etcd, connected: false, since: '2026-01-01T00:59:20.000Z' };
+  const lineAfter = (expiresAt: string | null) =>
+    render({ etcd, lease: { ...healthyStatus.lease!, expiresAt } })
+      .split('\n')
+      .slice(6, 8);
+  t.match(lineAfter('2026-01-02T00:59:48.000Z'), [
+    /, expires in 23 h$/,
+    '            if etcd is back before 2026-01-02T00:59:48Z, nothing changes; later the same subnet is taken again if it is free',
+  ]);
+  t.match(lineAfter('2026-01-01T00:58:00.000Z'), [
+    /, ran out 2 min ago$/,
+    '            when etcd is back, the same subnet is taken again if it is free',
+  ]);
+  t.match(lineAfter(null), [/^lease /, /^subnets /], 'a reservation stays');
+});
+
+t.test('etcd in doubt: why, until when, and for how many', async t => {
+  const doubt = {
+    reason: 'etcd is another cluster than before',
+    since: '2026-01-01T00:59:00.000Z',
+    until: '2026-01-01T01:04:00.000Z',
+    keptPeers: 3,
+  };
+  t.match(
+    render({ etcd: { ...healthyStatus.etcd, doubt } }),
+    `\
+            in doubt for another 4 min, until 2026-01-01T01:04:00Z: etcd is another cluster than before
+            peers kept that it no longer lists: 3
+`,
+  );
+});
+
+t.test('a warning is no problem yet', async t => {
+  const problems = [
+    { code: 'subnets-running-out', severity: 'warning', seen: 's', cause: 'c', next: 'n' } as const,
+  ];
+  t.match(render({ problems }), /^healthy: .*\n\nwarning subnets-running-out\n {2}seen {3}s\n/);
 });
 
 t.test('a config that differs from what runs', async t => {

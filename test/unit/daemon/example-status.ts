@@ -52,6 +52,7 @@ export const healthyStatus: StatusDocument = {
     renewedAt: '2026-01-01T00:59:48.000Z',
     expiresAt: '2026-01-02T00:59:48.000Z',
   },
+  subnets: { total: 254, free: 212 },
   peers: [peer(2), peer(3, { path: 'direct' })],
   setAside: [],
   dataPlane: {

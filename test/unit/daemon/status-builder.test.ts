@@ -12,6 +12,8 @@ import type { StatusDocument } from '../../../src/daemon/status.js';
 import { Doubt } from '../../../src/subnet/doubt.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
 import type { OwnLease } from '../../../src/subnet/manager.js';
+import { SubnetUsage } from '../../../src/subnet/subnet-usage.js';
+import { sleep } from '../../../src/daemon/tasks.js';
 import { StoreError, type KeyChange, type KeyValue } from '../../../src/subnet/store.js';
 import { macOf, NETWORK, OWN_MAC, prefix, UNDERLAY, vtepOf } from '../../support/dataplane.js';
 import { startReconciling, type Reconciling } from '../../support/reconciling.js';
@@ -187,6 +189,34 @@ t.test('waiting for a subnet', async t => {
   matchAll(t, build(facts).problems, [
     { code: 'no-free-subnet', seen: 'all 255 subnets of the range are leased' },
   ]);
+});
+
+t.test('the subnets of the range, and few of them left', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  t.equal(build(facts).subnets, null);
+  const entries = new Map<string, unknown>();
+  const { log } = recordedLog();
+  const range = { network: NETWORK, subnetLength: 24, subnetMin: '10.5.1.0', subnetMax: '10.5.20.0' };
+  facts.usage = new SubnetUsage({ range, keyPrefix: KEY_PREFIX, entries: () => entries, log, sleep });
+  const takeUpTo = (last: number) => {
+    for (let n = 1; n <= last; n++) entries.set(`${KEY_PREFIX}10.5.${n}.0-24`, undefined);
+    facts.usage?.noteChanges({ cause: 'relist', changes: [] });
+  };
+  takeUpTo(17);
+  t.match(build(facts), { subnets: { total: 20, free: 3 }, verdict: 'healthy', problems: [] });
+  takeUpTo(18);
+  t.match(build(facts), { subnets: { total: 20, free: 2 }, verdict: 'healthy' });
+  matchAll(t, build(facts).problems, [
+    {
+      ...{ code: 'subnets-running-out', severity: 'warning', seen: '2 of 20 subnets are free' },
+      next: /^etcdctl --endpoints .* get --prefix --keys-only \/net\/subnets\/, then widen/,
+    },
+  ]);
+  facts.own = undefined;
+  facts.exhausted = 20n;
+  t.strictSame(codes(facts), ['no-free-subnet'], 'one of the two is enough');
 });
 
 t.test('the lease', async t => {
