@@ -1,9 +1,10 @@
 /** `selvedge cleanup`: takes everything of an instance off this host. */
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { cleanUp } from '../daemon/cleanup.js';
 import { OperatorError } from '../daemon/operator-error.js';
 import { OPTION_ROWS } from '../daemon/options-table.js';
 import { resolveAgentOptions } from '../daemon/options.js';
+import { addOptions, givenFlags } from './agent-options.js';
 import { EXIT } from './exit-codes.js';
 
 const EXAMPLES = `
@@ -17,7 +18,7 @@ Examples:
 Exit codes: 0 done, 2 the agent still runs or something cannot be removed, 64 usage.`;
 
 /** Those of the agent's options that say where things are. */
-const SHARED = new Set([
+const SHARED_NAMES = new Set([
   'etcd-prefix',
   'instance',
   'state-dir',
@@ -26,6 +27,7 @@ const SHARED = new Set([
   'docker-env-file',
   'docker-opts-file',
 ]);
+const SHARED = OPTION_ROWS.filter(([name]) => SHARED_NAMES.has(name));
 
 export function cleanupCommand(): Command {
   const command = new Command('cleanup')
@@ -33,9 +35,7 @@ export function cleanupCommand(): Command {
     .option('--dry-run', 'say what would be removed, and remove nothing')
     .option('--keep-state', 'leave the state directory')
     .addHelpText('after', EXAMPLES);
-  for (const [name, row] of OPTION_ROWS) {
-    if (SHARED.has(name)) command.addOption(new Option(`--${name} <${row.argument}>`, row.help));
-  }
+  addOptions(command, SHARED);
   return command.action(async () => {
     process.exitCode = await clean(command);
   });
@@ -43,12 +43,7 @@ export function cleanupCommand(): Command {
 
 async function clean(command: Command): Promise<number> {
   const { dryRun, keepState } = command.opts<{ dryRun?: true; keepState?: true }>();
-  const given = command.options
-    .filter(option => SHARED.has(option.name()))
-    .map(option => [option.name(), command.getOptionValue(option.attributeName())] as const)
-    .filter((pair): pair is readonly [string, string] => typeof pair[1] === 'string');
-  const flags = Object.fromEntries(given.map(([name, value]) => [name, [value]]));
-  const resolved = resolveAgentOptions(flags, [], process.env);
+  const resolved = resolveAgentOptions(givenFlags(command, SHARED), [], process.env);
   if (!resolved.ok) return fail(resolved.faults);
   const { etcd, ...options } = resolved.options;
   const say = (line: string) =>

@@ -12,6 +12,7 @@ import type {
   UnderlayStatus,
 } from '../daemon/status.js';
 import { formatColumns } from './columns.js';
+import { formatDuration } from './duration.js';
 import { printable } from './printable.js';
 
 /** Rows of a table before it is cut. */
@@ -243,19 +244,9 @@ function age(iso: string, now: Date): string {
 }
 
 function ageOnly(iso: string, now: Date): string {
-  return duration(now.getTime() - Date.parse(iso));
+  return formatDuration(now.getTime() - Date.parse(iso));
 }
 
 function untilThen(iso: string, now: Date): string {
-  return duration(Date.parse(iso) - now.getTime());
-}
-
-/** The two greatest units tell enough; clocks that differ give 0 s rather than a negative age. */
-function duration(milliseconds: number): string {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+  return formatDuration(Date.parse(iso) - now.getTime());
 }

@@ -249,6 +249,11 @@ export type OptionValues = {
 /** All rows in the order of the help. */
 export const OPTION_ROWS = Object.entries(AGENT_OPTIONS) as readonly (readonly [OptionName, OptionRow])[];
 
+/** Those that say where etcd is and how to get in. */
+export const ETCD_OPTION_ROWS = OPTION_ROWS.filter(([, row]) => row.group === 'etcd');
+
+export type EtcdOptionName = Extract<OptionName, `etcd-${string}`>;
+
 /**
  * The environment variables that give an option, the stronger first.
  * @param flag name without dashes in front

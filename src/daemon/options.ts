@@ -7,7 +7,12 @@ import { posix } from 'node:path';
 import type { IpAddress } from '../address/ip.js';
 import { readValues, settle, type Environment, type GivenFlags } from './options-given.js';
 import { judgeForeign, notesOn, pairFaults, pathFaults, unknownFaults, usesTls } from './options-rules.js';
-import type { OptionValues } from './options-table.js';
+import {
+  ETCD_OPTION_ROWS,
+  type EtcdOptionName,
+  type OptionName,
+  type OptionValues,
+} from './options-table.js';
 import { socketPathOf } from './socket-path.js';
 import type { LogLevel, Secret } from './options-values.js';
 
@@ -86,19 +91,41 @@ export function resolveAgentOptions(
   return { ok: true, options, notes: [...notesOn(flags, given, values, environment), ...foreign.notes] };
 }
 
-function build(values: OptionValues): AgentOptions {
+export type ResolvedEtcdOptions =
+  | { readonly ok: true; readonly etcd: EtcdOptions; readonly notes: readonly string[] }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+/**
+ * The same for a command that talks to etcd and to nothing else: the other options may be wrong.
+ * @param flags as parsed; the parser has refused unknown ones
+ */
+export function resolveEtcdOptions(flags: GivenFlags, environment: Environment): ResolvedEtcdOptions {
+  const names = new Set<OptionName>(ETCD_OPTION_ROWS.map(([name]) => name));
+  const given = new Map([...settle(flags, environment)].filter(([name]) => names.has(name)));
+  const { values, faults } = readValues(given);
+  const allFaults = [...faults, ...pairFaults(given)];
+  if (allFaults.length > 0) return { ok: false, faults: allFaults };
+  const etcd = buildEtcd(values as Pick<OptionValues, EtcdOptionName>);
+  return { ok: true, etcd, notes: notesOn(flags, given, values, environment) };
+}
+
+function buildEtcd(values: Pick<OptionValues, EtcdOptionName>): EtcdOptions {
   const tls = usesTls(values['etcd-endpoints']);
   return {
+    endpoints: values['etcd-endpoints'],
+    prefix: values['etcd-prefix'],
+    caFile: tls ? values['etcd-cafile'] : undefined,
+    certFile: tls ? values['etcd-certfile'] : undefined,
+    keyFile: tls ? values['etcd-keyfile'] : undefined,
+    username: values['etcd-username'],
+    password: values['etcd-password'],
+  };
+}
+
+function build(values: OptionValues): AgentOptions {
+  return {
     instance: values.instance,
-    etcd: {
-      endpoints: values['etcd-endpoints'],
-      prefix: values['etcd-prefix'],
-      caFile: tls ? values['etcd-cafile'] : undefined,
-      certFile: tls ? values['etcd-certfile'] : undefined,
-      keyFile: tls ? values['etcd-keyfile'] : undefined,
-      username: values['etcd-username'],
-      password: values['etcd-password'],
-    },
+    etcd: buildEtcd(values),
     underlay: {
       interfaces: values.iface,
       interfaceRegexes: values['iface-regex'],

@@ -14,9 +14,10 @@ import { configKeyOf, StoreFeed } from './feed.js';
 import { takeLock } from './lock.js';
 import { joinNetwork } from './join.js';
 import { recallState } from './memory.js';
+import { openStore } from './open-store.js';
 import type { AgentOptions } from './options.js';
 import { savedConfig } from './saved-state.js';
-import { checkHost, chooseUnderlay, openStore } from './start-up.js';
+import { checkHost, chooseUnderlay } from './start-up.js';
 import { buildStatus } from './status-builder.js';
 import { aborted, runTogether, steadyClock } from './tasks.js';
 import { VERSION } from './version.js';
@@ -52,7 +53,7 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     status: () => buildStatus(facts, options, { wall: Date.now(), steady: performance.now() }),
     onError: error => log.warn({ err: error }, 'control socket'),
   });
-  const store = openStore(options, log);
+  const store = openStore(options.etcd, log);
   const mirror = new Mirror(store, `${options.etcd.prefix}/`, feed, {
     log,
     random: Math.random,

@@ -1,7 +1,6 @@
 /** What must be settled before the network can be joined; what is wrong here only the operator can mend. */
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
-import type { Logger } from 'pino';
 import { localMac, type MacAddress } from '../address/mac.js';
 import { containsPrefix, formatPrefix, type Prefix } from '../address/prefix.js';
 import type { Backend, Underlay } from '../backends/backend.js';
@@ -10,8 +9,6 @@ import type { HeldLink, Kernel } from '../dataplane/kernel.js';
 import type { LinkTrouble } from '../dataplane/link-keeper.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import type { Lease } from '../subnet/lease.js';
-import { createEtcd3Store } from '../subnet/etcd3-store.js';
-import { StoreError, type Store } from '../subnet/store.js';
 import {
   findFlannelds,
   requireNetAdmin,
@@ -41,27 +38,6 @@ export async function chooseUnderlay(
   const { canReach } = options.underlay;
   const route = canReach === undefined ? undefined : await lookUpRoute(netlink, canReach);
   return chooseInterface(options.underlay, await readHostNetwork(netlink), route);
-}
-
-/** @throws OperatorError for options that cannot work and certificates that cannot be read */
-export function openStore(options: AgentOptions, log: Logger): Store {
-  const { endpoints, caFile, certFile, keyFile, username, password } = options.etcd;
-  const tls = {
-    ...(caFile !== undefined && { caFile }),
-    ...(certFile !== undefined && { certFile }),
-    ...(keyFile !== undefined && { keyFile }),
-  };
-  try {
-    return createEtcd3Store({
-      endpoints: [...endpoints],
-      ...(Object.keys(tls).length > 0 && { tls }),
-      ...(username !== undefined && { username }),
-      ...(password !== undefined && { password: password.reveal() }),
-      log,
-    });
-  } catch (error) {
-    throw error instanceof StoreError ? new OperatorError(error.message) : error;
-  }
 }
 
 /** @throws OperatorError when this backend cannot work on this underlay, or its device's name is taken */

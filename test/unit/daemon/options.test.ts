@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import t from 'tap';
 import { FLANNEL_OPTIONS } from '../../../src/daemon/options-flannel.js';
-import { resolveAgentOptions, type AgentOptions } from '../../../src/daemon/options.js';
+import { resolveAgentOptions, resolveEtcdOptions, type AgentOptions } from '../../../src/daemon/options.js';
 
 type Flags = Record<string, string[]>;
 type Env = Record<string, string>;
@@ -274,4 +274,19 @@ t.test('a secret is in no message and no serialised form', async t => {
   );
   t.equal(faults.length, 4);
   t.notMatch(faults.join('\n'), secret);
+});
+
+t.test('the etcd options alone are read alike, whatever is wrong with the others', async t => {
+  const env = {
+    FLANNELD_ETCD_PREFIX: '/coreos.com/network',
+    SELVEDGE_LEASE_TTL: 'x',
+    SELVEDGE_SUBNET_FILE: 'y',
+  };
+  const flags = { 'etcd-endpoints': ['https://a:1'], 'etcd-cafile': ['/ca.pem'] };
+  const { etcd } = optionsOf(flags, { FLANNELD_ETCD_PREFIX: '/coreos.com/network' });
+  t.same(resolveEtcdOptions(flags, env), { ok: true, etcd, notes: [] });
+  t.same(resolveEtcdOptions({ 'etcd-prefix': ['x'], 'etcd-username': ['bob'] }, env), {
+    ok: false,
+    faults: ['--etcd-prefix: "x" must begin with /', '--etcd-username: needs --etcd-password too'],
+  });
 });

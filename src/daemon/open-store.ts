@@ -1,0 +1,30 @@
+/** The store that the etcd options name. */
+import type { Logger } from 'pino';
+import { createEtcd3Store } from '../subnet/etcd3-store.js';
+import { StoreError, type Store } from '../subnet/store.js';
+import { OperatorError } from './operator-error.js';
+import type { EtcdOptions } from './options.js';
+
+/**
+ * Opens the store; nothing is connected yet.
+ * @throws OperatorError for options that cannot work and certificates that cannot be read
+ */
+export function openStore(options: EtcdOptions, log: Logger): Store {
+  const { endpoints, caFile, certFile, keyFile, username, password } = options;
+  const tls = {
+    ...(caFile !== undefined && { caFile }),
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
+  };
+  try {
+    return createEtcd3Store({
+      endpoints: [...endpoints],
+      ...(Object.keys(tls).length > 0 && { tls }),
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password: password.reveal() }),
+      log,
+    });
+  } catch (error) {
+    throw error instanceof StoreError ? new OperatorError(error.message) : error;
+  }
+}
