@@ -72,7 +72,8 @@ export interface Backend {
   leaseData(mac: MacAddress | undefined): BackendLeaseData;
   /** The overlay device's MAC that a lease publishes, if any: a returning host keeps the one in its own lease. */
   publishedMac(lease: Lease): MacAddress | undefined;
-  judge(lease: Lease, self: Self): PeerJudgement;
+  /** @param self undefined MAC: judged by somebody who is no host of the network */
+  judge(lease: Lease, self: Pick<Self, 'mac'>): PeerJudgement;
   planHost(self: Self): HostPlan;
   /** Everything that the kernel must hold for one accepted peer. */
   planPeer(lease: Lease, self: Self): readonly Entry[];

@@ -28,6 +28,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./status.js')).statusCommand(),
   },
   {
+    name: 'leases',
+    summary: 'list the leases in etcd; reserve a subnet, or give one back',
+    load: async () => (await import('./leases.js')).leasesCommand(),
+  },
+  {
     name: 'cleanup',
     summary: 'take everything of the agent off this host',
     load: async () => (await import('./cleanup.js')).cleanupCommand(),
@@ -65,6 +70,7 @@ async function createProgram(words: readonly string[]): Promise<Command> {
   for (const { name, summary, load } of COMMANDS) {
     const command = name === wanted ? await load() : new Command(name);
     program.addCommand(command.summary(summary).copyInheritedSettings(program));
+    for (const part of command.commands) part.copyInheritedSettings(command);
   }
   return program;
 }

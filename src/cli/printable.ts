@@ -17,8 +17,18 @@ function convert(data: unknown): unknown {
 }
 
 /** C0, DEL, C1, and the marks that reverse the direction of text. */
+const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/** Plain data as indented JSON that reads back as the very same data, and in which nothing acts on a terminal. */
+export function printableJson(data: unknown): string {
+  return JSON.stringify(data, null, 2).replace(UNPRINTABLE, character =>
+    // JSON.stringify has escaped the newlines of strings; those that are left are its own.
+    character === '\n' ? character : `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`,
+  );
+}
+
 function escapeControls(text: string): string {
-  return text.replace(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, character => {
+  return text.replace(UNPRINTABLE, character => {
     const code = character.codePointAt(0)!;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
   });

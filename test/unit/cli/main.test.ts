@@ -27,6 +27,8 @@ t.test('version and help go to standard output and are no fault', async t => {
     ['help', 'status'],
     ['agent', '-help'],
     ['version', '--help'],
+    ['leases', '--help'],
+    ['leases', 'reserve', '--help'],
   ]) {
     const { out, err, exitCode } = await selvedge(...words);
     t.match(out, /^Usage: selvedge/, words.join(' '));
@@ -44,6 +46,15 @@ t.test('a command line that makes no sense is 64', async t => {
   });
   t.match(await selvedge('status', '--bogus'), { err: /unknown option '--bogus'\n.*--help/, exitCode: 64 });
   t.match(await selvedge('status', '-o', 'xml'), { err: /Allowed choices are plain, json/, exitCode: 64 });
+  for (const words of [
+    ['bogus'],
+    ['release'],
+    ['release', '10.5.7'],
+    ['reserve', '10.5.7.0/24'],
+    ['-o', 'xml'],
+  ]) {
+    t.match(await selvedge('leases', ...words), { out: '', err: /^error: .*\n.*--help/, exitCode: 64 });
+  }
   t.match(await selvedge('status', 'stray'), { err: /too many arguments/, exitCode: 64 });
 });
 
