@@ -2,6 +2,7 @@
 
 // linux/netlink.h
 export const NETLINK_ROUTE = 0;
+export const NETLINK_GENERIC = 16;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLM_F_REQUEST = 0x1;
@@ -145,6 +146,31 @@ export const IFLA_VXLAN_UDP_CSUM = 18;
 export const IFLA_VXLAN_UDP_ZERO_CSUM6_TX = 19;
 export const IFLA_VXLAN_UDP_ZERO_CSUM6_RX = 20;
 export const IFLA_VXLAN_GBP = 23;
+
+// linux/genetlink.h: struct genlmsghdr, and the family that knows the others
+export const GENL_HEADER_BYTES = 4;
+export const GENL_ID_CTRL = 16;
+export const CTRL_CMD_GETFAMILY = 3;
+export const CTRL_ATTR_FAMILY_ID = 1;
+export const CTRL_ATTR_FAMILY_NAME = 2;
+
+// linux/ethtool_netlink.h (since 5.6; features since 5.7)
+export const ETHTOOL_GENL_NAME = 'ethtool';
+export const ETHTOOL_GENL_VERSION = 1;
+export const ETHTOOL_MSG_FEATURES_GET = 11;
+export const ETHTOOL_MSG_FEATURES_SET = 12;
+export const ETHTOOL_A_HEADER_DEV_NAME = 2;
+export const ETHTOOL_A_HEADER_FLAGS = 3;
+export const ETHTOOL_FLAG_OMIT_REPLY = 0x2;
+export const ETHTOOL_A_FEATURES_HEADER = 1;
+export const ETHTOOL_A_FEATURES_WANTED = 3;
+export const ETHTOOL_A_FEATURES_ACTIVE = 4;
+/** The bits that are listed are set: there is no mask. */
+export const ETHTOOL_A_BITSET_NOMASK = 1;
+export const ETHTOOL_A_BITSET_BITS = 3;
+export const ETHTOOL_A_BITSET_BITS_BIT = 1;
+export const ETHTOOL_A_BITSET_BIT_NAME = 2;
+export const ETHTOOL_A_BITSET_BIT_VALUE = 3;
 
 // linux/socket.h: address families
 export const AF_UNSPEC = 0;

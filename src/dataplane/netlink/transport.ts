@@ -28,11 +28,12 @@ export const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 const DATAGRAM_BYTES = 32_768;
 
 /**
- * Opens a NETLINK_ROUTE socket in the process's network namespace.
+ * Opens a socket in the process's network namespace.
+ * @param protocol NETLINK_ROUTE or NETLINK_GENERIC
  * @throws an Error with `code` when the kernel refuses
  */
-export function openTransport(): Transport {
-  const socket = new RawNetlinkSocket(NETLINK_ROUTE, {
+export function openTransport(protocol = NETLINK_ROUTE): Transport {
+  const socket = new RawNetlinkSocket(protocol, {
     // A buffer of our own choice halves the system calls, and lets the kernel fill larger datagrams.
     messagePeeking: false,
     msgBufferSize: DATAGRAM_BYTES,
