@@ -7,6 +7,8 @@ import { run, say } from './setup.mjs';
 const PROGRAMS = {
   ip: { package: 'iproute2', why: 'makes the hosts: network namespaces, links, routes' },
   bridge: { package: 'iproute2', why: 'reads forwarding entries' },
+  ethtool: { package: 'ethtool', why: 'reads the offloads of devices' },
+  nft: { package: 'nftables', why: 'translates addresses' },
   ping: { package: 'iputils-ping', why: 'shows that containers reach each other' },
   iperf3: { package: 'iperf3', why: 'measures throughput' },
   cc: { package: 'gcc', why: 'builds the C reference of the benches' },

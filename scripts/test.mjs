@@ -14,7 +14,7 @@ import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
 const KINDS = {
   unit: { programs: [], root: false, jobs: 2, timeoutSeconds: 60 },
   etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 2, timeoutSeconds: 120 },
-  netns: { programs: ['ip', 'bridge', 'ping'], root: true, jobs: 1, timeoutSeconds: 120 },
+  netns: { programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft'], root: true, jobs: 1, timeoutSeconds: 120 },
   e2e: { programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl'], root: true, jobs: 1, timeoutSeconds: 300 },
 };
 

@@ -9,6 +9,7 @@ import type {
   SetAsideStatus,
   StatusDocument,
   SubnetsStatus,
+  TxChecksumStatus,
   UnderlayStatus,
 } from '../daemon/status.js';
 import { formatColumns } from './columns.js';
@@ -212,11 +213,12 @@ function expiry(at: string, now: Date): string {
 }
 
 function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
-  const { device, desired, held, repairs, lastFullCheckAt, failing, conflicts } = dataPlane;
+  const { device, txChecksum, desired, held, repairs, lastFullCheckAt, failing, conflicts } = dataPlane;
   const kinds = Object.keys(desired) as (keyof typeof desired)[];
   const counts = kinds.filter(kind => desired[kind] > 0 || held[kind] > 0);
   return [
     ...(device === null ? [] : [`${device.name} ${device.mac} MTU ${device.mtu}`]),
+    ...(txChecksum === null ? [] : [txChecksumLine(txChecksum)]),
     [
       ...counts.map(kind => `${kind} ${held[kind]}/${desired[kind]}`),
       `${repairs} repaired since the start`,
@@ -227,6 +229,13 @@ function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
       ({ wanted, found }) => `conflict: ${wanted}: the kernel has ${found}, which is not ours`,
     ),
   ];
+}
+
+function txChecksumLine({ wanted, active, reason }: TxChecksumStatus): string {
+  const state = active ?? 'not known';
+  const isLeft = wanted === null && active === 'off';
+  const wish = wanted === null || wanted === active ? '' : `, wanted ${wanted}`;
+  return `tx checksum offload ${state}${isLeft ? ', left as found' : wish} (${reason})`;
 }
 
 function missingEntries({ desired, held }: DataPlaneStatus): number {

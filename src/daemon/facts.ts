@@ -3,6 +3,7 @@
  * milliseconds of `performance.now()`, which no change of the wall clock moves.
  */
 import type { Backend } from '../backends/backend.js';
+import type { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
 import type { Doubt } from '../subnet/doubt.js';
 import type { MirrorConnection } from '../subnet/mirror.js';
@@ -13,6 +14,7 @@ import type { ConfigFollower } from './config-follower.js';
 import type { ChosenInterface } from './interface.js';
 import type { Overlay } from './overlay.js';
 import type { SavedState } from './saved-state.js';
+import type { TxChecksumChoice } from './tx-checksum.js';
 
 export interface Facts {
   readonly startedAt: number;
@@ -40,6 +42,8 @@ export interface Facts {
   usage: SubnetUsage | undefined;
   overlay: Overlay | undefined;
   reconciler: Reconciler | undefined;
+  /** Of the overlay device, when there is one. */
+  checksum: { readonly choice: TxChecksumChoice; readonly keeper: OffloadKeeper } | undefined;
   manager: LeaseManager | undefined;
   files: EnvFiles | undefined;
   /** Why the state could not be saved. */
@@ -66,6 +70,7 @@ export function emptyFacts(startedAt: number): Facts {
     usage: undefined,
     overlay: undefined,
     reconciler: undefined,
+    checksum: undefined,
     manager: undefined,
     files: undefined,
     stateError: undefined,

@@ -1,5 +1,6 @@
 /** Facts → problems: each with what is seen, the probable cause and the next command. Pure. */
 import { describe } from '../dataplane/kinds/index.js';
+import { TX_CHECKSUM_FEATURE } from '../dataplane/offload.js';
 import type { Facts } from './facts.js';
 import { putConfigCommand } from './etcdctl.js';
 import { isRunningOut } from '../subnet/subnet-usage.js';
@@ -30,6 +31,7 @@ export function problemsOf(
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts, options),
     ...kernelProblems(facts),
+    ...checksumProblems(facts),
     ...fileProblems(facts),
   ];
 }
@@ -226,6 +228,26 @@ function kernelProblems({ reconciler, backend }: Facts): Problem[] {
     );
   }
   return problems;
+}
+
+function checksumProblems({ checksum, backend }: Facts): Problem[] {
+  const state = checksum?.keeper.state;
+  if (checksum === undefined || state?.error === undefined) return [];
+  const device = backend?.device ?? '';
+  const cause =
+    state.held === 'unsupported'
+      ? 'a kernel before 5.7 lets only ethtool change it; 5.4.41 and 5.6.13 need no change'
+      : 'the kernel or its driver does not do it, or another program sets it back';
+  return [
+    problem(
+      'checksum-not-set',
+      `device ${device}: ${state.error} (${checksum.choice.reason})`,
+      cause,
+      state.wanted === undefined
+        ? `ethtool -k ${device}`
+        : `ethtool -K ${device} ${TX_CHECKSUM_FEATURE} ${state.wanted}`,
+    ),
+  ];
 }
 
 function listed(items: readonly string[]): string {

@@ -1,5 +1,8 @@
 /** What must hold on this host before the agent may start: a capability, no flanneld beside it, writable paths. */
 import { access, constants, mkdir, readFile, readdir, readlink } from 'node:fs/promises';
+import { release } from 'node:os';
+import { readFileIfPresent } from './files.js';
+import type { KernelWord } from './tx-checksum.js';
 import { OperatorError, messageOf } from './operator-error.js';
 
 /** Bit of CAP_NET_ADMIN in a capability set (linux/capability.h). */
@@ -60,6 +63,12 @@ export async function requireNoFlanneld(etcdPrefix: string): Promise<void> {
     `flanneld (pid ${other.pid}) still runs on the network ${etcdPrefix} in this network namespace: stop and disable it ` +
       'first (systemctl disable --now flanneld); its lease, device and routes are then taken over',
   );
+}
+
+/** The running kernel's version, in its own words. */
+export async function readKernelWord(): Promise<KernelWord> {
+  const signature = await readFileIfPresent('/proc/version_signature').catch(() => undefined);
+  return { release: release(), signature };
 }
 
 /** Processes come and go while we look, and some may not be looked at: neither is a flanneld of this host. */

@@ -3,14 +3,19 @@ import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
 import type { Backend, Underlay } from '../backends/backend.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
+import { NetlinkOffload } from '../dataplane/offload.js';
+import { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import { parseLease } from '../subnet/lease.js';
 import { findOwnLease, type LeaseWish } from '../subnet/manager.js';
 import type { RunnableConfig } from './config-document.js';
+import type { Facts } from './facts.js';
+import { readKernelWord } from './host-checks.js';
 import type { ChosenInterface } from './interface.js';
 import { retiredBy } from './leftovers.js';
 import { takeLock } from './lock.js';
 import { keyPrefixOf, Membership, type Context } from './membership.js';
 import { recallSubnets } from './memory.js';
+import { chooseTxChecksum } from './tx-checksum.js';
 import { checkBackend, chooseMac, requireDeviceOfNetwork } from './start-up.js';
 
 /**
@@ -43,7 +48,9 @@ export async function joinNetwork(
   });
   const mac = chooseMac(backend, links, ownLease, unclonedMac(saved.mac, context, backend, publicIp));
   const retired = retiredBy(saved, { device: backend.device, network: range.network });
-  const membership = new Membership(context, config, { underlay, kernel, mac, retired });
+  const offload = new NetlinkOffload();
+  const checksum = backend.device === undefined ? undefined : await planChecksum(context, offload);
+  const membership = new Membership(context, config, { underlay, kernel, mac, retired, checksum });
   const wish: LeaseWish = {
     range,
     publicIp,
@@ -53,7 +60,16 @@ export async function joinNetwork(
     isOurs: lease =>
       lease.key === saved.leaseKey || (mac !== undefined && backend.publishedMac(lease) === mac),
   };
-  await membership.run(wish, signal);
+  try {
+    await membership.run(wish, signal);
+  } finally {
+    offload.close();
+  }
+}
+
+async function planChecksum({ options, log }: Context, offload: NetlinkOffload): Promise<Facts['checksum']> {
+  const choice = chooseTxChecksum(options.txChecksum, await readKernelWord());
+  return { choice, keeper: new OffloadKeeper(offload, choice.value, log) };
 }
 
 /**

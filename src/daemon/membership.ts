@@ -56,6 +56,8 @@ export interface Findings {
   readonly kernel: NetlinkKernel;
   readonly mac: MacAddress | undefined;
   readonly retired: Retired;
+  /** Undefined for a backend without a device. */
+  readonly checksum: Facts['checksum'];
 }
 
 export class Membership {
@@ -72,9 +74,10 @@ export class Membership {
   #env: SubnetEnv | undefined;
   #fail: (error: OperatorError) => void = () => undefined;
 
-  constructor(context: Context, config: RunnableConfig, { underlay, kernel, mac, retired }: Findings) {
+  constructor(context: Context, config: RunnableConfig, findings: Findings) {
     const { options, log, facts } = context;
     const { backend, range } = config;
+    const { underlay, kernel, mac, retired, checksum } = findings;
     this.#context = context;
     this.#config = config;
     this.#backend = backend;
@@ -95,6 +98,7 @@ export class Membership {
       log,
       now: () => performance.now(),
       random: Math.random,
+      ...(checksum && { offload: checksum.keeper }),
       onRead: entries => this.#overlay.followRoutes(entries),
       onPass: () => this.#onPass(),
     });
@@ -102,6 +106,7 @@ export class Membership {
     facts.backend = backend;
     facts.overlay = this.#overlay;
     facts.reconciler = this.#reconciler;
+    facts.checksum = checksum;
     facts.files = this.#files;
   }
 

@@ -18,6 +18,7 @@ import {
   notYet,
   regex,
   secret,
+  txChecksum,
   userName,
 } from './options-values.js';
 import { DEFAULT_RUN_DIR } from './socket-path.js';
@@ -158,6 +159,15 @@ export const AGENT_OPTIONS = {
     default: 'false',
     flannel: true,
     type: notYet('is not built yet: leave it out, Docker then masquerades by itself'),
+  },
+  'vxlan-tx-checksum': {
+    group: 'Lease and network',
+    kind: 'value',
+    argument: 'MODE',
+    help: 'checksum offload of the VXLAN device: on, off, or auto: off on kernels that spoil it',
+    default: 'auto',
+    flannel: false,
+    type: txChecksum,
   },
   'subnet-file': {
     group: 'Files',

@@ -144,6 +144,8 @@ export const doubtGrace = duration(0, 24 * 3600, 'must be between 0s and 24h');
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+export const txChecksum = z.enum(['auto', 'on', 'off'], { error: 'must be auto, on or off' });
+
 /** pino's levels. */
 export const logLevel = z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` });
 

@@ -15,6 +15,7 @@ import {
 } from './options-table.js';
 import { socketPathOf } from './socket-path.js';
 import type { LogLevel, Secret } from './options-values.js';
+import type { TxChecksumOption } from './tx-checksum.js';
 
 export interface EtcdOptions {
   /** URLs with a port, all of one scheme, no trailing slash. */
@@ -47,6 +48,7 @@ export interface AgentOptions {
   /** How long deletions are not believed once etcd is in doubt. */
   readonly doubtGraceSeconds: number;
   readonly ipMasq: boolean;
+  readonly txChecksum: TxChecksumOption;
   readonly subnetFile: string;
   readonly dockerEnvFile: string;
   readonly dockerOptsFile: string;
@@ -135,6 +137,7 @@ function build(values: OptionValues): AgentOptions {
     leaseTtlSeconds: values['lease-ttl'],
     doubtGraceSeconds: values['doubt-grace'],
     ipMasq: values['ip-masq'],
+    txChecksum: values['vxlan-tx-checksum'],
     subnetFile: values['subnet-file'],
     dockerEnvFile: values['docker-env-file'],
     dockerOptsFile: values['docker-opts-file'],

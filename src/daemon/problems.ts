@@ -17,6 +17,7 @@ export const PROBLEM_CODES = [
   'lease-trouble',
   'public-ip-shared',
   'device-trouble',
+  'checksum-not-set',
   'kernel-unreadable',
   'kernel-refused',
   'route-conflict',

@@ -17,6 +17,7 @@ import {
   type Phase,
   type StatusDocument,
   type SubnetsStatus,
+  type TxChecksumStatus,
 } from './status.js';
 import { VERSION } from './version.js';
 
@@ -170,6 +171,7 @@ function dataPlaneStatus(facts: Facts, at: ToIso): DataPlaneStatus | null {
   const link: Link | undefined = backend.planHost(overlay.self).links[0];
   return {
     device: link === undefined ? null : { name: link.name, mac: link.mac, mtu: link.mtu },
+    txChecksum: txChecksumStatus(facts),
     ...countEntries(view),
     repairs: view.repairs,
     lastFullCheckAt: view.lastFullCheckAt === undefined ? null : at(view.lastFullCheckAt),
@@ -181,6 +183,16 @@ function dataPlaneStatus(facts: Facts, at: ToIso): DataPlaneStatus | null {
       wanted: describe(wanted),
       found: describe(found),
     })),
+  };
+}
+
+function txChecksumStatus({ checksum }: Facts): TxChecksumStatus | null {
+  if (checksum === undefined) return null;
+  const { wanted, held } = checksum.keeper.state;
+  return {
+    wanted: wanted ?? null,
+    active: held === undefined || held === 'unsupported' ? null : held,
+    reason: checksum.choice.reason,
   };
 }
 

@@ -104,9 +104,21 @@ export interface SetAsideStatus {
 /** How many entries of each kind are wanted, and how many of these the kernel holds. */
 export type EntryCounts = Readonly<Record<'address' | 'fdb' | 'neighbour' | 'route', number>>;
 
+/** Whether the overlay device leaves checksums to the hardware below it (`tx-checksum-ip-generic`). */
+export interface TxChecksumStatus {
+  /** Null: left as found. */
+  readonly wanted: 'on' | 'off' | null;
+  /** As last read, or null: not read yet, or the kernel cannot be asked. */
+  readonly active: 'on' | 'off' | null;
+  /** Why that is wanted, or left. */
+  readonly reason: string;
+}
+
 export interface DataPlaneStatus {
   /** The overlay device, or null for a backend without one. */
   readonly device: { readonly name: string; readonly mac: string; readonly mtu: number } | null;
+  /** Null for a backend without a device. */
+  readonly txChecksum: TxChecksumStatus | null;
   readonly desired: EntryCounts;
   readonly held: EntryCounts;
   /** Entries put back or removed after the first complete programming, since the start. */

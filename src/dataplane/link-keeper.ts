@@ -4,6 +4,7 @@ import { Backoff } from './backoff.js';
 import { isKernelTrouble, type HeldLink, type Kernel } from './kernel.js';
 import { planLink, type LinkStep } from './links.js';
 import type { Link } from './model.js';
+import type { OffloadKeeper } from './offload-keeper.js';
 
 /** A device that is not as it should be, in words. */
 export interface LinkTrouble {
@@ -22,13 +23,16 @@ export class LinkKeeper {
   readonly #kernel: Kernel;
   readonly #log: Logger;
   readonly #now: () => number;
+  readonly #offload: OffloadKeeper | undefined;
   readonly #backoff = new Backoff();
   #trouble: LinkTrouble | undefined;
 
-  constructor(kernel: Kernel, log: Logger, now: () => number) {
+  /** @param offload without it, the checksum offload of devices is left as it is */
+  constructor(kernel: Kernel, log: Logger, now: () => number, offload?: OffloadKeeper) {
     this.#kernel = kernel;
     this.#log = log;
     this.#now = now;
+    this.#offload = offload;
   }
 
   /** What is wrong at present; entries cannot be programmed meanwhile. */
@@ -55,7 +59,9 @@ export class LinkKeeper {
     let touched = 0;
     for (const link of wanted) {
       try {
-        if (await this.#carryOut(link, held)) touched++;
+        const isChanged = await this.#carryOut(link, held);
+        const isSwitched = (await this.#offload?.ensure(link.name)) ?? false;
+        if (isChanged || isSwitched) touched++;
       } catch (error) {
         if (!(error instanceof Refusal) && !isKernelTrouble(error)) throw error;
         this.#report(link.name, error);

@@ -13,6 +13,7 @@ import { isKernelTrouble, type Kernel, type OpResult } from './kernel.js';
 import { LinkKeeper, type LinkTrouble } from './link-keeper.js';
 import { describe, keyOf, sameEntry } from './kinds/index.js';
 import type { Entry, Link } from './model.js';
+import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
 import { ReadTrouble } from './read-trouble.js';
 
@@ -31,6 +32,8 @@ export interface ReconcilerOptions {
   readonly now: () => number;
   /** In [0, 1); spreads the periodic check. */
   readonly random: () => number;
+  /** Without it, the checksum offload of devices is left as it is. */
+  readonly offload?: OffloadKeeper;
   /** Sees every full read before it is compared, so that the desired state may follow the underlay. */
   readonly onRead?: (entries: readonly Entry[]) => void;
   /** Called after every pass. */
@@ -81,7 +84,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#linkKeeper = new LinkKeeper(options.kernel, options.log, options.now);
+    this.#linkKeeper = new LinkKeeper(options.kernel, options.log, options.now, options.offload);
     this.#reading = new ReadTrouble(options.log);
   }
 

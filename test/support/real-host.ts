@@ -5,6 +5,7 @@ import type { Test } from 'tap';
 import type { Entry, VxlanLink } from '../../src/dataplane/model.js';
 import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
+import type { OffloadKeeper } from '../../src/dataplane/offload-keeper.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
 import { Reconciler } from '../../src/dataplane/reconciler.js';
 import { DEVICE, NETWORK, OWN_ADDRESS, OWNERSHIP, peerEntries, UNDERLAY, vxlanLink } from './dataplane.js';
@@ -43,6 +44,7 @@ export function startRealHost(
   t: Test,
   link: VxlanLink = vxlanLink(),
   peers: readonly (readonly Entry[])[] = [2, 3, 4].map(n => peerEntries(n)),
+  offload?: OffloadKeeper,
 ): RealHost {
   const log = pino({ level: 'silent' });
   const socket = new NetlinkSocket();
@@ -53,6 +55,7 @@ export function startRealHost(
     log,
     now: () => performance.now(),
     random: () => 0.5,
+    ...(offload && { offload }),
   });
   const stopListening = listenToKernel({
     interests: {

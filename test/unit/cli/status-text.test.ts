@@ -17,6 +17,7 @@ config      /net/config as running
             Backend is missing: vxlan
 underlay    eth0 192.0.2.1, public 192.0.2.1, MTU 1500 (it has the default route)
 data plane  flannel.1 c6:d2:32:6f:8f:44 MTU 1450
+            tx checksum offload on (auto: kernel 6.18.0 is sound)
             address 1/1, fdb 2/2, neighbour 2/2, route 2/2, 0 repaired since the start, checked 30 s ago
 files       /run/flannel/subnet.env written 59 min ago
             /run/flannel/docker written 59 min ago
@@ -75,6 +76,7 @@ t.test('degraded: problems first, then peers in trouble', async t => {
     dataPlane: {
       ...dataPlane,
       device: null,
+      txChecksum: null,
       desired: { address: 0, fdb: 0, neighbour: 0, route: 3 },
       held: { address: 0, fdb: 0, neighbour: 0, route: 2 },
       repairs: 1,

@@ -57,6 +57,7 @@ export const healthyStatus: StatusDocument = {
   setAside: [],
   dataPlane: {
     device: { name: 'flannel.1', mac: 'c6:d2:32:6f:8f:44', mtu: 1450 },
+    txChecksum: { wanted: null, active: 'on', reason: 'auto: kernel 6.18.0 is sound' },
     desired: counts,
     held: counts,
     repairs: 0,

@@ -40,6 +40,7 @@ t.test('with nothing given, the defaults', async t => {
       leaseTtlSeconds: 86_400,
       doubtGraceSeconds: 300,
       ipMasq: false,
+      txChecksum: 'auto',
       subnetFile: '/run/flannel/subnet.env',
       dockerEnvFile: '/run/flannel/docker',
       dockerOptsFile: '/run/flannel/flannel_docker_opts.env',
