@@ -30,6 +30,8 @@ export class TcpProxy {
   private stalled: Stall = 'none';
   /** Connections that were opened through the proxy, ever. */
   connections = 0;
+  /** Connections that were refused, ever. */
+  refused = 0;
 
   constructor(
     private readonly server: Server,
@@ -46,6 +48,7 @@ export class TcpProxy {
   private accept(client: Socket): void {
     client.on('error', () => client.destroy());
     if (this.refusing) {
+      this.refused++;
       client.destroy();
       return;
     }
