@@ -24,8 +24,19 @@ export function notADeviceMac(mac: MacAddress): string | undefined {
 
 /** The six bytes of a canonical MAC. */
 export function macToBytes(mac: MacAddress): Uint8Array {
-  return Uint8Array.from(mac.split(':'), pair => Number.parseInt(pair, 16));
+  const bytes = new Uint8Array(6);
+  for (let i = 0; i < 6; i++) bytes[i] = digitAt(mac, 3 * i) * 16 + digitAt(mac, 3 * i + 1);
+  return bytes;
 }
+
+/** The value of a lower-case hexadecimal digit. */
+function digitAt(text: string, index: number): number {
+  const code = text.charCodeAt(index);
+  return code < LETTER_A ? code - DIGIT_0 : code - LETTER_A + 10;
+}
+
+const DIGIT_0 = '0'.charCodeAt(0);
+const LETTER_A = 'a'.charCodeAt(0);
 
 /** The MAC in six bytes. @throws RangeError for any other number of bytes */
 export function macFromBytes(bytes: Uint8Array): MacAddress {
