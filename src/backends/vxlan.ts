@@ -91,7 +91,7 @@ function createVxlan(settings: VxlanSettings): Backend {
     mtu,
     leaseData: mac => ({ backendType: 'vxlan', backendData: { VNI: settings.vni, VtepMAC: mac } }),
     publishedMac(lease) {
-      const vtep = lease.backendType === 'vxlan' ? readVtep(lease) : undefined;
+      const vtep = lease.backendType === 'vxlan' ? vtepOf(lease) : undefined;
       return vtep?.ok === true ? vtep.mac : undefined;
     },
     judge: (lease, self) => judge(lease, self.mac, settings.vni),
@@ -122,7 +122,7 @@ function createVxlan(settings: VxlanSettings): Backend {
 
 function judge(lease: Lease, ownMac: MacAddress | undefined, vni: number): PeerJudgement {
   if (lease.backendType !== 'vxlan') return refuseOtherBackend(lease, 'vxlan');
-  const vtep = readVtep(lease);
+  const vtep = vtepOf(lease);
   if (!vtep.ok) return refuse('bad-backend-data', vtep.reason);
   if (vtep.vni !== undefined && vtep.vni !== vni) {
     return refuse('bad-backend-data', `VNI is ${vtep.vni}, ours is ${vni}`);
@@ -134,6 +134,17 @@ function judge(lease: Lease, ownMac: MacAddress | undefined, vni: number): PeerJ
 type Vtep =
   | { readonly ok: true; readonly vni: number | undefined; readonly mac: MacAddress }
   | { readonly ok: false; readonly reason: string };
+
+/** A lease is judged, planned, and planned again when routes change, but what it publishes is read once. */
+const vteps = new WeakMap<Lease, Vtep>();
+
+function vtepOf(lease: Lease): Vtep {
+  const known = vteps.get(lease);
+  if (known !== undefined) return known;
+  const vtep = readVtep(lease);
+  vteps.set(lease, vtep);
+  return vtep;
+}
 
 function readVtep(lease: Lease): Vtep {
   const { fields, faults } = readGoObject(publishedShape, lease.backendData ?? null, 'BackendData.');
@@ -148,7 +159,7 @@ function readVtep(lease: Lease): Vtep {
 
 /** FDB: which VTEP has the MAC. Neighbour: which MAC has the next hop. Route: the subnet by its own base address. */
 function tunnelEntries(lease: Lease, device: string): readonly Entry[] {
-  const vtep = readVtep(lease);
+  const vtep = vtepOf(lease);
   if (!vtep.ok) throw new Error(`${lease.key}: planned without being accepted: ${vtep.reason}`);
   const nextHop = lease.subnets.ipv4.address;
   return [
