@@ -3,13 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { formatColumns } from '../src/cli/columns.js';
 import { readArguments, usage, type Arguments } from './arguments.js';
 import type { Bench } from './bench.js';
+import { burst } from './burst.js';
 import { coldStart } from './cold-start.js';
+import { join } from './join.js';
 import { describeMachine, formatMachine, type Machine } from './machine.js';
 
 /** Raised when a field of the JSON is removed or changes its meaning. */
 const REPORT_VERSION = 1;
 
-const BENCHES: readonly Bench[] = [coldStart];
+const BENCHES: readonly Bench[] = [coldStart, join, burst];
 
 /** All figures of one run. */
 export interface Report {

@@ -1,6 +1,12 @@
 /** The programs that run inside a namespace: what each is asked and what it answers, both as JSON. */
+import type { BurstAnswer, BurstTask } from './burst.js';
 import type { ColdStartAnswer, ColdStartTask } from './cold-start.js';
+import type { JoinsAnswer, JoinsTask } from './joins.js';
+import type { LoadTask } from './load.js';
 
 export interface InsidePrograms {
   readonly 'cold-start': { readonly task: ColdStartTask; readonly answer: ColdStartAnswer };
+  readonly load: { readonly task: LoadTask; readonly answer: object };
+  readonly joins: { readonly task: JoinsTask; readonly answer: JoinsAnswer };
+  readonly burst: { readonly task: BurstTask; readonly answer: BurstAnswer };
 }
