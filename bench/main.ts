@@ -6,12 +6,16 @@ import type { Bench } from './bench.js';
 import { burst } from './burst.js';
 import { coldStart } from './cold-start.js';
 import { join } from './join.js';
+import { repair } from './repair.js';
+import { resources } from './resources.js';
+import { restart } from './restart.js';
+import { throughput } from './throughput.js';
 import { describeMachine, formatMachine, type Machine } from './machine.js';
 
 /** Raised when a field of the JSON is removed or changes its meaning. */
 const REPORT_VERSION = 1;
 
-const BENCHES: readonly Bench[] = [coldStart, join, burst];
+const BENCHES: readonly Bench[] = [coldStart, join, burst, repair, restart, resources, throughput];
 
 /** All figures of one run. */
 export interface Report {

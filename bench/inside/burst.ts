@@ -8,8 +8,8 @@ import { connectEtcd, putLease, putLeases, type PeerRange } from './etcd-puts.js
 export interface BurstTask {
   readonly endpoint: string;
   readonly peers: PeerRange;
-  /** Every so manieth lease is malformed. */
-  readonly malformedEvery: number;
+  /** One of so many leases is malformed; null: none is. */
+  readonly malformedEvery: number | null;
 }
 
 export interface BurstAnswer {
@@ -24,7 +24,8 @@ await answer('burst', async ({ endpoint, peers, malformedEvery }): Promise<Burst
   // The connection must not be made within the time that is measured.
   await etcd.get('/').exec();
   const arrivals = watchArrivals();
-  const isMalformed = (number: number) => (number - peers.first) % malformedEvery === malformedEvery - 1;
+  const isMalformed = (number: number) =>
+    malformedEvery !== null && (number - peers.first) % malformedEvery === malformedEvery - 1;
   const began = performance.now();
   await putLeases(etcd, peers, number =>
     isMalformed(number) ? putMalformed(etcd, number) : putLease(etcd, number),

@@ -1,12 +1,16 @@
-/** The file in which sent datagrams are handed to `floor.c`. Pure. */
+/** Datagrams that were sent to the kernel, and the file in which they are handed to `floor.c`. Pure. */
 import { endianness } from 'node:os';
 
 const IS_LITTLE = endianness() === 'LE';
 
-/** Whether the first message adds or removes something: rtnetlink numbers its types in fours, new, delete, get, set. */
-export function isChangeDatagram(bytes: Uint8Array): boolean {
-  const type = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint16(4, IS_LITTLE);
+/** Whether a message adds or removes something: rtnetlink numbers its types in fours, new, delete, get, set. */
+export function isChangeType(type: number): boolean {
   return (type & 3) !== 2;
+}
+
+/** The same of a datagram's first message; what we send in one is of one sort. */
+export function isChangeDatagram(bytes: Uint8Array): boolean {
+  return isChangeType(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint16(4, IS_LITTLE));
 }
 
 /** Datagrams one after another, each behind its length: 32 bits in host byte order. */

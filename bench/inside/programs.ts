@@ -3,10 +3,12 @@ import type { BurstAnswer, BurstTask } from './burst.js';
 import type { ColdStartAnswer, ColdStartTask } from './cold-start.js';
 import type { JoinsAnswer, JoinsTask } from './joins.js';
 import type { LoadTask } from './load.js';
+import type { RepairsAnswer, RepairsTask } from './repairs.js';
 
 export interface InsidePrograms {
   readonly 'cold-start': { readonly task: ColdStartTask; readonly answer: ColdStartAnswer };
   readonly load: { readonly task: LoadTask; readonly answer: object };
   readonly joins: { readonly task: JoinsTask; readonly answer: JoinsAnswer };
   readonly burst: { readonly task: BurstTask; readonly answer: BurstAnswer };
+  readonly repairs: { readonly task: RepairsTask; readonly answer: RepairsAnswer };
 }

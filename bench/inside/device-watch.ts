@@ -1,0 +1,105 @@
+/** Hears everything that is announced of one overlay device and its IPv4 entries. */
+import {
+  AF_BRIDGE,
+  AF_INET,
+  NUD_PERMANENT,
+  RT_TABLE_MAIN,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_DELNEIGH,
+  RTM_DELROUTE,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+  RTM_NEWNEIGH,
+  RTM_NEWROUTE,
+} from '../../src/dataplane/netlink/constants.js';
+import { decodeAddress } from '../../src/dataplane/netlink/address.js';
+import { decodeLink } from '../../src/dataplane/netlink/link.js';
+import type { Message } from '../../src/dataplane/netlink/message.js';
+import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
+import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
+import { decodeRoute } from '../../src/dataplane/netlink/route.js';
+
+/** RTM_NEWNEXTHOP and RTM_DELNEXTHOP of linux/rtnetlink.h. */
+const NEXTHOP_TYPES: readonly number[] = [104, 105];
+
+export interface DeviceWatch {
+  /** When the first and the last announcement came since `forget`, milliseconds of `performance.now()`. */
+  readonly heard: { readonly first: number | undefined; readonly last: number | undefined };
+  forget(): void;
+  close(): void;
+}
+
+/** Listens from the return on. @throws from the event loop when announcements are lost: the times would be wrong */
+export function watchDevice(name: string): DeviceWatch {
+  let first: number | undefined;
+  let last: number | undefined;
+  const isConcern = concerns(name);
+  const socket = new NotificationSocket({
+    onMessage: message => {
+      if (!isConcern(message)) return;
+      last = performance.now();
+      first ??= last;
+    },
+    onOverflow: reason => {
+      throw new Error(`announcements were lost: ${reason}`);
+    },
+  });
+  return {
+    get heard() {
+      return { first, last };
+    },
+    forget: () => {
+      first = undefined;
+      last = undefined;
+    },
+    close: () => socket.close(),
+  };
+}
+
+/** The predicate; it remembers what was last said of the device. */
+function concerns(name: string): (message: Message) => boolean {
+  let index: number | undefined;
+  let state = '';
+  return ({ type, body }) => {
+    switch (type) {
+      case RTM_NEWLINK:
+      case RTM_DELLINK: {
+        const link = decodeLink(body);
+        if (link.name !== name) return false;
+        index = link.index;
+        // The kernel tells of a device again, a while later, when nothing of this has changed.
+        const before = state;
+        state = `${type} ${link.mtu} ${link.flags & 1} ${String(link.linkAddress)}`;
+        return state !== before;
+      }
+      case RTM_NEWADDR:
+      case RTM_DELADDR: {
+        const { family, interfaceIndex } = decodeAddress(body);
+        return family === AF_INET && isDevice(interfaceIndex);
+      }
+      case RTM_NEWROUTE:
+      case RTM_DELROUTE: {
+        const { family, table, outInterface } = decodeRoute(body);
+        return (
+          family === AF_INET &&
+          table === RT_TABLE_MAIN &&
+          (outInterface === undefined || isDevice(outInterface))
+        );
+      }
+      case RTM_NEWNEIGH:
+      case RTM_DELNEIGH: {
+        const { family, interfaceIndex, state: nud, destination } = decodeNeighbour(body);
+        const isEntry = family === AF_INET || (family === AF_BRIDGE && destination !== undefined);
+        return isEntry && (type === RTM_DELNEIGH || (nud & NUD_PERMANENT) !== 0) && isDevice(interfaceIndex);
+      }
+      default:
+        return NEXTHOP_TYPES.includes(type);
+    }
+  };
+
+  /** Before the device was first announced its index is unknown, and nobody else's entries change here. */
+  function isDevice(other: number): boolean {
+    return index === undefined || other === index;
+  }
+}

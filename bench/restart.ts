@@ -1,0 +1,90 @@
+/** Restart: an agent comes back to a kernel that holds everything already. It must change nothing. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Host } from '../src/demo/host.js';
+import type { Lab } from '../src/demo/lab.js';
+import { prepareHost, waitForPeers } from './agent-lab.js';
+import type { Bench, BenchOptions, Table } from './bench.js';
+import { formatSpread } from './format.js';
+import { SELVEDGE_MAIN, withLab } from './lab.js';
+import { spreadOf, type Spread } from './statistics.js';
+
+const DEFAULT_PEERS = [10_000];
+const ROUNDS = 3;
+const COUNTER = fileURLToPath(new URL('inside/count-changes.js', import.meta.url));
+
+export interface RestartRow {
+  readonly peers: number;
+  /** From the start of the process until its status says running with all peers programmed, milliseconds. */
+  readonly firstStart: number;
+  readonly restart: Spread;
+  /** Messages sent to the kernel to change it: by the first start, and the most of any restart. */
+  readonly changesAtFirst: number;
+  readonly changesAtRestart: number;
+}
+
+export const restart: Bench<readonly RestartRow[]> = {
+  name: 'restart',
+  title:
+    'an agent starts and starts again: milliseconds from the process to running, and changes sent to the kernel',
+  run,
+  table,
+};
+
+async function run(options: BenchOptions): Promise<readonly RestartRow[]> {
+  const { peers: numbers = DEFAULT_PEERS, rounds = ROUNDS, progress } = options;
+  const rows: RestartRow[] = [];
+  for (const peers of numbers) {
+    progress(`restart: ${peers} peers, ${rounds} rounds`);
+    rows.push(
+      await withLab(
+        lab => measure(lab, peers, rounds),
+        [process.execPath, '--import', COUNTER, SELVEDGE_MAIN],
+      ),
+    );
+  }
+  return rows;
+}
+
+async function measure(lab: Lab, peers: number, rounds: number): Promise<RestartRow> {
+  process.env.SELVEDGE_BENCH_COUNTS = lab.directory;
+  const host = await prepareHost(lab, peers);
+  const first = await startAndStop(lab, host, peers);
+  if (first.changes < peers) throw new Error(`${first.changes} changes are too few for ${peers} peers`);
+  const restarts = [];
+  for (let round = 0; round < rounds; round++) restarts.push(await startAndStop(lab, host, peers));
+  return {
+    peers,
+    firstStart: first.ms,
+    restart: spreadOf(restarts.map(({ ms }) => ms)),
+    changesAtFirst: first.changes,
+    changesAtRestart: Math.max(...restarts.map(({ changes }) => changes)),
+  };
+}
+
+async function startAndStop(lab: Lab, host: Host, peers: number): Promise<{ ms: number; changes: number }> {
+  const began = performance.now();
+  const { pid } = await host.startAgent();
+  await waitForPeers(lab, host, peers);
+  const ms = performance.now() - began;
+  await host.stopAgent();
+  const { changes } = JSON.parse(await readFile(join(lab.directory, `${pid}.json`), 'utf8')) as {
+    changes: number;
+  };
+  return { ms, changes };
+}
+
+function table(rows: readonly RestartRow[]): Table {
+  return {
+    header: ['PEERS', 'FIRST START', 'RESTART', 'CHANGES AT FIRST', 'CHANGES AT RESTART'],
+    rows: rows.map(row => [
+      String(row.peers),
+      row.firstStart.toFixed(0),
+      formatSpread(row.restart),
+      String(row.changesAtFirst),
+      String(row.changesAtRestart),
+    ]),
+    remarks: ['The status is asked for every 100 ms, which is the precision of these times.'],
+  };
+}
