@@ -131,7 +131,11 @@ function ipv4Number(address: IpAddress): number {
   return value;
 }
 
-const [DOT, ZERO, NINE] = ['.', '0', '9'].map(character => character.charCodeAt(0)) as [number, number, number];
+const [DOT, ZERO, NINE] = ['.', '0', '9'].map(character => character.charCodeAt(0)) as [
+  number,
+  number,
+  number,
+];
 
 /**
  * Hand-written because every lease and every kernel entry passes here; the library's parser costs 50 times as much, a
