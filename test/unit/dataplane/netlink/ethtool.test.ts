@@ -51,7 +51,7 @@ t.test('the features that are on', async t => {
     '0b010000' + '14000180' + '0e000200666c616e6e656c2e31000000',
   );
   const bit = (value: string) => `${value}080001000e000000` + '0b00020072782d67726f0000';
-  const withoutMask = `0b010000${'28000480'}${'04000100'}${'20000380'}${bit('18000180')}`;
+  const withoutMask = `0b010000280004800400010020000380${bit('18000180')}`;
   t.same([...decodeActiveFeatures(bytes(`${withoutMask}04000000`))], ['rx-gro'], 'listed is on');
   const masked = (flag: string, lengths: string[]) =>
     bytes(`0b010000${lengths[0]}${lengths[1]}${bit(lengths[2]!)}${flag}`);
