@@ -24,8 +24,9 @@ type Version = readonly [major: number, minor: number, patch: number];
  *
  * Before, netfilter rewrote the checksum of a tunnel packet that it translated and that had none, once the inner
  * checksum was left to the hardware, so that the receiver dropped it (flannel issue 1279, kubernetes issue 88986). The
- * mend is "netfilter: nat: never update the UDP checksum when it's 0", ea64d8d6c675 of Linux 5.7; the other rows are
- * where the change logs of the stable releases list it. Series between the rows ended without it.
+ * mend is "netfilter: nat: never update the UDP checksum when it's 0", ea64d8d6c675 of Linux 5.7. It was taken
+ * over into 4.19 and 5.4 as their change logs say, into 4.14 and 5.6 by second hand. Series between the rows ended
+ * without it.
  */
 const SOUND_FROM: readonly Version[] = [
   [4, 14, 181],
