@@ -31,6 +31,7 @@ export function problemsOf(
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts, options),
     ...kernelProblems(facts),
+    ...contestProblems(facts, at),
     ...checksumProblems(facts),
     ...fileProblems(facts),
   ];
@@ -228,6 +229,20 @@ function kernelProblems({ reconciler, backend }: Facts): Problem[] {
     );
   }
   return problems;
+}
+
+function contestProblems({ reconciler }: Facts, at: ToIso): Problem[] {
+  const contests = reconciler?.view.contests ?? [];
+  if (contests.length === 0) return [];
+  const each = contests.map(({ what, repairs, since }) => `${what} (${repairs} times since ${at(since)})`);
+  return [
+    problem(
+      'contested-entry',
+      `put right again and again: ${listed(each)}`,
+      'systemd-networkd with ManageForeignRoutes, NetworkManager, a second agent or a script removes what is not its own',
+      'ip monitor all; set ManageForeignRoutes=no in networkd.conf, or leave the device unmanaged',
+    ),
+  ];
 }
 
 function checksumProblems({ checksum, backend }: Facts): Problem[] {

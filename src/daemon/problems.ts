@@ -21,6 +21,7 @@ export const PROBLEM_CODES = [
   'kernel-unreadable',
   'kernel-refused',
   'route-conflict',
+  'contested-entry',
   'file-not-written',
 ] as const;
 

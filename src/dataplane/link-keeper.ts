@@ -1,10 +1,12 @@
 /** Keeps devices as they should be, with a back-off while the kernel or another program does not let us. */
 import type { Logger } from 'pino';
 import { Backoff } from './backoff.js';
+import { describeContest, type Contests } from './contests.js';
 import { isKernelTrouble, type HeldLink, type Kernel } from './kernel.js';
 import { planLink, type LinkStep } from './links.js';
 import type { Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
+import { TX_CHECKSUM_FEATURE } from './offload.js';
 
 /** A device that is not as it should be, in words. */
 export interface LinkTrouble {
@@ -19,19 +21,35 @@ class Refusal extends Error {
   readonly code = 'refused';
 }
 
+/** Another program takes the device away again and again. */
+class Contested extends Error {
+  readonly code = 'contested';
+}
+
 export class LinkKeeper {
   readonly #kernel: Kernel;
   readonly #log: Logger;
   readonly #now: () => number;
+  readonly #contests: Contests;
   readonly #offload: OffloadKeeper | undefined;
   readonly #backoff = new Backoff();
   #trouble: LinkTrouble | undefined;
 
-  /** @param offload without it, the checksum offload of devices is left as it is */
-  constructor(kernel: Kernel, log: Logger, now: () => number, offload?: OffloadKeeper) {
+  /**
+   * @param contests shared with whoever keeps entries
+   * @param offload without it, the checksum offload of devices is left as it is
+   */
+  constructor(
+    kernel: Kernel,
+    log: Logger,
+    now: () => number,
+    contests: Contests,
+    offload: OffloadKeeper | undefined,
+  ) {
     this.#kernel = kernel;
     this.#log = log;
     this.#now = now;
+    this.#contests = contests;
     this.#offload = offload;
   }
 
@@ -60,10 +78,11 @@ export class LinkKeeper {
     for (const link of wanted) {
       try {
         const isChanged = await this.#carryOut(link, held);
-        const isSwitched = (await this.#offload?.ensure(link.name)) ?? false;
+        const isSwitched = await this.#keepOffload(link.name);
         if (isChanged || isSwitched) touched++;
       } catch (error) {
-        if (!(error instanceof Refusal) && !isKernelTrouble(error)) throw error;
+        const isOurs = error instanceof Refusal || error instanceof Contested;
+        if (!isOurs && !isKernelTrouble(error)) throw error;
         this.#report(link.name, error);
         return undefined;
       }
@@ -91,7 +110,7 @@ export class LinkKeeper {
 
   /** @returns whether anything was changed */
   async #carryOut(link: Link, links: readonly HeldLink[]): Promise<boolean> {
-    const step = planLink(link, links);
+    const step = this.#admitted(link.name, planLink(link, links));
     switch (step.kind) {
       case 'keep':
         return false;
@@ -109,8 +128,56 @@ export class LinkKeeper {
         break;
     }
     this.#log.info({ device: link.name }, `device ${link.name} ${describeStep(step)}`);
+    for (const subject of subjectsOf(link.name, step)) this.#note(subject);
     return true;
   }
+
+  /** The step without what is fought over and not due yet. @throws Contested when that is the whole device */
+  #admitted(device: string, step: LinkStep): LinkStep {
+    if (step.kind === 'create' || step.kind === 'recreate') {
+      if (this.#mayRepair(deviceSubject(device))) return step;
+      throw new Contested('another program keeps removing it; it is made again after a pause');
+    }
+    if (step.kind !== 'change') return step;
+    const parts = Object.entries(step.change).filter(([name, value]) =>
+      this.#mayRepair(attributeSubject(device, name, value)),
+    );
+    if (parts.length === 0) return { kind: 'keep' };
+    return { kind: 'change', change: Object.fromEntries(parts) };
+  }
+
+  /** @returns whether it was changed */
+  async #keepOffload(device: string): Promise<boolean> {
+    const subject = `${deviceSubject(device)} ${TX_CHECKSUM_FEATURE}`;
+    if (this.#offload === undefined || !this.#mayRepair(subject)) return false;
+    const isSwitched = await this.#offload.ensure(device);
+    if (isSwitched) this.#note(subject);
+    return isSwitched;
+  }
+
+  #mayRepair(subject: string): boolean {
+    return this.#contests.mayRepair(subject, this.#now());
+  }
+
+  #note(subject: string): void {
+    const news = this.#contests.note(subject, subject, this.#now());
+    if (news !== undefined) this.#log.warn({ what: subject, repairs: news.repairs }, describeContest(news));
+  }
+}
+
+/** What a step puts right, by its part: a device can be fought over as a whole, or by one of its attributes. */
+function subjectsOf(device: string, step: LinkStep): string[] {
+  if (step.kind !== 'change') return [deviceSubject(device)];
+  return Object.entries(step.change).map(([name, value]) => attributeSubject(device, name, value));
+}
+
+function deviceSubject(device: string): string {
+  return `device ${device}`;
+}
+
+/** With the value, because another wish is another matter. */
+function attributeSubject(device: string, name: string, value: unknown): string {
+  return `${deviceSubject(device)} ${name} ${String(value)}`;
 }
 
 function describeStep(step: LinkStep): string {

@@ -6,6 +6,7 @@
  * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison.
  */
 import type { Logger } from 'pino';
+import { Contests, describeContest, type Contest } from './contests.js';
 import { allKeys, diff, heldByKey, type Conflict, type Op } from './diff.js';
 import { DesiredEntries } from './desired.js';
 import { Failures, type Failure } from './failures.js';
@@ -46,6 +47,8 @@ export interface ReconcilerView {
   readonly held: ReadonlyMap<string, Entry>;
   readonly failures: ReadonlyMap<string, Failure>;
   readonly conflicts: ReadonlyMap<string, Conflict>;
+  /** What another program keeps undoing. */
+  readonly contests: readonly Contest[];
   readonly linkTrouble: LinkTrouble | undefined;
   /** Why the kernel cannot be read, in words: what `held` says may be old. */
   readonly readTrouble: string | undefined;
@@ -70,11 +73,14 @@ export class Reconciler {
   readonly #desired = new DesiredEntries();
   readonly #failures = new Failures();
   readonly #conflicts = new Map<string, Conflict>();
+  readonly #contests = new Contests();
   readonly #touched = new Set<string>();
   #links: readonly Link[] = [];
   #held = new Map<string, Entry>();
   #peersComplete = false;
   #doubt = true;
+  /** Changes of devices and addresses heard of, and how many of them a full pass has dealt with. */
+  readonly #deviceChanges = { heard: 0, seen: 0 };
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
   #repairs = 0;
@@ -84,7 +90,8 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#linkKeeper = new LinkKeeper(options.kernel, options.log, options.now, options.offload);
+    const { kernel, log, now, offload } = options;
+    this.#linkKeeper = new LinkKeeper(kernel, log, now, this.#contests, offload);
     this.#reading = new ReadTrouble(options.log);
   }
 
@@ -94,6 +101,7 @@ export class Reconciler {
       held: this.#held,
       failures: this.#failures.all,
       conflicts: this.#conflicts,
+      contests: this.#contests.open,
       linkTrouble: this.#linkKeeper.trouble,
       readTrouble: this.#reading.error,
       settled: this.#settled,
@@ -147,8 +155,12 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** As `doubt`, and what was refused before is tried again at once. */
+  /**
+   * As `doubt`, after a change of devices or addresses: what was refused before is tried again at once, and entries that
+   * went with them are not put off as if another program had removed them.
+   */
   doubtAfterChange(): void {
+    this.#deviceChanges.heard++;
     this.#failures.retryAll();
     this.#linkKeeper.retryNow();
     this.doubt();
@@ -175,10 +187,9 @@ export class Reconciler {
       if (this.#isHeld(key)) continue;
       programmed = false;
       const conflict = this.#conflicts.get(key);
-      error ??=
-        conflict === undefined
-          ? this.#failures.all.get(key)?.error
-          : `in the way: ${describe(conflict.found)}`;
+      if (conflict !== undefined) error ??= `in the way: ${describe(conflict.found)}`;
+      else if (this.#contests.isOpen(key)) error ??= 'another program keeps undoing it';
+      else error ??= this.#failures.all.get(key)?.error;
     }
     return { programmed, error };
   }
@@ -214,6 +225,8 @@ export class Reconciler {
     const { kernel, ownership, now, onRead } = this.#options;
     this.#doubt = false;
     if (now() < this.#troubleEndsAt) return;
+    this.#endContests();
+    const { heard } = this.#deviceChanges;
     const links = this.#links;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return;
@@ -228,8 +241,15 @@ export class Reconciler {
     this.#touched.clear();
     // What was listed once may be gone from both sides by now, and is to be listed no longer.
     const listed = allKeys(this.#conflicts, this.#failures.all);
-    const done = await this.#apply(this.#compare(allKeys(this.#desired.byKey, this.#held, asked, listed)));
-    if (this.#settled) this.#reportRepairs(done.filter(op => !asked.has(op.key)));
+    const ops = this.#compare(allKeys(this.#desired.byKey, this.#held, asked, listed));
+    // What nobody asked for is damage.
+    const isRepair = (op: Op) => this.#settled && !asked.has(op.key);
+    const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
+    this.#deviceChanges.seen = heard;
+    const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(op.key, now());
+    const repaired = (await this.#apply(ops.filter(mayTry))).filter(isRepair);
+    this.#repairs += repaired.length;
+    this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
     if (this.#peersComplete) this.#settled = true;
     this.#reading.clear();
     this.#lastFullCheckAt = now();
@@ -319,18 +339,37 @@ export class Reconciler {
     return false;
   }
 
-  #reportRepairs(ops: readonly Op[]): void {
+  #tellRepairs(ops: readonly Op[]): void {
     if (ops.length === 0) return;
-    this.#repairs += ops.length;
     const first = ops.slice(0, LISTED_REPAIRS).map(op => `${op.kind} ${describe(entryOf(op))}`);
     const what = ops.length === 1 ? 'entry' : 'entries';
     this.#options.log.info({ ...countOps(ops), first }, `repaired ${ops.length} kernel ${what}`);
   }
 
+  /** Counts repairs as rounds of contests, and tells those. @returns the repairs that belong to none */
+  #withoutContested(ops: readonly Op[]): Op[] {
+    const { log, now } = this.#options;
+    const news = ops.flatMap(op => this.#contests.note(op.key, describe(entryOf(op)), now()) ?? []);
+    for (const contest of news.slice(0, LISTED_REPAIRS))
+      log.warn({ what: contest.what, repairs: contest.repairs }, describeContest(contest));
+    if (news.length > LISTED_REPAIRS)
+      log.warn(`another program keeps undoing ${news.length - LISTED_REPAIRS} entries more`);
+    return ops.filter(op => !this.#contests.isOpen(op.key));
+  }
+
+  #endContests(): void {
+    for (const { what, repairs } of this.#contests.startPass(this.#options.now()))
+      this.#options.log.info(
+        { what, repairs },
+        `${what} is left alone by now: it was put right ${repairs} times`,
+      );
+  }
+
   /** When there is something to do again, milliseconds. While there is trouble, only that matters. */
   #dueAt(): number {
     if (this.#troubleText !== undefined) return this.#troubleEndsAt;
-    return Math.min(this.#nextFullCheckAt, this.#failures.nextRetry ?? Infinity);
+    const { nextRepair } = this.#contests;
+    return Math.min(this.#nextFullCheckAt, nextRepair, this.#failures.nextRetry ?? Infinity);
   }
 
   /** Until something is asked for or falls due. */
@@ -352,7 +391,8 @@ export class Reconciler {
   #takeDue(): void {
     const now = this.#options.now();
     if (now < this.#dueAt()) return;
-    if (this.#troubleText !== undefined || now >= this.#nextFullCheckAt) this.#doubt = true;
+    const isDue = now >= Math.min(this.#nextFullCheckAt, this.#contests.nextRepair);
+    if (this.#troubleText !== undefined || isDue) this.#doubt = true;
     for (const [key, failure] of this.#failures.all) if (failure.notBefore <= now) this.#touched.add(key);
   }
 }

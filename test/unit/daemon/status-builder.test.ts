@@ -9,6 +9,8 @@ import { Overlay } from '../../../src/daemon/overlay.js';
 import { PROBLEM_CODES } from '../../../src/daemon/problems.js';
 import { buildStatus } from '../../../src/daemon/status-builder.js';
 import type { StatusDocument } from '../../../src/daemon/status.js';
+import { chooseTxChecksum } from '../../../src/daemon/tx-checksum.js';
+import { OffloadKeeper } from '../../../src/dataplane/offload-keeper.js';
 import { Doubt } from '../../../src/subnet/doubt.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
 import type { OwnLease } from '../../../src/subnet/manager.js';
@@ -363,6 +365,60 @@ t.test('a device that cannot be made', async t => {
     phase: 'programming',
     peers: [{ state: 'failing' }],
     problems: [{ code: 'device-trouble', seen: /^device flannel\.1: /, next: 'ip -d link show flannel.1' }],
+  });
+});
+
+t.test('what another program keeps undoing', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2), entryOf(3)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  const { fake, reconciler } = reconciling;
+  const takeAway = async () => {
+    const { routes } = fake.state;
+    routes.splice(0, routes.length, ...routes.filter(({ destination }) => destination[2] !== 2));
+    reconciler.doubt();
+    await reconciling.settled();
+  };
+  for (let i = 0; i < 6; i++) await takeAway();
+  t.match(build(facts), {
+    peers: [{ state: 'programmed' }, { state: 'programmed' }],
+    dataPlane: { repairs: 6 },
+  });
+  await takeAway();
+  t.match(build(facts), {
+    verdict: 'degraded',
+    peers: [{ state: 'failing', error: 'another program keeps undoing it' }, { state: 'programmed' }],
+    problems: [
+      {
+        code: 'contested-entry',
+        seen: /^put right again and again: route 10\.5\.2\.0\/24 .*\(6 times since 20/,
+      },
+    ],
+  });
+  await reconciling.advance(1_000);
+  t.match(build(facts), { peers: [{ state: 'programmed' }, {}], dataPlane: { repairs: 7 } }, 'after a pause');
+  await reconciling.advance(300_000);
+  t.strictSame(codes(facts), [], 'over, when it was quiet');
+});
+
+t.test('an offload that this kernel lets nobody turn off', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  const offload = { read: () => Promise.resolve('unsupported' as const), write: () => Promise.resolve() };
+  const choice = chooseTxChecksum('auto', { release: '5.4.1' });
+  const keeper = new OffloadKeeper(offload, choice.value, recordedLog().log);
+  facts.checksum = { choice, keeper };
+  await keeper.ensure('flannel.1');
+  t.match(build(facts), {
+    problems: [
+      {
+        code: 'checksum-not-set',
+        seen: /older than 5\.7 \(auto: kernel 5\.4\.1 spoils/,
+        next: 'ethtool -K flannel.1 tx-checksum-ip-generic off',
+      },
+    ],
+    dataPlane: { txChecksum: { wanted: 'off', active: null } },
   });
 });
 
