@@ -5,6 +5,7 @@ import { readArguments, usage, type Arguments } from './arguments.js';
 import type { Bench } from './bench.js';
 import { burst } from './burst.js';
 import { coldStart } from './cold-start.js';
+import { etcdLoad } from './etcd-load.js';
 import { join } from './join.js';
 import { repair } from './repair.js';
 import { resources } from './resources.js';
@@ -15,7 +16,7 @@ import { describeMachine, formatMachine, type Machine } from './machine.js';
 /** Raised when a field of the JSON is removed or changes its meaning. */
 const REPORT_VERSION = 1;
 
-const BENCHES: readonly Bench[] = [coldStart, join, burst, repair, restart, resources, throughput];
+const BENCHES: readonly Bench[] = [coldStart, join, burst, repair, restart, resources, throughput, etcdLoad];
 
 /** All figures of one run. */
 export interface Report {

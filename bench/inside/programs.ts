@@ -1,9 +1,11 @@
 /** The programs that run inside a namespace: what each is asked and what it answers, both as JSON. */
+import type { EtcdRequests } from '../../test/support/etcd-requests.js';
 import type { BurstAnswer, BurstTask } from './burst.js';
 import type { ColdStartAnswer, ColdStartTask } from './cold-start.js';
 import type { JoinsAnswer, JoinsTask } from './joins.js';
 import type { LoadTask } from './load.js';
 import type { RepairsAnswer, RepairsTask } from './repairs.js';
+import type { RequestsTask } from './requests.js';
 
 export interface InsidePrograms {
   readonly 'cold-start': { readonly task: ColdStartTask; readonly answer: ColdStartAnswer };
@@ -11,4 +13,5 @@ export interface InsidePrograms {
   readonly joins: { readonly task: JoinsTask; readonly answer: JoinsAnswer };
   readonly burst: { readonly task: BurstTask; readonly answer: BurstAnswer };
   readonly repairs: { readonly task: RepairsTask; readonly answer: RepairsAnswer };
+  readonly requests: { readonly task: RequestsTask; readonly answer: EtcdRequests };
 }
