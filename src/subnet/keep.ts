@@ -97,10 +97,12 @@ export class LeaseKeeper {
     return !isReservation(current) && current.leaseId === own.leaseId;
   }
 
-  async #putRight(current: KeyValue, own: OwnLease, wish: LeaseWish): Promise<OwnLease> {
+  async #putRight(current: KeyValue, own: OwnLease, wish: LeaseWish): Promise<OwnLease | Loss> {
     const { store, log, now } = this.#options;
     const { key, modRevision } = current;
     const leaseId = leaseToKeep(current, own);
+    // Nothing can be written under an etcd lease that is gone, and only a renewal tells that it is.
+    if (leaseId !== current.leaseId && !(await this.#renew(own))) return 'expired';
     const written = await store.replaceIfUnchanged(key, own.value, leaseId, modRevision);
     const rewrites = this.#contest.count(now());
     const subnet = formatPrefix(own.subnet);

@@ -117,6 +117,22 @@ t.test('an etcd lease that had ended lives again in a backup', async t => {
   matchAll(t, host.owned, [{ origin: 'free' }, { origin: 'own', leaseId: host.owned[0]!.leaseId }]);
 });
 
+t.test(
+  'a wiped etcd in which our key holds garbage: another subnet, not a lease that cannot be renewed',
+  async t => {
+    const { store, start, pass } = lab(t);
+    age(store);
+    const host = await start();
+    store.replaceHistory({ clusterId: '2', revision: 3n });
+    store.put(keyOf(1), '{"PublicIP": ');
+    await host.relist('other-cluster');
+    await pass(1);
+    t.strictSame(host.troubles, ['lost: expired']);
+    t.strictSame(subnetsOf(host), ['10.5.1.0/24', '10.5.2.0/24']);
+    t.match(await store.read(keyOf(1)), { value: '{"PublicIP": ' });
+  },
+);
+
 t.test('two hosts with one public IP do not outwrite each other', async t => {
   const { clock, store, start, pass, count } = lab(t);
   const one = await start();
