@@ -6,10 +6,14 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
+/** So many waits that end at one moment are a loop that waits for nothing. */
+const MOST_STEPS_AT_ONCE = 5_000;
+
 export class FakeClock {
   /** Milliseconds since the test began. */
   ms = 0;
   readonly #sleepers = new Set<Sleeper>();
+  #isStopped = false;
 
   readonly now = (): number => this.ms;
 
@@ -31,11 +35,16 @@ export class FakeClock {
   /**
    * Lets time pass, sleeper by sleeper, and whatever each of them sets off.
    * @param onStep called whenever the clock has moved
+   * @throws Error when somebody waits for nothing, again and again, and once the clock is stopped
    */
   async pass(ms: number, onStep: () => void = () => undefined): Promise<void> {
     const end = this.ms + ms;
+    let stepsAtOnce = 0;
     await settle();
     for (let next = this.#next(); next !== undefined && next.at <= end; next = this.#next()) {
+      if (this.#isStopped) throw new Error(`the clock was stopped at ${this.ms} ms`);
+      stepsAtOnce = next.at > this.ms ? 0 : stepsAtOnce + 1;
+      if (stepsAtOnce > MOST_STEPS_AT_ONCE) throw new Error(`time stands still at ${this.ms} ms`);
       this.ms = Math.max(this.ms, next.at);
       onStep();
       next.wake();
@@ -44,6 +53,11 @@ export class FakeClock {
     this.ms = end;
     onStep();
     await settle();
+  }
+
+  /** No time passes any more: whoever lets it pass would outlive the test. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   #next(): Sleeper | undefined {

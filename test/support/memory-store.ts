@@ -73,6 +73,12 @@ export class MemoryStore implements Store {
     this.away = undefined;
   }
 
+  /** All connections break; as etcd's, the leases begin their time anew. */
+  restart(): void {
+    for (const lease of this.leases.values()) lease.expiresAt = this.now() + lease.grantedSeconds * 1000;
+    this.endWatches({ kind: 'broken', error: new StoreError('unavailable', 'memory store restarts') });
+  }
+
   /** The last writes never reach the open watches, which go on as if nothing had been. */
   loseEvents(): void {
     for (const watcher of this.watchers) watcher.next = this.revision + 1n;

@@ -1,0 +1,76 @@
+/**
+ * Random sequences of what may happen to hosts and their store, each checked against what must always be true.
+ *
+ * The sequences are the same in every run. Other ones: `SELVEDGE_MODEL_SEED=random` (or a number), and more of them:
+ * `SELVEDGE_MODEL_RUNS=5000`. A failure prints the shortest sequence that fails, and seed and path; with these in
+ * `SELVEDGE_MODEL_SEED` and `SELVEDGE_MODEL_PATH` that one sequence runs alone.
+ */
+import fc from 'fast-check';
+import type { Test } from 'tap';
+import { anyAction, type Action } from './actions.js';
+import { System } from './system.js';
+import type { World } from './world.js';
+
+export interface ModelRuns {
+  /** How many sequences. */
+  readonly runs: number;
+  /** Actions in the longest. */
+  readonly longest: number;
+  /** Whether a sequence that fails is made shorter, which runs it many times. */
+  readonly shrinks: boolean;
+  /** No new sequence begins after so many seconds. */
+  readonly seconds: number;
+}
+
+const SEED = 20_150_112;
+
+/** Runs random sequences, each in a world of its own. */
+export async function runModel(t: Test, createWorld: () => Promise<World>, runs: ModelRuns): Promise<void> {
+  const { SELVEDGE_MODEL_SEED, SELVEDGE_MODEL_RUNS, SELVEDGE_MODEL_PATH } = process.env;
+  const seed =
+    SELVEDGE_MODEL_SEED === 'random' ? Date.now() & 0x7fffffff : Number(SELVEDGE_MODEL_SEED ?? SEED);
+  let world: World | undefined;
+  const over = new AbortController();
+  // A test that timed out would else draw and run on for as long as the process lives.
+  t.teardown(async () => {
+    over.abort();
+    await world?.close();
+  });
+  const property = fc.asyncProperty(
+    fc.array(anyAction, { maxLength: runs.longest, size: 'max' }),
+    fc.nat(),
+    async (actions, drawn) => {
+      if (over.signal.aborted) throw new fc.PreconditionFailure(true);
+      world = await createWorld();
+      await runActions(world, actions, drawn);
+    },
+  );
+  const outcome = await fc.check(property, {
+    seed,
+    numRuns: Number(SELVEDGE_MODEL_RUNS ?? runs.runs),
+    endOnFailure: !runs.shrinks,
+    ...(SELVEDGE_MODEL_PATH !== undefined && { path: SELVEDGE_MODEL_PATH }),
+    ...(SELVEDGE_MODEL_RUNS === undefined && { interruptAfterTimeLimit: runs.seconds * 1000 }),
+  });
+  if (over.signal.aborted) return;
+  t.comment(`${outcome.numRuns} sequences with SELVEDGE_MODEL_SEED=${seed}`);
+  if (!outcome.failed || outcome.counterexample === null) {
+    t.ok(outcome.numRuns > 0, 'every sequence ended as it should');
+    return;
+  }
+  const [actions, drawn] = outcome.counterexample;
+  t.comment(`again: SELVEDGE_MODEL_SEED=${seed} SELVEDGE_MODEL_PATH=${outcome.counterexamplePath}`);
+  t.comment(`to keep: [${drawn}, ${JSON.stringify(actions)}]`);
+  t.fail(
+    outcome.errorInstance instanceof Error ? outcome.errorInstance.message : String(outcome.errorInstance),
+  );
+}
+
+/** Runs one sequence in a world that is closed afterwards. @param drawn seed of what the agents draw */
+export async function runActions(world: World, actions: readonly Action[], drawn: number): Promise<void> {
+  try {
+    await new System(world, drawn).run(actions);
+  } finally {
+    await world.close();
+  }
+}

@@ -1,0 +1,285 @@
+/** The hosts of the model and what happens to them. */
+import type { MacAddress } from '../../../src/address/mac.js';
+import { formatPrefix, type Prefix } from '../../../src/address/prefix.js';
+import type { SavedState } from '../../../src/daemon/saved-state.js';
+import { formatLeaseValue, formatSubnetKey } from '../../../src/subnet/lease.js';
+import { vtepOf } from '../dataplane.js';
+import { formatAction, HOSTS, SUBNETS, type Action, type Findings, type Garbage } from './actions.js';
+import { CONFIG_KEY, KEY_PREFIX, startAgent, type Agent } from './agent.js';
+import { restFaults, sharedSubnets } from './invariants.js';
+import { Ledger } from './ledger.js';
+import type { World } from './world.js';
+
+const CONFIG = JSON.stringify({
+  Network: '10.5.0.0/16',
+  SubnetMin: '10.5.1.0',
+  SubnetMax: `10.5.${SUBNETS}.0`,
+  Backend: { Type: 'vxlan' },
+});
+
+/** One machine, whether an agent runs on it or not. */
+export interface Host {
+  readonly number: number;
+  readonly publicIp: string;
+  agent: Agent | undefined;
+  isCut: boolean;
+  saved: SavedState;
+  /** MAC of its overlay device, which outlives the agent. */
+  deviceMac: MacAddress | undefined;
+  /** When something last happened to it that it may need time for, milliseconds. */
+  disturbedAt: number;
+  /** What must not have changed at the next rest. */
+  expected: { readonly subnet: Prefix; readonly modRevision: bigint | undefined } | undefined;
+}
+
+export class System {
+  readonly hosts: readonly Host[];
+  readonly ledger = new Ledger();
+  readonly #world: World;
+  readonly #seed: number;
+  readonly #trace: string[] = [];
+  #drawn = 0;
+  #garbage = 0;
+
+  /** @param seed of what the agents draw at random */
+  constructor(world: World, seed: number) {
+    this.#world = world;
+    this.#seed = seed;
+    this.hosts = Array.from({ length: HOSTS }, (_, index) => ({
+      number: index + 1,
+      publicIp: vtepOf(index + 1),
+      agent: undefined,
+      isCut: false,
+      saved: {},
+      deviceMac: undefined,
+      disturbedAt: 0,
+      expected: undefined,
+    }));
+  }
+
+  /**
+   * Lets the actions happen, one after the other, then everything come to rest.
+   * @throws Error that tells what must not be, and how it came about
+   */
+  async run(actions: readonly Action[]): Promise<void> {
+    try {
+      this.#world.observe(
+        entry => this.ledger.onPut(entry),
+        key => this.ledger.onDelete(key),
+      );
+      await this.#world.put(CONFIG_KEY, CONFIG);
+      for (const action of [...actions, { kind: 'calm' } as const]) {
+        this.#trace.push(`${Math.round(this.#world.clock.now())} ms: ${formatAction(action)}`);
+        await this.#happen(action);
+        this.#refuse(this.#faultsAtAnyTime());
+      }
+    } finally {
+      for (const host of this.hosts) host.agent?.kill();
+    }
+  }
+
+  async #happen(action: Action): Promise<void> {
+    const world = this.#world;
+    switch (action.kind) {
+      case 'join':
+        this.#join(this.#host(action.host));
+        return;
+      case 'leave':
+        this.#leave(this.#host(action.host));
+        return;
+      case 'restart-agent':
+        this.#restartAgent(this.#host(action.host), action.finds);
+        return;
+      case 'cut': {
+        const host = this.#host(action.host);
+        if (host.isCut || host.agent === undefined) return;
+        this.#disturb(host);
+        host.isCut = true;
+        host.agent.link.cut(action.how);
+        return;
+      }
+      case 'heal':
+        this.#heal(this.#host(action.host));
+        return;
+      case 'delete': {
+        const host = this.#host(action.host);
+        if (host.saved.leaseKey === undefined) return;
+        this.#disturb(host);
+        await world.remove(host.saved.leaseKey);
+        return;
+      }
+      case 'garbage':
+        return this.#writeGarbage(action.what, action.host, action.subnet);
+      case 'wait':
+        return world.pass(action.ttls * world.ttlSeconds);
+      case 'compact':
+        return world.compact();
+      case 'restart-etcd':
+        this.hosts.forEach(host => (host.disturbedAt = world.clock.now()));
+        return world.restart();
+      case 'wipe':
+        this.hosts.forEach(host => this.#disturb(host));
+        this.ledger.forget();
+        return world.wipe();
+      case 'calm':
+        return this.#rest();
+    }
+  }
+
+  #host(number: number): Host {
+    return this.hosts[number - 1]!;
+  }
+
+  /** Its key may have to be written anew, and is lost to a host that remembers nothing. */
+  #disturb(host: Host): void {
+    host.disturbedAt = this.#world.clock.now();
+    const { subnet } = (host.agent ?? host).saved;
+    if (subnet === undefined) host.expected = undefined;
+    else if (host.expected !== undefined) host.expected = { ...host.expected, modRevision: undefined };
+  }
+
+  #join(host: Host): void {
+    if (host.agent !== undefined) return;
+    host.disturbedAt = this.#world.clock.now();
+    const { publicIp, deviceMac, saved } = host;
+    const drawnMac = this.#newMac();
+    const random = randomFrom(this.#seed + 7919 * this.#drawn);
+    host.agent = startAgent(this.#world, { publicIp, deviceMac, drawnMac, saved, random });
+    host.isCut = false;
+  }
+
+  #leave(host: Host): void {
+    if (host.agent === undefined) return;
+    host.agent.kill();
+    host.saved = host.agent.saved;
+    host.agent = undefined;
+    this.#disturb(host);
+  }
+
+  #restartAgent(host: Host, finds: Findings): void {
+    if (host.agent === undefined) return;
+    const { expected, isCut } = host;
+    this.#leave(host);
+    // While its lease lives, nobody hears of a restart.
+    if (!isCut) host.expected = expected;
+    switch (finds) {
+      case 'all':
+        break;
+      case 'nothing':
+        host.deviceMac = undefined;
+        host.saved = {};
+        if (host.expected?.modRevision === undefined) host.expected = undefined;
+        break;
+      case 'new-device':
+        host.deviceMac = this.#newMac();
+        this.#disturb(host);
+    }
+    this.#join(host);
+  }
+
+  #newMac(): MacAddress {
+    return `02:53:00:00:00:${(++this.#drawn % 256).toString(16).padStart(2, '0')}`;
+  }
+
+  #heal(host: Host): void {
+    if (!host.isCut) return;
+    host.isCut = false;
+    host.disturbedAt = this.#world.clock.now();
+    host.agent?.link.heal();
+  }
+
+  async #writeGarbage(what: Garbage, number: number | undefined, anySubnet: number): Promise<void> {
+    const host = number === undefined ? undefined : this.#host(number);
+    const key = (host && keysOf(host)[0]) ?? `${KEY_PREFIX}10.5.${anySubnet}.0-24`;
+    const present = (await this.#world.entries()).find(entry => entry.key === key);
+    for (const each of this.hosts) if (keysOf(each).includes(key)) this.#disturb(each);
+    const n = ++this.#garbage;
+    const stranger = { publicIp: `192.0.2.${n}`, backendType: 'vxlan' };
+    const backendData = { VNI: 1, VtepMAC: `02:99:00:00:00:${(n % 256).toString(16).padStart(2, '0')}` };
+    const values: Readonly<Record<Garbage, readonly [key: string, value: string | undefined]>> = {
+      'not-json': [key, `{"PublicIP": ${n}`],
+      'bad-key': [`${KEY_PREFIX}10.5.${anySubnet}.0`, `${n}`],
+      'no-address': [key, '{"BackendType":"vxlan"}'],
+      rewritten: [key, host && formatLeaseValue({ ...stranger, publicIp: host.publicIp, backendData })],
+      stranger: [key, formatLeaseValue({ ...stranger, backendData })],
+      unleased: [key, present?.value],
+    };
+    const [where, value] = values[what];
+    if (value === undefined) return;
+    this.ledger.expect(where, value);
+    await this.#world.put(where, value);
+  }
+
+  /** Everything heals; then, in time, all must be as it should be, and stay so. */
+  async #rest(): Promise<void> {
+    const world = this.#world;
+    const { clock, calmSeconds } = world;
+    for (const host of this.hosts) this.#heal(host);
+    await world.put(CONFIG_KEY, CONFIG);
+    const end = clock.now() + calmSeconds * 1000;
+    let faults = await this.#restFaults();
+    while (faults.length > 0 && clock.now() < end) {
+      await world.pass(calmSeconds / 200);
+      faults = await this.#restFaults();
+    }
+    this.#refuse(faults);
+    await this.#noteRest();
+  }
+
+  async #restFaults(): Promise<string[]> {
+    return restFaults(this.hosts, await this.#world.entries(), this.ledger);
+  }
+
+  async #noteRest(): Promise<void> {
+    const entries = await this.#world.entries();
+    this.ledger.rest(entries);
+    for (const host of this.hosts) {
+      const own = host.agent?.facts.own;
+      if (own === undefined) continue;
+      const entry = entries.find(({ key }) => key === own.key);
+      host.expected = { subnet: own.subnet, modRevision: entry?.modRevision };
+    }
+  }
+
+  #faultsAtAnyTime(): string[] {
+    const { settleSeconds, clock } = this.#world;
+    const bugs = this.hosts.flatMap(({ agent }) =>
+      agent?.bug === undefined ? [] : [describeBug(agent.bug)],
+    );
+    if (settleSeconds === undefined) return [...bugs, ...this.ledger.complaints];
+    const settled = this.hosts.filter(
+      host => !host.isCut && clock.now() - host.disturbedAt >= settleSeconds * 1000,
+    );
+    return [...bugs, ...this.ledger.complaints, ...sharedSubnets(settled)];
+  }
+
+  #refuse(faults: readonly string[]): void {
+    if (faults.length === 0) return;
+    const logs = this.hosts.flatMap(({ publicIp, agent }) => [
+      `-- ${publicIp} has ${agent?.facts.own === undefined ? 'no lease' : formatPrefix(agent.facts.own.subnet)}:`,
+      ...(agent?.lines ?? []).slice(-12).map(line => `   ${line.level}: ${line.msg}`),
+    ]);
+    throw new Error([...faults, '-- what happened:', ...this.#trace, ...logs].join('\n'));
+  }
+}
+
+/** The keys that are the host's, as it knows or, having forgotten, may yet find out. */
+function keysOf({ agent, saved, expected }: Host): readonly string[] {
+  const expectedKey = expected && KEY_PREFIX + formatSubnetKey({ ipv4: expected.subnet });
+  return [agent?.saved.leaseKey, saved.leaseKey, expectedKey].filter(key => key !== undefined);
+}
+
+function describeBug(bug: unknown): string {
+  return `an agent ended: ${bug instanceof Error ? (bug.stack ?? bug.message) : String(bug)}`;
+}
+
+/** Numbers in [0, 1) that depend on the seed alone (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
