@@ -7,10 +7,10 @@ import type { EtcdOptions } from './options.js';
 
 /**
  * Opens the store; nothing is connected yet.
- * @throws OperatorError for options that cannot work and certificates that cannot be read
+ * @throws OperatorError for options that cannot work and credential files that cannot be read or used
  */
 export function openStore(options: EtcdOptions, log: Logger): Store {
-  const { endpoints, caFile, certFile, keyFile, username, password } = options;
+  const { endpoints, prefix, caFile, certFile, keyFile, username, password, passwordFile } = options;
   const tls = {
     ...(caFile !== undefined && { caFile }),
     ...(certFile !== undefined && { certFile }),
@@ -22,6 +22,8 @@ export function openStore(options: EtcdOptions, log: Logger): Store {
       ...(Object.keys(tls).length > 0 && { tls }),
       ...(username !== undefined && { username }),
       ...(password !== undefined && { password: password.reveal() }),
+      ...(passwordFile !== undefined && { passwordFile }),
+      keyPrefix: `${prefix}/`,
       log,
     });
   } catch (error) {

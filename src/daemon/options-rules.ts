@@ -15,17 +15,22 @@ export function unknownFaults(unknown: readonly string[]): string[] {
   });
 }
 
-/** Options that are of no use without each other. */
+/** Options that are of no use without each other, and those that exclude each other. */
 export function pairFaults(given: AllGiven): string[] {
+  const passwords = (['etcd-password', 'etcd-password-file'] as const).filter(name => given.has(name));
+  const [password, passwordFile] = passwords.map(name => given.get(name)!.source);
+  const faults: string[] = [];
+  if (passwordFile !== undefined) faults.push(`${passwordFile}: cannot be given together with ${password!}`);
   const pairs: readonly (readonly [OptionName, OptionName])[] = [
     ['etcd-certfile', 'etcd-keyfile'],
-    ['etcd-username', 'etcd-password'],
+    ['etcd-username', passwords[0] ?? 'etcd-password-file'],
   ];
-  return pairs.flatMap(([a, b]) => {
-    if (given.has(a) === given.has(b)) return [];
+  for (const [a, b] of pairs) {
+    if (given.has(a) === given.has(b)) continue;
     const [there, missing] = given.has(a) ? [a, b] : [b, a];
-    return [`${given.get(there)!.source}: needs --${missing} too`];
-  });
+    faults.push(`${given.get(there)!.source}: needs --${missing} too`);
+  }
+  return faults;
 }
 
 /** Files that would overwrite each other, and a socket path that the kernel would refuse. */
@@ -85,7 +90,7 @@ export function notesOn(
     }
   }
   if (flags['etcd-password'] !== undefined && given.has('etcd-password')) {
-    notes.push('--etcd-password: ps shows it to everybody on this host; use SELVEDGE_ETCD_PASSWORD');
+    notes.push('--etcd-password: ps shows it to everybody on this host; use --etcd-password-file');
   }
   const known = new Set(OPTION_ROWS.flatMap(([name, row]) => environmentNames(name, row)));
   for (const variable of Object.keys(environment)) {

@@ -48,7 +48,7 @@ export function notYet(rule: string) {
 export const endpoints = text<readonly string[]>(input => {
   const urls = input.split(',').map(item => item.trim().replace(/\/$/, ''));
   if (input.includes('@')) {
-    return { rule: 'must not hold a user or a password: use --etcd-username and --etcd-password' };
+    return { rule: 'must not hold a user or a password: use --etcd-username and --etcd-password-file' };
   }
   if (!urls.every(url => /^https?:\/\/[^\s/?#]+:\d+$/.test(url) && URL.canParse(url))) {
     return { rule: 'must be comma separated URLs with a port, such as http://10.0.0.1:2379' };

@@ -26,9 +26,10 @@ export interface EtcdOptions {
   readonly caFile: string | undefined;
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
-  /** User and password are both there or both not. */
+  /** With a user there is either a password or a file that holds it; without one, neither. */
   readonly username: string | undefined;
   readonly password: Secret | undefined;
+  readonly passwordFile: string | undefined;
 }
 
 /** How the operator wants the interface and address to other hosts chosen, in the order of trying. */
@@ -121,6 +122,7 @@ function buildEtcd(values: Pick<OptionValues, EtcdOptionName>): EtcdOptions {
     keyFile: tls ? values['etcd-keyfile'] : undefined,
     username: values['etcd-username'],
     password: values['etcd-password'],
+    passwordFile: values['etcd-password-file'],
   };
 }
 

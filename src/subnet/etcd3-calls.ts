@@ -2,14 +2,18 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Endpoint, Endpoints } from './etcd3-endpoints.js';
-import { isCallFailure, isUncertain, storeError } from './etcd3-errors.js';
+import { isCallFailure, isStaleToken, isUncertain, storeError } from './etcd3-errors.js';
 import { StoreError } from './store.js';
 
 /** Every endpoint once and the first again, but no more than this. */
 const MOST_ATTEMPTS = 4;
 
+/** Finds out more about a failure at an endpoint. */
+export type Explain = (error: StoreError, endpoint: Endpoint) => Promise<StoreError>;
+
 export class Calls {
   readonly #random: () => number;
+  readonly #explain: Explain;
   readonly #closing = new AbortController();
   readonly #attempts: number;
 
@@ -17,11 +21,13 @@ export class Calls {
   constructor(
     readonly endpoints: Endpoints,
     random: () => number,
+    explain: Explain,
   ) {
     this.#random = random;
+    this.#explain = explain;
     // Each call under way listens to it; Node would take more than ten for a leak.
     setMaxListeners(0, this.#closing.signal);
-    this.#attempts = Math.min(endpoints.all.length + 1, MOST_ATTEMPTS);
+    this.#attempts = Math.min(endpoints.count + 1, MOST_ATTEMPTS);
   }
 
   /** Aborts when the store is closed. */
@@ -31,7 +37,6 @@ export class Calls {
 
   close(): void {
     this.#closing.abort();
-    this.endpoints.close();
   }
 
   /**
@@ -43,10 +48,28 @@ export class Calls {
     const endpoint = this.endpoints.current;
     try {
       if (this.closed.aborted) throw new StoreError('unavailable', 'the store was closed');
-      return await call(endpoint);
+      return await this.loggedIn(endpoint, () => call(endpoint));
     } catch (cause) {
-      throw this.failed(cause, doing, endpoint);
+      throw await this.failed(cause, doing, endpoint);
     }
+  }
+
+  /**
+   * Works with an endpoint once we are logged in there. A token that has expired is refused before anything is carried
+   * out: a new one is fetched and the work done again, once.
+   */
+  async loggedIn<T>(endpoint: Endpoint, work: () => Promise<T>): Promise<T> {
+    return this.endpoints.use(endpoint, async ({ session }) => {
+      const token = await session?.open();
+      try {
+        return await work();
+      } catch (error) {
+        if (session === undefined || !isStaleToken(error)) throw error;
+        session.drop(token);
+        await session.open();
+        return await work();
+      }
+    });
   }
 
   /**
@@ -71,14 +94,15 @@ export class Calls {
   }
 
   /**
-   * The error for a call or stream that failed at an endpoint, which is passed over when no answer came from it.
+   * The error for a call or stream that failed at an endpoint, with what can be found out about it; the endpoint is passed
+   * over when no answer came from it.
    * @throws what neither etcd nor gRPC threw: a bug is not to be tried again for ever
    */
-  failed(cause: unknown, doing: string, endpoint: Endpoint): StoreError {
+  async failed(cause: unknown, doing: string, endpoint: Endpoint): Promise<StoreError> {
     if (!isCallFailure(cause)) throw cause;
     const error = storeError(cause, doing, endpoint.url);
     if (isUncertain(error)) this.endpoints.passOver(endpoint);
-    return error;
+    return this.closed.aborted ? error : this.#explain(error, endpoint);
   }
 }
 

@@ -1,41 +1,31 @@
 /**
- * The endpoints of one store: what the options say, and an etcd3 client for each.
+ * The endpoints of one store: their addresses, an etcd3 client for each, and the one in use.
  *
  * One client per endpoint, not one client with many hosts: etcd3 picks a host at random for every call and remembers
  * nothing, so that one frozen member would cost every n-th call its whole deadline. We stay with the endpoint that
  * works and move on when it does not.
  */
-import { readFileSync } from 'node:fs';
 import { noop } from 'cockatiel';
 import { Etcd3, type IOptions } from 'etcd3';
-import type { Logger } from 'pino';
+import type { Credentials } from './etcd3-credentials.js';
+import { Session } from './etcd3-session.js';
+import { streamOptions, type CallOptions } from './etcd3-streams.js';
 import { StoreError } from './store.js';
 
-/** See `requestTimeoutMs`. */
-export const DEFAULT_TIMEOUT_MS = 5_000;
-
-export interface TlsFiles {
-  /** PEM bundle that signs the servers; without it the system's authorities count. */
-  readonly caFile?: string;
-  /** PEM client certificate; needs `keyFile`. */
-  readonly certFile?: string;
-  readonly keyFile?: string;
-}
-
-export interface Etcd3StoreOptions {
-  /** `http://host:port` or `https://host:port`, all of one scheme; without a scheme TLS is used when `tls` is given. */
-  readonly endpoints: readonly string[];
-  readonly tls?: TlsFiles;
-  readonly username?: string;
-  readonly password?: string;
-  /** Deadline of one unary call to one endpoint, and for a stream to open. Default 5000. */
-  readonly requestTimeoutMs?: number;
-  readonly log: Logger;
-}
-
 export interface Endpoint {
+  /** With its scheme, host and port. */
   readonly url: string;
   readonly client: Etcd3;
+  /** Undefined when no user is given. */
+  readonly session: Session | undefined;
+  /** For every stream that is opened here. */
+  readonly streamOptions: CallOptions;
+}
+
+/** Whom the endpoints are to take us for. */
+export interface Identity {
+  readonly credentials: Credentials;
+  readonly user: { readonly name: string; readonly password: () => string } | undefined;
 }
 
 /**
@@ -56,56 +46,95 @@ const GRPC_OPTIONS = {
 
 /** All endpoints of a store and the one in use. */
 export class Endpoints {
+  #all: readonly Endpoint[];
   #index: number;
+  readonly #uses = new Map<Endpoint, number>();
 
   /** @param random in [0, 1): hosts begin at different endpoints, so that they share the load */
-  constructor(
-    readonly all: readonly Endpoint[],
-    random: () => number,
-  ) {
+  constructor(all: readonly Endpoint[], random: () => number) {
+    this.#all = all;
     this.#index = Math.floor(random() * all.length);
   }
 
+  get count(): number {
+    return this.#all.length;
+  }
+
   get current(): Endpoint {
-    return this.all[this.#index]!;
+    return this.#all[this.#index]!;
   }
 
   /** Moves on from an endpoint that gave no answer; does nothing when somebody has moved on from it already. */
   passOver(endpoint: Endpoint): void {
-    if (endpoint === this.current) this.#index = (this.#index + 1) % this.all.length;
+    if (endpoint === this.current) this.#index = (this.#index + 1) % this.#all.length;
+  }
+
+  /** Works with an endpoint, whose client stays open until that is done, even if it is replaced meanwhile. */
+  async use<T>(endpoint: Endpoint, work: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+    this.#uses.set(endpoint, (this.#uses.get(endpoint) ?? 0) + 1);
+    try {
+      return await work(endpoint);
+    } finally {
+      const left = this.#uses.get(endpoint)! - 1;
+      if (left > 0) this.#uses.set(endpoint, left);
+      else this.#uses.delete(endpoint);
+      this.#closeIfDone(endpoint);
+    }
+  }
+
+  /** Takes new clients for the same addresses; the old ones are closed once nothing uses them. */
+  replaceAll(all: readonly Endpoint[]): void {
+    const old = this.#all;
+    this.#all = all;
+    for (const endpoint of old) this.#closeIfDone(endpoint);
+  }
+
+  #closeIfDone(endpoint: Endpoint): void {
+    if (!this.#uses.has(endpoint) && !this.#all.includes(endpoint)) endpoint.client.close();
   }
 
   close(): void {
-    for (const { client } of this.all) client.close();
+    for (const { client } of new Set([...this.#all, ...this.#uses.keys()])) client.close();
   }
 }
 
 /**
- * Reads the TLS files and creates a client for each endpoint. Nothing is connected yet.
- * @throws StoreError `invalid` for options that cannot work, `tls` for a file that cannot be read
+ * Creates a client for each endpoint. Nothing is connected yet.
+ * @param urls all of one scheme
+ * @param timeoutMs deadline of one unary call
  */
-export function createEndpoints(options: Etcd3StoreOptions): Endpoint[] {
-  const urls = parseEndpoints(options.endpoints, options.tls !== undefined);
-  const secure = urls[0]!.startsWith('https:');
-  if (!secure && options.tls !== undefined) {
-    options.log.warn({ endpoints: urls }, 'TLS files are not used: the etcd endpoints are plain http');
-  }
-  const credentials = secure && options.tls !== undefined ? readTls(options.tls) : undefined;
-  const timeoutMs = options.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const { username, password } = options;
-  if ((username === undefined) !== (password === undefined)) {
-    throw new StoreError('invalid', 'etcd: user name and password go together; only one of them is given');
-  }
-  const shared: Omit<IOptions, 'hosts'> = {
+export function createEndpoints(urls: readonly string[], identity: Identity, timeoutMs: number): Endpoint[] {
+  return urls.map(url => createEndpoint(url, identity, timeoutMs));
+}
+
+function createEndpoint(url: string, { credentials, user }: Identity, timeoutMs: number): Endpoint {
+  const logIn = async (name: string, password: string): Promise<string> =>
+    (await client.auth.authenticate({ name, password })).token;
+  const session = user && new Session(() => logIn(user.name, user.password()));
+  const interceptors = session === undefined ? [] : [session.interceptor];
+  const client: Etcd3 = new Etcd3({
+    hosts: [url],
     grpcOptions: GRPC_OPTIONS,
     // etcd3 would repeat writes whose answer is lost, and block all calls for 5 s after three failures.
     faultHandling: { global: noop, host: () => noop },
     // A function, because a deadline is a point in time; streams have none.
-    defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + timeoutMs }),
-    ...(credentials === undefined ? {} : { credentials }),
-    ...(username === undefined || password === undefined ? {} : { auth: { username, password } }),
-  };
-  return urls.map(url => ({ url, client: new Etcd3({ ...shared, hosts: [url] }) }));
+    defaultCallOptions: ({ isStream }) =>
+      isStream ? {} : { deadline: Date.now() + timeoutMs, interceptors },
+    ...(isSecure(url) && { credentials: tlsOptions(credentials) }),
+  });
+  return { url, client, session, streamOptions: streamOptions(interceptors) };
+}
+
+/** etcd3's names for the PEM buffers; its type wants a CA, which grpc-js does not. */
+function tlsOptions({ ca, client }: Credentials): NonNullable<IOptions['credentials']> {
+  return {
+    ...(ca !== undefined && { rootCertificate: ca }),
+    ...(client !== undefined && { certChain: client.cert, privateKey: client.key }),
+  } as NonNullable<IOptions['credentials']>;
+}
+
+export function isSecure(url: string): boolean {
+  return url.startsWith('https:');
 }
 
 /**
@@ -126,30 +155,4 @@ export function parseEndpoints(texts: readonly string[], tls: boolean): string[]
     throw new StoreError('invalid', `etcd: endpoints mix http and https: ${urls.join(', ')}`);
   }
   return urls;
-}
-
-function readTls(files: TlsFiles): NonNullable<IOptions['credentials']> {
-  const { caFile, certFile, keyFile } = files;
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw new StoreError(
-      'invalid',
-      'etcd: a client certificate and its key go together; only one of them is given',
-    );
-  }
-  const credentials: { rootCertificate?: Buffer; certChain?: Buffer; privateKey?: Buffer } = {};
-  if (caFile !== undefined) credentials.rootCertificate = readPem(caFile, 'CA');
-  if (certFile !== undefined) credentials.certChain = readPem(certFile, 'client certificate');
-  if (keyFile !== undefined) credentials.privateKey = readPem(keyFile, 'client key');
-  return credentials as NonNullable<IOptions['credentials']>;
-}
-
-function readPem(path: string, what: string): Buffer {
-  try {
-    const content = readFileSync(path);
-    if (!content.includes('-----BEGIN ')) throw new Error('holds no PEM block');
-    return content;
-  } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError('tls', `etcd: read ${what} ${path}: ${text}`, { cause });
-  }
 }

@@ -30,7 +30,7 @@ const DENIED_TEXT =
   /authentication failed|invalid auth token|permission denied|authentication is not enabled|user name is empty/;
 
 /** The token has expired or the server forgot it; a new one heals it. */
-const STALE_TOKEN_TEXT = 'etcdserver: invalid auth token';
+const STALE_TOKEN_TEXT = 'invalid auth token';
 
 /**
  * OpenSSL's and Node's words for a handshake that failed, as grpc-js repeats them after `Last error:`. A peer that just
@@ -50,7 +50,8 @@ const TOO_LARGE_TEXT = /message larger than max/i;
 export function storeError(cause: unknown, doing: string, endpoint: string): StoreError {
   const text = messageOf(cause);
   const kind = cause instanceof StoreError ? cause.kind : kindOf(text);
-  return new StoreError(kind, `${doing} at ${endpoint}: ${text}`, { cause });
+  const advice = cause instanceof StoreError ? cause.advice : undefined;
+  return new StoreError(kind, `${doing} at ${endpoint}: ${text}`, { cause, advice });
 }
 
 /**

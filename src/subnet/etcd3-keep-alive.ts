@@ -1,6 +1,6 @@
 /** One open LeaseKeepAlive stream: a write per renewal, and an answer within a deadline or the stream is given up. */
-import type { Etcd3, ILeaseKeepAliveResponse, LeaseClient } from 'etcd3';
-import { STREAM_OPTIONS } from './etcd3-streams.js';
+import type { ILeaseKeepAliveResponse, LeaseClient } from 'etcd3';
+import type { Endpoint } from './etcd3-endpoints.js';
 import { StoreError } from './store.js';
 
 type Stream = Awaited<ReturnType<LeaseClient['leaseKeepAlive']>>;
@@ -20,13 +20,13 @@ interface Connection {
 }
 
 export class KeepAliveStream {
-  readonly #client: Etcd3;
+  readonly #endpoint: Pick<Endpoint, 'client' | 'streamOptions'>;
   readonly #answerTimeoutMs: number;
   #current: Connection | undefined;
 
   /** @param answerTimeoutMs how long an answer may take; the stream is given up when one is missing */
-  constructor(client: Etcd3, answerTimeoutMs: number) {
-    this.#client = client;
+  constructor(endpoint: Pick<Endpoint, 'client' | 'streamOptions'>, answerTimeoutMs: number) {
+    this.#endpoint = endpoint;
     this.#answerTimeoutMs = answerTimeoutMs;
   }
 
@@ -55,7 +55,8 @@ export class KeepAliveStream {
   }
 
   #open(): Connection {
-    const stream = this.#client.leaseClient.leaseKeepAlive(STREAM_OPTIONS);
+    const { client, streamOptions } = this.#endpoint;
+    const stream = client.leaseClient.leaseKeepAlive(streamOptions);
     const connection: Connection = { stream, waiting: [], ended: undefined };
     const end = (error: Error) => this.#end(connection, error);
     stream.then(opened => {

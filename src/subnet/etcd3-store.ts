@@ -6,18 +6,14 @@
  * endpoint when there is one. A write is sent once; when its answer is lost, the key is read back and decides.
  */
 import type { ComparatorBuilder, Etcd3, ITxnResponse, PutBuilder } from 'etcd3';
+import { Access } from './etcd3-access.js';
 import { Calls } from './etcd3-calls.js';
-import {
-  createEndpoints,
-  DEFAULT_TIMEOUT_MS,
-  Endpoints,
-  type Endpoint,
-  type Etcd3StoreOptions,
-} from './etcd3-endpoints.js';
-import { isCompacted, isLeaseGone, isStaleToken, isUncertain } from './etcd3-errors.js';
+import type { Endpoint } from './etcd3-endpoints.js';
+import { isCompacted, isLeaseGone, isUncertain } from './etcd3-errors.js';
 import { KeepAliveStream } from './etcd3-keep-alive.js';
 import { prefixEnd, toKeyValue } from './etcd3-keys.js';
-import { watchOnce } from './etcd3-watch.js';
+import { settle, type Etcd3StoreOptions } from './etcd3-options.js';
+import { watchOnce, type StreamEnd } from './etcd3-watch.js';
 import {
   StoreError,
   type KeyValue,
@@ -29,7 +25,7 @@ import {
   type WriteResult,
 } from './store.js';
 
-export type { Etcd3StoreOptions, TlsFiles } from './etcd3-endpoints.js';
+export type { CredentialsView, Etcd3StoreOptions, TlsFiles } from './etcd3-options.js';
 
 /** Keys per page of a list: larger pages stop the event loop for longer, smaller ones cost more round trips. */
 const PAGE_LIMIT = 2_000;
@@ -38,29 +34,31 @@ const KEEP_ALIVE_ANSWER_MS = 10_000;
 const MOST_LISTS = 3;
 
 /**
- * Creates the store; nothing is connected before the first call.
- * @throws StoreError `invalid` for options that cannot work, `tls` for a file that cannot be read
+ * Creates the store; nothing is connected before the first call. Credential files are read now, and again when they change.
+ * @throws StoreError `invalid` for options that cannot work, `tls` for a file that cannot be read or used
  */
 export function createEtcd3Store(options: Etcd3StoreOptions): Store {
-  const endpoints = new Endpoints(createEndpoints(options), Math.random);
-  return new Etcd3Store(
-    new Calls(endpoints, Math.random),
-    options.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS,
-    options.log,
-  );
+  const settings = settle(options);
+  const { log, onCredentials = () => undefined } = options;
+  const access = new Access(settings, { log, onCredentials, now: Date.now, random: Math.random });
+  return new Etcd3Store(access, settings.timeoutMs, log);
 }
 
 /** What the key that a write was meant for says of that write, when its answer was lost. */
 type Verdict = 'carried-out' | 'not-carried-out' | 'superseded';
 
 class Etcd3Store implements Store {
+  readonly #access: Access;
   readonly #calls: Calls;
   readonly #requestTimeoutMs: number;
   readonly #log: Etcd3StoreOptions['log'];
   #keepAlives: { readonly endpoint: Endpoint; readonly stream: KeepAliveStream } | undefined;
 
-  constructor(calls: Calls, requestTimeoutMs: number, log: Etcd3StoreOptions['log']) {
-    this.#calls = calls;
+  constructor(access: Access, requestTimeoutMs: number, log: Etcd3StoreOptions['log']) {
+    this.#access = access;
+    this.#calls = new Calls(access.endpoints, Math.random, (error, endpoint) =>
+      access.explain(error, endpoint),
+    );
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#log = log;
   }
@@ -118,14 +116,16 @@ class Etcd3Store implements Store {
     const doing = `watch ${prefix} from revision ${from.revision}`;
     const either = AbortSignal.any([signal, this.#calls.closed]);
     const request = { prefix, ...from, openTimeoutMs: this.#requestTimeoutMs };
-    for (let attempt = 1; ; attempt++) {
-      const endpoint = this.#calls.endpoints.current;
-      const end = await watchOnce(endpoint.client.watchClient, request, handlers, either);
-      if (end?.kind !== 'failed') return end;
-      if (attempt > 1 || !isStaleToken(end.cause)) {
-        return { kind: 'broken', error: this.#calls.failed(end.cause, doing, endpoint) };
-      }
-      await renewToken(endpoint);
+    const endpoint = this.#calls.endpoints.current;
+    const watchFrom = async (): Promise<Exclude<StreamEnd, { kind: 'failed' }> | undefined> => {
+      const end = await watchOnce(endpoint, request, handlers, either);
+      if (end?.kind === 'failed') throw end.cause;
+      return end;
+    };
+    try {
+      return await this.#calls.loggedIn(endpoint, watchFrom);
+    } catch (cause) {
+      return { kind: 'broken', error: await this.#calls.failed(cause, doing, endpoint) };
     }
   }
 
@@ -197,7 +197,7 @@ class Etcd3Store implements Store {
     const { entry, revision } = await this.#readAt(key).catch((error: unknown) => {
       const text = error instanceof Error ? error.message : String(error);
       const message = `${lost.message}; whether it was carried out is not known: ${text}`;
-      throw new StoreError(lost.kind, message, { cause: error });
+      throw new StoreError(lost.kind, message, { cause: error, advice: lost.advice });
     });
     const verdict = judge(entry);
     this.#log.info({ err: lost, key, verdict }, 'the answer to a write was lost; the key was read back');
@@ -207,7 +207,10 @@ class Etcd3Store implements Store {
       case 'superseded':
         return { done: false, current: entry };
       case 'not-carried-out':
-        throw new StoreError(lost.kind, `${lost.message}; it was not carried out`, { cause: lost });
+        throw new StoreError(lost.kind, `${lost.message}; it was not carried out`, {
+          cause: lost,
+          advice: lost.advice,
+        });
     }
   }
 
@@ -238,22 +241,13 @@ class Etcd3Store implements Store {
   }
 
   keepAlive(id: string): Promise<number | undefined> {
-    return this.#calls.repeated(`renew lease ${id}`, async endpoint => {
-      const stream = this.#keepAliveStreamAt(endpoint);
-      try {
-        return await stream.renew(id);
-      } catch (error) {
-        if (!isStaleToken(error)) throw error;
-        await renewToken(endpoint);
-        return await stream.renew(id);
-      }
-    });
+    return this.#calls.repeated(`renew lease ${id}`, endpoint => this.#keepAliveStreamAt(endpoint).renew(id));
   }
 
   #keepAliveStreamAt(endpoint: Endpoint): KeepAliveStream {
     if (this.#keepAlives?.endpoint !== endpoint) {
       this.#keepAlives?.stream.close();
-      this.#keepAlives = { endpoint, stream: new KeepAliveStream(endpoint.client, KEEP_ALIVE_ANSWER_MS) };
+      this.#keepAlives = { endpoint, stream: new KeepAliveStream(endpoint, KEEP_ALIVE_ANSWER_MS) };
     }
     return this.#keepAlives.stream;
   }
@@ -261,6 +255,7 @@ class Etcd3Store implements Store {
   close(): void {
     this.#calls.close();
     this.#keepAlives?.stream.close();
+    this.#access.close();
   }
 }
 
@@ -275,15 +270,4 @@ function ifUnchanged(client: Etcd3, key: string, modRevision: bigint): Comparato
 
 function isSame(current: KeyValue, value: string, leaseId: string): boolean {
   return current.value === value && current.leaseId === leaseId;
-}
-
-/**
- * Gets a new token: etcd3 does that when a unary call is refused for its token, while a stream only ever uses the one at
- * hand. Which call, and what becomes of it, does not matter: the stream that follows will tell.
- */
-async function renewToken({ client }: Endpoint): Promise<void> {
-  await client
-    .get('\0')
-    .exec()
-    .catch(() => undefined);
 }

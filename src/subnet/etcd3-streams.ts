@@ -1,8 +1,9 @@
 /** What the watch and the keep-alive stream have in common. */
 import type { WatchClient } from 'etcd3';
 
-type CallOptions = NonNullable<Parameters<WatchClient['watch']>[0]>;
-type Interceptor = NonNullable<CallOptions['interceptors']>[number];
+/** grpc-js's call options and interceptors, by the types that etcd3 lets us see. */
+export type CallOptions = NonNullable<Parameters<WatchClient['watch']>[0]>;
+export type Interceptor = NonNullable<CallOptions['interceptors']>[number];
 
 /**
  * Adds the header that makes etcd end a stream when its member has lost the leader (rpctypes.MetadataRequireLeaderKey);
@@ -19,5 +20,7 @@ const requireLeader: Interceptor = (options, nextCall) => {
   return call as ReturnType<Interceptor>;
 };
 
-/** Options of every stream that we open. */
-export const STREAM_OPTIONS: CallOptions = { interceptors: [requireLeader] };
+/** Options of every stream that we open. @param more interceptors of the endpoint */
+export function streamOptions(more: readonly Interceptor[]): CallOptions {
+  return { interceptors: [requireLeader, ...more] };
+}

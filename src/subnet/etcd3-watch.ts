@@ -6,8 +6,8 @@
  */
 import { setTimeout as later } from 'node:timers';
 import type { IEvent, IKeyValue, IWatchResponse, WatchClient } from 'etcd3';
+import type { Endpoint } from './etcd3-endpoints.js';
 import { isDenied } from './etcd3-errors.js';
-import { STREAM_OPTIONS } from './etcd3-streams.js';
 import { prefixEnd, toKeyValue, toKeyText } from './etcd3-keys.js';
 import { StoreError, type KeyChange, type WatchEnd, type WatchHandlers } from './store.js';
 
@@ -31,7 +31,7 @@ export type StreamEnd =
  * @throws what a handler threw
  */
 export async function watchOnce(
-  client: WatchClient,
+  { client, streamOptions }: Endpoint,
   request: WatchRequest,
   handlers: WatchHandlers,
   signal: AbortSignal,
@@ -39,7 +39,7 @@ export async function watchOnce(
   if (signal.aborted) return undefined;
   let stream: Awaited<ReturnType<WatchClient['watch']>>;
   try {
-    stream = await client.watch(STREAM_OPTIONS);
+    stream = await client.watchClient.watch(streamOptions);
   } catch (cause) {
     return { kind: 'failed', cause };
   }

@@ -47,22 +47,34 @@ export type WatchEnd =
 export type StoreErrorKind =
   /** No answer: refused, cut, timed out, no leader. */
   | 'unavailable'
-  /** The TLS handshake failed: wrong CA, missing or expired certificate. */
+  /** No secure connection: wrong CA, missing or expired certificate, TLS on one side only. */
   | 'tls'
   /** Wrong user or password, or the role lacks a permission. */
   | 'denied'
   /** The store refused the request itself. */
   | 'invalid';
 
+/** What an operator is told beside the message of a failure. It never holds a secret. */
+export interface Advice {
+  /** Which failure it is, such as `server-expired`: stable, so that a change of it shows. */
+  readonly code: string;
+  /** The probable cause, in words. */
+  readonly cause: string;
+  /** The next command to run. */
+  readonly next: string;
+}
+
 /** A store call that failed; the message says what was being done, against which endpoints, and what came back. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
+  readonly advice: Advice | undefined;
   constructor(
     readonly kind: StoreErrorKind,
     message: string,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { readonly advice?: Advice | undefined },
   ) {
     super(message, options);
+    this.advice = options?.advice;
   }
 }
 

@@ -1,8 +1,12 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import t from 'tap';
-import { needsEtcd, startEtcd, type Etcd } from '../support/etcd.js';
-import { makeCertificates } from '../support/etcd-certificates.js';
+import { needsEtcd, type Etcd } from '../support/etcd.js';
 import { makeStore, never, startEtcdFixture } from '../support/etcd-store.js';
+import { matchAll } from '../support/match-all.js';
+import { recordedLog } from '../support/recorded-log.js';
 import { openWatch, until } from '../support/store-contract.js';
 
 /** Users `root` and `bob`, who may use `/net/` only. */
@@ -16,30 +20,103 @@ async function enableAuth(etcd: Etcd): Promise<void> {
   await etcd.etcdctl('auth', 'enable');
 }
 
-t.test('a wrong password and a missing permission are told apart from an outage', needsEtcd(), async t => {
-  const { etcd } = await startEtcdFixture(t);
-  await enableAuth(etcd);
-  const endpoints = [etcd.url];
+const ROOT = '--user=root:root-secret';
 
-  const wrong = makeStore(t, { endpoints, username: 'bob', password: 'not-this' });
+t.test('each way of being refused is told apart, and none reads like an outage', needsEtcd(), async t => {
+  const { etcd } = await startEtcdFixture(t);
+  const endpoints = [etcd.url];
+  const bob = { username: 'bob', password: 'bob-secret', keyPrefix: '/net/' };
+
+  const early = makeStore(t, { endpoints, ...bob });
+  await t.rejects(early.read('/net/a'), {
+    name: 'StoreError',
+    kind: 'denied',
+    advice: {
+      code: 'auth-disabled',
+      cause: /not enabled in this etcd/,
+      next: /leave out.*etcdctl auth enable/,
+    },
+  });
+  await enableAuth(etcd);
+  t.equal(await early.read('/net/a'), undefined, 'once it is enabled, all is well');
+
+  const wrong = makeStore(t, { endpoints, ...bob, password: 'not-this' });
   const failures = await Promise.all([
     wrong.list('/net/', never).catch((error: unknown) => error),
     wrong.keepAlive('1').catch((error: unknown) => error),
     openWatch(wrong, '/net/', { revision: 1n, clusterId: '1' }).end,
   ]);
-  t.match(failures, [{ kind: 'denied' }, { kind: 'denied' }, { kind: 'broken', error: { kind: 'denied' } }]);
-  t.notMatch(JSON.stringify(failures.map(String)), /not-this/);
+  const expected = { kind: 'denied', advice: { code: 'wrong-password', next: /--user bob get/ } };
+  t.match(failures, [expected, expected, { kind: 'broken', error: expected }]);
+  t.notMatch(inspect(failures, { depth: null, showHidden: true }), /not-this/);
 
-  const anonymous = makeStore(t, { endpoints });
-  await t.rejects(anonymous.read('/net/a'), { name: 'StoreError', kind: 'denied' });
+  await t.rejects(makeStore(t, { endpoints }).read('/net/a'), {
+    name: 'StoreError',
+    kind: 'denied',
+    advice: { code: 'no-user', next: /--etcd-username/ },
+  });
 
-  const bob = makeStore(t, { endpoints, username: 'bob', password: 'bob-secret' });
-  const snapshot = await bob.list('/net/', never);
-  await t.rejects(bob.list('/other/', never), {
+  const abroad = makeStore(t, { endpoints, ...bob, keyPrefix: '/other/' });
+  const snapshot = await early.list('/net/', never);
+  const advice = {
+    code: 'no-permission',
+    cause: 'the user "bob" has no role that may read and write all keys that start with /other/',
+    next: /etcdctl role grant-permission ROLE --prefix=true readwrite \/other\//,
+  };
+  await t.rejects(abroad.list('/other/', never), {
     kind: 'denied',
     message: /list \/other\/ at http:.*permission denied/,
+    advice,
   });
-  t.match(await openWatch(bob, '/other/', snapshot).end, { kind: 'broken', error: { kind: 'denied' } });
+  await t.rejects(abroad.createIfAbsent('/other/a', 'x', '0'), {
+    name: 'StoreError',
+    kind: 'denied',
+    advice,
+  });
+  t.match(await openWatch(abroad, '/other/', snapshot).end, {
+    kind: 'broken',
+    error: { kind: 'denied', advice },
+  });
+});
+
+t.test('a password that is rotated in etcd and in its file', needsEtcd(), async t => {
+  const { etcd, proxy } = await startEtcdFixture(t);
+  await enableAuth(etcd);
+  const passwordFile = join(t.testdir({ password: 'bob-secret\n' }), 'password');
+  const { log, lines } = recordedLog();
+  const store = makeStore(t, { endpoints: [proxy.url], username: 'bob', passwordFile, log });
+  const snapshot = await store.list('/net/', never);
+  const watch = openWatch(store, '/net/', snapshot);
+  await watch.opened;
+  const { id } = await store.grantLease(600);
+
+  await etcd.etcdctlWithInput('new-secret\n', ROOT, 'user', 'passwd', 'bob', '--interactive=false');
+  await t.rejects(store.list('/net/', never), {
+    name: 'StoreError',
+    kind: 'denied',
+    advice: { code: 'wrong-password' },
+  });
+  writeFileSync(passwordFile, '');
+  await t.rejects(store.read('/net/a'), { name: 'StoreError', kind: 'denied' });
+  writeFileSync(passwordFile, 'new-secret\n');
+  await t.rejects(store.read('/net/a'), { name: 'StoreError', kind: 'denied' }, 'the failure that shows it');
+  t.equal(await store.read('/net/a'), undefined);
+  t.equal(await store.keepAlive(id), 600);
+  await etcd.etcdctl(ROOT, 'put', '/net/a', '1');
+  await until(() => watch.changes.length === 1, 'the change on the watch of before');
+  watch.stop();
+  matchAll(
+    t,
+    lines.filter(({ level }) => level !== 'debug'),
+    [
+      {
+        level: 'warn',
+        msg: `etcd: the password file ${passwordFile} is empty; what was read before stays in use, and the files are tried again`,
+      },
+      { level: 'info', msg: 'credential files have changed: new connections to etcd use them' },
+    ],
+  );
+  t.notMatch(JSON.stringify(lines), /secret/);
 });
 
 t.test('a watch and a lease go on after the token has expired', needsEtcd(), async t => {
@@ -63,39 +140,7 @@ t.test('a watch and a lease go on after the token has expired', needsEtcd(), asy
   const again = openWatch(store, '/net/', snapshot);
   await again.opened;
   t.equal(await store.keepAlive(id), 600);
-  await etcd.etcdctl('--user=root:root-secret', 'put', '/net/a', '1');
+  await etcd.etcdctl(ROOT, 'put', '/net/a', '1');
   await until(() => again.changes.length === 1, 'the change');
   again.stop();
-});
-
-t.test('TLS', needsEtcd(), async t => {
-  const certificates = makeCertificates();
-  t.teardown(() => certificates.remove());
-  const { caFile, otherCaFile, server, client } = certificates;
-  const start = async (clientCaFile?: string) => {
-    const etcd = await startEtcd({
-      tls: { ...server, ...(clientCaFile === undefined ? {} : { clientCaFile }) },
-      etcdctlArgs: [`--cacert=${caFile}`, `--cert=${client.certFile}`, `--key=${client.keyFile}`],
-    });
-    t.teardown(() => etcd.destroy());
-    return `https://localhost:${etcd.port}`;
-  };
-  const [open, strict] = await Promise.all([start(), start(caFile)]);
-  const read = (endpoint: string, tls?: { caFile?: string; certFile?: string; keyFile?: string }) =>
-    makeStore(t, { endpoints: [endpoint], ...(tls === undefined ? {} : { tls }) }).read('/net/a');
-
-  t.equal(await read(open, { caFile }), undefined, 'a CA alone will do');
-  t.equal(await read(strict, { caFile, ...client }), undefined, 'a client certificate');
-  await t.rejects(read(open, { caFile: otherCaFile }), { name: 'StoreError', kind: 'tls' }, 'a wrong CA');
-  await t.rejects(read(open), { name: 'StoreError', kind: 'tls' }, 'no CA');
-  await t.rejects(
-    read(strict, { caFile }),
-    { kind: 'tls', message: /bad certificate/ },
-    'no client certificate',
-  );
-  await t.rejects(
-    read(open.replace('https', 'http')),
-    { name: 'StoreError', kind: 'unavailable' },
-    'plain http to TLS',
-  );
 });

@@ -36,7 +36,7 @@ t.test('a stream that gives no answer is replaced', needsEtcd(), async t => {
   const { proxy, store } = await startEtcdFixture(t);
   const client = new Etcd3({ hosts: [proxy.url] });
   t.teardown(() => client.close());
-  const stream = new KeepAliveStream(client, 300);
+  const stream = new KeepAliveStream({ client, streamOptions: {} }, 300);
   t.teardown(() => stream.close());
   const { id } = await store.grantLease(600);
   t.equal(await stream.renew(id), 600);

@@ -35,7 +35,10 @@ export async function startEtcdFixture(
 }
 
 /** A store that is closed when the test ends. */
-export function makeStore(t: Test, options: Omit<Etcd3StoreOptions, 'log'>): Store {
+export function makeStore(
+  t: Test,
+  options: Omit<Etcd3StoreOptions, 'log'> & Partial<Etcd3StoreOptions>,
+): Store {
   const store = createEtcd3Store({ log: silent, ...options });
   t.teardown(() => store.close());
   return store;

@@ -35,6 +35,7 @@ t.test('with nothing given, the defaults', async t => {
         keyFile: undefined,
         username: undefined,
         password: undefined,
+        passwordFile: undefined,
       },
       underlay: { interfaces: [], interfaceRegexes: [], canReach: undefined, publicIp: undefined },
       leaseTtlSeconds: 86_400,
@@ -144,11 +145,20 @@ t.test('rules over several options', async t => {
   t.same(faultsOf({ 'etcd-certfile': ['/c'] }), ['--etcd-certfile: needs --etcd-keyfile too']);
   t.same(faultsOf({ 'etcd-keyfile': ['/k'] }), ['--etcd-keyfile: needs --etcd-certfile too']);
   t.same(faultsOf({}, { SELVEDGE_ETCD_USERNAME: 'u' }), [
-    'SELVEDGE_ETCD_USERNAME: needs --etcd-password too',
+    'SELVEDGE_ETCD_USERNAME: needs --etcd-password-file too',
   ]);
   t.same(faultsOf({}, { FLANNELD_ETCD_PASSWORD: 'p' }), [
     'FLANNELD_ETCD_PASSWORD: needs --etcd-username too',
   ]);
+  t.same(faultsOf({ 'etcd-password-file': ['/p'] }), ['--etcd-password-file: needs --etcd-username too']);
+  t.same(
+    faultsOf({ 'etcd-username': ['u'], 'etcd-password': ['p'] }, { SELVEDGE_ETCD_PASSWORD_FILE: '/p' }),
+    ['SELVEDGE_ETCD_PASSWORD_FILE: cannot be given together with --etcd-password'],
+  );
+  t.equal(
+    optionsOf({ 'etcd-username': ['u'], 'etcd-password-file': ['/run/../etc/p'] }).etcd.passwordFile,
+    '/etc/p',
+  );
   t.same(faultsOf({ 'subnet-file': ['/run/x/docker'] }), [
     '--docker-env-file: "/run/x/docker" is the file of --subnet-file too',
   ]);
@@ -257,7 +267,7 @@ t.test('notes on what is sound but not what one may think', async t => {
   ]);
   t.equal(optionsOf({ 'etcd-cafile': ['/ca'] }).etcd.caFile, undefined);
   t.same(notesOf({ 'etcd-username': ['u'], 'etcd-password': ['p'] }), [
-    '--etcd-password: ps shows it to everybody on this host; use SELVEDGE_ETCD_PASSWORD',
+    '--etcd-password: ps shows it to everybody on this host; use --etcd-password-file',
   ]);
   t.same(notesOf({}, { SELVEDGE_IFCE: 'eth0' }), ['SELVEDGE_IFCE: unknown, ignored']);
 });
@@ -288,6 +298,6 @@ t.test('the etcd options alone are read alike, whatever is wrong with the others
   t.same(resolveEtcdOptions(flags, env), { ok: true, etcd, notes: [] });
   t.same(resolveEtcdOptions({ 'etcd-prefix': ['x'], 'etcd-username': ['bob'] }, env), {
     ok: false,
-    faults: ['--etcd-prefix: "x" must begin with /', '--etcd-username: needs --etcd-password too'],
+    faults: ['--etcd-prefix: "x" must begin with /', '--etcd-username: needs --etcd-password-file too'],
   });
 });

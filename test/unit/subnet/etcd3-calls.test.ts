@@ -1,14 +1,16 @@
 import t from 'tap';
-import { pino } from 'pino';
 import { Calls } from '../../../src/subnet/etcd3-calls.js';
 import { createEndpoints, Endpoints } from '../../../src/subnet/etcd3-endpoints.js';
 import { StoreError } from '../../../src/subnet/store.js';
 
-const log = pino({ level: 'silent' });
+/** Endpoints at which nothing listens. */
+function endpointsOf(...urls: string[]): Endpoints {
+  const nobody = { ca: undefined, client: undefined, clientEndsAt: undefined, password: undefined };
+  return new Endpoints(createEndpoints(urls, { credentials: nobody, user: undefined }, 1_000), () => 0);
+}
 
 t.test('only what etcd and gRPC throw is trouble with the store', async t => {
-  const endpoints = createEndpoints({ endpoints: ['http://127.0.0.1:1'], log });
-  const calls = new Calls(new Endpoints(endpoints, Math.random), Math.random);
+  const calls = new Calls(endpointsOf('http://127.0.0.1:1'), Math.random, async error => error);
   t.teardown(() => calls.close());
   const thrown = (error: Error) =>
     calls
@@ -31,6 +33,6 @@ t.test('only what etcd and gRPC throw is trouble with the store', async t => {
     new Error('odd'),
   ]) {
     t.equal(await thrown(bug), bug);
-    t.throws(() => calls.failed(bug, 'watch /x', calls.endpoints.current), bug);
+    await t.rejects(calls.failed(bug, 'watch /x', calls.endpoints.current), bug);
   }
 });

@@ -36,12 +36,20 @@ t.test('options that cannot work are refused at once', async t => {
       ...expected,
     });
   refused({ username: 'bob' }, { kind: 'invalid', message: /only one of them/ });
+  refused(
+    { username: 'bob', password: 'x', passwordFile: '/p' },
+    { kind: 'invalid', message: /only one can/ },
+  );
+  refused({ passwordFile: '/p' }, { kind: 'invalid', message: /user name and password go together/ });
   refused({ tls: { certFile: '/c' } }, { kind: 'invalid', message: /only one of them/ });
   refused(
     { tls: { caFile: '/nonexistent/ca' } },
-    { kind: 'tls', message: /read CA \/nonexistent\/ca: ENOENT/ },
+    { kind: 'tls', message: /cannot read CA \/nonexistent\/ca: ENOENT/ },
   );
-  refused({ tls: { caFile: '/etc/hostname' } }, { kind: 'tls', message: /holds no PEM block/ });
+  refused(
+    { tls: { caFile: '/etc/hostname' } },
+    { kind: 'tls', message: /CA \/etc\/hostname: holds no PEM certificate/ },
+  );
 });
 
 t.test('an unused store holds nothing open', async () => {

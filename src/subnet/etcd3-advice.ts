@@ -1,0 +1,218 @@
+/** Why a call could not be made → what it is called, its probable cause and the next command. Pure. */
+import type { CredentialFiles } from './etcd3-credentials.js';
+import type { Probe, ServerCertificate } from './etcd3-probe.js';
+import type { Advice, StoreErrorKind } from './store.js';
+
+/** What is known of the endpoint and of ourselves. */
+export interface Situation {
+  readonly url: string;
+  readonly files: CredentialFiles;
+  readonly clientEndsAt: number | undefined;
+  readonly username: string | undefined;
+  /** What all keys that are used start with. */
+  readonly keyPrefix: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export interface Diagnosis {
+  readonly kind: StoreErrorKind;
+  readonly advice: Advice;
+}
+
+/** What gRPC (grpc-js 1.14), Node, OpenSSL and etcd (api/v3rpc/rpctypes) say, and what it comes to. */
+const WORDS = [
+  ['server-expired', /certificate has expired|CERT_HAS_EXPIRED/],
+  ['server-not-yet-valid', /certificate is not yet valid|CERT_NOT_YET_VALID/],
+  ['server-name', /ALTNAME|does not match certificate's altnames/],
+  [
+    'server-untrusted',
+    /unable to (?:verify|get)|self[- ]signed|UNABLE_TO_|SELF_SIGNED|CERT_(?:UNTRUSTED|SIGNATURE_FAILURE|CHAIN_TOO_LONG)/,
+  ],
+  [
+    'client-certificate',
+    /alert[_ ](?:bad|unsupported|no)[_ ]certificate|alert[_ ]certificate[_ ]|alert[_ ]unknown[_ ]ca|alert[_ ]access[_ ]denied/i,
+  ],
+  ['wrong-password', /authentication failed, invalid user ID or password/],
+  ['no-permission', /permission denied/],
+  ['no-user', /user name is empty/],
+  ['auth-disabled', /authentication is not enabled/],
+  ['token-refused', /invalid auth token/],
+  ['host-unknown', /Name resolution failed|ENOTFOUND|EAI_AGAIN/],
+  ['connection-refused', /ECONNREFUSED/],
+  ['no-answer', /DEADLINE_EXCEEDED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|was not opened within|no answer to/],
+] as const satisfies readonly (readonly [string, RegExp])[];
+
+/** What no words say: which of the two sides speaks TLS. */
+type Code = (typeof WORDS)[number][0] | 'tls-expected' | 'tls-not-spoken';
+
+/**
+ * Whether a look at the endpoint can tell more than these words: about every TLS failure, and when a connection just ended.
+ * @param text message of the failure
+ */
+export function deservesProbe(text: string, kind: StoreErrorKind): boolean {
+  if (kind === 'tls') return true;
+  return kind === 'unavailable' && text.includes('UNAVAILABLE: No connection') && codeOf(text) === undefined;
+}
+
+/**
+ * Names a failure.
+ * @param text its message
+ * @param probe what a look at the endpoint showed, if there was one
+ * @returns undefined for what is neither about access nor reaching etcd
+ */
+export function diagnose(
+  text: string,
+  probe: Probe | undefined,
+  situation: Situation,
+): Diagnosis | undefined {
+  const code = probedCode(probe, situation.url) ?? codeOf(text);
+  if (code === undefined) return undefined;
+  const certificate = probe?.kind === 'tls' ? probe.certificate : undefined;
+  return adviseOn(code, certificate, situation);
+}
+
+function codeOf(text: string): Code | undefined {
+  return WORDS.find(([, words]) => words.test(text))?.[0];
+}
+
+function probedCode(probe: Probe | undefined, url: string): Code | undefined {
+  if (probe === undefined || probe.kind === 'silent') return undefined;
+  if (probe.kind === 'plain') return 'tls-not-spoken';
+  if (url.startsWith('http:')) return 'tls-expected';
+  return probe.complaint === undefined ? undefined : codeOf(probe.complaint);
+}
+
+function adviseOn(code: Code, certificate: ServerCertificate | undefined, situation: Situation): Diagnosis {
+  const { url, files, username, keyPrefix } = situation;
+  const { hostname, host, port } = new URL(url);
+  const s_client = `openssl s_client -connect ${host} </dev/null`;
+  const of = (kind: StoreErrorKind, cause: string, next: string): Diagnosis => ({
+    kind,
+    advice: { code, cause, next },
+  });
+  switch (code) {
+    case 'server-untrusted': {
+      const signer = certificate === undefined ? '' : ` by "${certificate.issuer}"`;
+      const trusted = files.caFile ?? "the system's authorities, as no --etcd-cafile is given";
+      const cause = `the certificate of ${host} is signed${signer}, not by ${trusted}`;
+      return of('tls', cause, `${s_client} -showcerts; then put the right CA into --etcd-cafile`);
+    }
+    case 'server-expired':
+      return of(
+        'tls',
+        `the certificate of ${host} has expired${certificate === undefined ? '' : `, on ${certificate.validTo}`}; or the clock of this host is wrong`,
+        `date; ${s_client} | openssl x509 -noout -dates; then renew the certificate of etcd`,
+      );
+    case 'server-not-yet-valid':
+      return of(
+        'tls',
+        `the certificate of ${host} is not valid yet${certificate === undefined ? '' : `, only from ${certificate.validFrom}`}; or the clock of this host is wrong`,
+        `date; ${s_client} | openssl x509 -noout -dates`,
+      );
+    case 'server-name': {
+      const names = certificate === undefined ? '' : `: it is for ${certificate.names || 'no name at all'}`;
+      const cause = `the certificate of ${host} is not for ${hostname}${names}`;
+      return of(
+        'tls',
+        cause,
+        `${s_client} | openssl x509 -noout -ext subjectAltName; use a name of it in --etcd-endpoints`,
+      );
+    }
+    case 'client-certificate':
+      return of('tls', ...clientCertificateAdvice(situation, host));
+    case 'tls-expected':
+      return of(
+        'tls',
+        `${host} speaks TLS, and the endpoint says http`,
+        `use https://${host} in --etcd-endpoints, with --etcd-cafile`,
+      );
+    case 'tls-not-spoken':
+      return of(
+        'tls',
+        `${host} speaks plain http, and the endpoint says https`,
+        `use http://${host} in --etcd-endpoints, or give etcd --cert-file and --key-file`,
+      );
+    case 'wrong-password': {
+      const from =
+        files.passwordFile === undefined ? '' : `; a mended ${files.passwordFile} is read again by itself`;
+      const cause = `etcd has no user "${username ?? ''}" with this password`;
+      return of(
+        'denied',
+        cause,
+        `etcdctl --endpoints ${url} --user ${username ?? 'USER'} get --limit 1 ${keyPrefix ?? '/'} (it asks for the password)${from}`,
+      );
+    }
+    case 'no-permission': {
+      const who =
+        username === undefined ? 'the user that the client certificate names' : `the user "${username}"`;
+      const range = keyPrefix === undefined ? 'these keys' : `all keys that start with ${keyPrefix}`;
+      return of(
+        'denied',
+        `${who} has no role that may read and write ${range}`,
+        `etcdctl user get ${username ?? 'USER'}; etcdctl role grant-permission ROLE --prefix=true readwrite ${keyPrefix ?? 'PREFIX'}`,
+      );
+    }
+    case 'no-user':
+      return of(
+        'denied',
+        'etcd wants a user and none is given',
+        'give --etcd-username and --etcd-password-file, or a client certificate whose common name is the user',
+      );
+    case 'auth-disabled':
+      return of(
+        'denied',
+        'a user is given, and authentication is not enabled in this etcd',
+        'leave out --etcd-username and the password, or: etcdctl auth enable',
+      );
+    case 'token-refused':
+      return of(
+        'denied',
+        'etcd refuses a token that it has just given',
+        'etcdctl auth status; is --auth-token-ttl of etcd too short, or are its members apart?',
+      );
+    case 'host-unknown':
+      return of(
+        'unavailable',
+        `the name ${hostname} does not resolve on this host`,
+        `getent hosts ${hostname}`,
+      );
+    case 'connection-refused':
+      return of(
+        'unavailable',
+        `nothing listens at ${host}: etcd is down, or on another port than ${port}`,
+        `etcdctl --endpoints ${url} endpoint health`,
+      );
+    case 'no-answer':
+      return of(
+        'unavailable',
+        `no answer from ${host}: etcd hangs, or a firewall or the network between drops packets`,
+        `etcdctl --endpoints ${url} endpoint health`,
+      );
+  }
+}
+
+function clientCertificateAdvice(
+  { files, clientEndsAt, now }: Situation,
+  host: string,
+): [cause: string, next: string] {
+  const { certFile } = files;
+  if (certFile === undefined) {
+    return [
+      `${host} wants a client certificate and none is given`,
+      'give --etcd-certfile and --etcd-keyfile',
+    ];
+  }
+  const look = `openssl x509 -in ${certFile} -noout -issuer -dates -ext extendedKeyUsage`;
+  if (clientEndsAt !== undefined && clientEndsAt <= now) {
+    const ended = new Date(clientEndsAt).toISOString();
+    return [
+      `our client certificate ${certFile} has expired, on ${ended}`,
+      `${look}; a renewed file is read again by itself`,
+    ];
+  }
+  return [
+    `${host} refuses our client certificate ${certFile}: it is not signed by the CA that etcd trusts (its --trusted-ca-file), or not for clients`,
+    look,
+  ];
+}
