@@ -6,12 +6,14 @@
  * Store port and nothing of etcd.
  */
 import type { Logger } from 'pino';
+import { causeOf, Outage } from './outage.js';
 import {
   StoreError,
   type KeyChange,
   type KeyValue,
   type Snapshot,
   type Store,
+  type StoreErrorKind,
   type WatchEnd,
   type WatchHandlers,
 } from './store.js';
@@ -33,7 +35,7 @@ export interface MirrorConnection {
   readonly connected: boolean;
   /** Milliseconds of the clock at which this began. */
   readonly since: number;
-  /** Why it is away; undefined while connected. */
+  /** Why it is away; while connected, that it refuses lists beside a watch that goes on. */
   readonly error: StoreError | undefined;
 }
 
@@ -41,7 +43,7 @@ export interface MirrorHandlers {
   /** The first complete list; called once, before all others but `onConnection`. */
   onReset(snapshot: Snapshot): void;
   onChanges(batch: MirrorBatch): void;
-  /** Called when it changes: the store answers, or does not. */
+  /** Called when it changes: the store answers, or does not, or for another reason than before. */
   onConnection(connection: MirrorConnection): void;
 }
 
@@ -62,6 +64,14 @@ const LAST_RETRY_MS = 5_000;
 /** A watch that stood for so long ends the series of failures. */
 const STABLE_MS = 10_000;
 
+/** What a failure means for us: only the first is an outage of the store's. */
+const TROUBLE_WORDS: Readonly<Record<StoreErrorKind, string>> = {
+  unavailable: 'the store is away',
+  tls: 'no secure connection to the store',
+  denied: 'the store refuses us',
+  invalid: 'the store cannot do what it is asked',
+};
+
 /** All up to this revision of this cluster is known. */
 interface Position {
   readonly revision: bigint;
@@ -81,6 +91,7 @@ export class Mirror {
   #changedMeanwhile: Map<string, bigint> | undefined;
   #nextListAt = 0;
   #connection: MirrorConnection | undefined;
+  #outage: Outage | undefined;
   #failures = 0;
 
   constructor(store: Store, prefix: string, handlers: MirrorHandlers, options: MirrorOptions) {
@@ -172,7 +183,7 @@ export class Mirror {
       this.#options.log.debug({ err: error, prefix: this.#prefix }, 'list failed');
       // While the watch stands this is no outage: the watch itself says when the store is away.
       if (how === undefined) this.#disconnected(error);
-      else this.#planNextList();
+      else this.#refusedBesideWatch(error);
       return undefined;
     } finally {
       this.#changedMeanwhile = undefined;
@@ -245,27 +256,50 @@ export class Mirror {
 
   #connected(): void {
     const connection = this.#connection;
-    if (connection?.connected === true) return;
+    if (connection?.connected === true && connection.error === undefined) return;
     const now = this.#options.now();
+    const since = connection?.connected === true ? connection.since : now;
     if (connection !== undefined) {
-      const awaySeconds = Math.round((now - connection.since) / 100) / 10;
+      const awaySeconds = Math.round((since - connection.since) / 100) / 10;
       this.#options.log.info({ prefix: this.#prefix, awaySeconds }, 'the store answers again');
     }
-    this.#setConnection({ connected: true, since: now, error: undefined });
+    this.#outage = undefined;
+    this.#setConnection({ connected: true, since, error: undefined });
   }
 
   #disconnected(error: StoreError): void {
-    const connection = this.#connection;
-    if (connection?.error?.kind === error.kind) return;
-    this.#options.log.warn({ err: error, prefix: this.#prefix }, 'the store is away; trying again');
-    const since = connection?.connected === false ? connection.since : this.#options.now();
-    this.#setConnection({ connected: false, since, error });
+    const { now, log } = this.#options;
+    this.#outage ??= new Outage(now());
+    if (this.#outage.note(error, now())) log.warn(this.#about(error), `${describe(error)}; trying again`);
+    const shown = this.#outage.toShow(now());
+    const before = this.#connection;
+    const isKnown =
+      before?.connected === false && before.error && shown && causeOf(before.error) === causeOf(shown);
+    if (isKnown !== true) this.#setConnection({ connected: false, since: this.#outage.since, error: shown });
+  }
+
+  /** An answer that is missing this once may come next time; a refusal is an operator's to mend. */
+  #refusedBesideWatch(error: StoreError): void {
+    this.#planNextList();
+    const { connected = false, since = 0, error: before } = this.#connection ?? {};
+    if (!connected || error.kind === 'unavailable') return;
+    if (before !== undefined && causeOf(before) === causeOf(error)) return;
+    this.#options.log.warn(this.#about(error), `${describe(error)}; the watch goes on`);
+    this.#setConnection({ connected, since, error });
+  }
+
+  #about(error: StoreError): object {
+    return { err: error, prefix: this.#prefix };
   }
 
   #setConnection(connection: MirrorConnection): void {
     this.#connection = connection;
     this.#handlers.onConnection(connection);
   }
+}
+
+function describe({ kind, message, advice }: StoreError): string {
+  return `${TROUBLE_WORDS[kind]}: ${advice?.cause ?? message}`;
 }
 
 /** A list answers with what is committed when it is asked for, so it can never be behind what was known before. */

@@ -1,9 +1,15 @@
 import fc from 'fast-check';
-import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { Mirror, type MirrorBatch, type MirrorConnection } from '../../../src/subnet/mirror.js';
-import { StoreError, type KeyChange, type Snapshot, type Store } from '../../../src/subnet/store.js';
+import {
+  StoreError,
+  type KeyChange,
+  type Snapshot,
+  type Store,
+  type StoreErrorKind,
+} from '../../../src/subnet/store.js';
 import { MemoryStore } from '../../support/memory-store.js';
+import { recordedLog, type LogLine } from '../../support/recorded-log.js';
 import { until } from '../../support/store-contract.js';
 
 /** Time that only moves when a test says so. */
@@ -40,6 +46,7 @@ interface Fixture {
   readonly resets: Snapshot[];
   readonly batches: MirrorBatch[];
   readonly connections: MirrorConnection[];
+  readonly lines: LogLine[];
   /** What an owner knows that does as the handlers say. */
   readonly known: Map<string, string>;
   readonly done: Promise<void>;
@@ -66,6 +73,7 @@ function start(
   const batches: MirrorBatch[] = [];
   const connections: MirrorConnection[] = [];
   const known = new Map<string, string>();
+  const { log, lines } = recordedLog();
   const mirror = new Mirror(
     seenAs,
     '/net/',
@@ -82,7 +90,7 @@ function start(
       onConnection: connection => connections.push(connection),
     },
     {
-      log: pino({ level: 'silent' }),
+      log,
       now: () => clock.ms,
       sleep: (ms, signal) => clock.sleep(ms, signal),
       random: () => 0.5,
@@ -102,7 +110,7 @@ function start(
       if (!condition()) clock.advance(500);
       return condition();
     }, what);
-  return { store, clock, resets, batches, connections, known, done, stop, retryUntil };
+  return { store, clock, resets, batches, connections, lines, known, done, stop, retryUntil };
 }
 
 /** A mirror that watches a store with the keys `/net/a` and `/net/b`. */
@@ -162,6 +170,85 @@ t.test('a store that is away at the start is asked until it answers', async t =>
   store.comeBack();
   await retryUntil(() => resets.length === 1, 'the first list');
   t.match(connections.slice(1), [{ connected: false, since: 0, error: denied }, { connected: true }]);
+  await stop();
+});
+
+t.test(
+  'of several causes of an outage each is told once, and a refusal is not hidden by an outage',
+  async t => {
+    const clock = new Clock();
+    const store = new MemoryStore(() => clock.ms);
+    const failure = (kind: StoreErrorKind, code: string) =>
+      new StoreError(kind, code, { advice: { code, cause: `the cause of ${code}`, next: 'look' } });
+    const [refused, silent, expired] = [
+      failure('unavailable', 'connection-refused'),
+      failure('unavailable', 'no-answer'),
+      failure('tls', 'server-expired'),
+    ];
+    store.goAway(refused);
+    const { connections, lines, retryUntil, stop } = start(fn => t.teardown(fn), store, clock);
+    const shown = () => connections.map(({ error }) => error?.message);
+    await until(() => connections.length === 1, 'the first failure');
+    store.goAway(silent);
+    await retryUntil(() => connections.length === 2, 'another cause of the same kind');
+    t.strictSame(shown(), ['connection-refused', 'no-answer']);
+    store.goAway(expired);
+    await retryUntil(() => connections.length === 3, 'another kind');
+    // Two endpoints in turn: one is down, the other has an expired certificate.
+    for (let turn = 0; turn < 4; turn++) {
+      const before = store.calls.list;
+      store.goAway(turn % 2 === 0 ? refused : expired);
+      await retryUntil(() => store.calls.list > before, 'the next attempt');
+    }
+    t.strictSame(shown().slice(2), ['server-expired'], 'the refusal stays');
+    store.goAway(refused);
+    await retryUntil(() => connections.length === 4, 'until it is long past');
+    t.match(connections.at(-1), { connected: false, since: 0, error: refused });
+    t.strictSame(
+      lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg),
+      [
+        'the store is away: the cause of connection-refused; trying again',
+        'the store is away: the cause of no-answer; trying again',
+        'no secure connection to the store: the cause of server-expired; trying again',
+      ],
+      'each cause has one line',
+    );
+    store.comeBack();
+    await retryUntil(() => connections.length === 5, 'the end');
+    t.match(connections.at(-1), { connected: true, error: undefined });
+    await stop();
+  },
+);
+
+t.test('lists that are refused beside a watch that goes on are told, and are no outage', async t => {
+  const denied = new StoreError('denied', 'permission denied');
+  let refuse = true;
+  const clock = new Clock();
+  const store = new MemoryStore(() => clock.ms);
+  const seen: Store = Object.create(store, {
+    list: {
+      value: (...args: Parameters<Store['list']>) =>
+        store.calls.list > 0 && refuse ? Promise.reject(denied) : store.list(...args),
+    },
+  }) as Store;
+  const { connections, batches, stop } = start(fn => t.teardown(fn), store, clock, seen);
+  await until(() => store.openWatches === 1, 'the watch');
+  const relistUntil = (count: number) =>
+    until(() => {
+      if (connections.length < count) clock.advance(125_000);
+      return connections.length === count;
+    }, `${count} connections`);
+  await relistUntil(2);
+  clock.advance(125_000);
+  store.put('/net/a', 'a1');
+  await until(() => batches.length === 1, 'a change on the watch');
+  refuse = false;
+  await relistUntil(3);
+  t.match(connections, [
+    { connected: true, since: 0, error: undefined },
+    { connected: true, since: 0, error: denied },
+    { connected: true, since: 0, error: undefined },
+  ]);
   await stop();
 });
 
