@@ -2,12 +2,12 @@
 import { pino } from 'pino';
 import type { IpAddress } from '../address/ip.js';
 import { formatPrefix, type Prefix } from '../address/prefix.js';
+import { formatDuration } from '../daemon/duration.js';
 import { readLeaseTime } from '../subnet/lease-times.js';
 import { formatReservation, isReservation, NO_LEASE } from '../subnet/reservation.js';
 import { findSubnet, holderOf, planRelease, planReserve, type Refusal } from '../subnet/reservation-plan.js';
 import { revokeIfPossible } from '../subnet/revoke.js';
 import type { KeyValue, Store, WriteResult } from '../subnet/store.js';
-import { formatDuration } from './duration.js';
 import { EXIT } from './exit-codes.js';
 import { readNetwork } from './leases-network.js';
 

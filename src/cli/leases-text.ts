@@ -1,6 +1,6 @@
 /** The list of leases as people read it: the verdict first, then a lease a line. Pure. */
+import { formatDuration } from '../daemon/duration.js';
 import { formatColumns } from './columns.js';
-import { formatDuration } from './duration.js';
 import type { LeaseRow, LeasesDocument } from './leases-document.js';
 import { printable } from './printable.js';
 

@@ -121,7 +121,8 @@ async function atEtcd(
     process.exitCode = await run(store, resolved.etcd.prefix);
   } catch (error) {
     if (!(error instanceof OperatorError) && !(error instanceof StoreError)) throw error;
-    complain([error.message]);
+    const advice = error instanceof StoreError ? error.advice : undefined;
+    complain([error.message, ...(advice ? [`cause: ${advice.cause}`, `next: ${advice.next}`] : [])]);
   } finally {
     store?.close();
   }

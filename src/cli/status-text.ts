@@ -1,4 +1,5 @@
 /** The status document as people read it: the verdict first, then what is wrong, then everything else. Pure. */
+import { formatDuration } from '../daemon/duration.js';
 import type {
   ConfigStatus,
   DataPlaneStatus,
@@ -13,7 +14,6 @@ import type {
   UnderlayStatus,
 } from '../daemon/status.js';
 import { formatColumns } from './columns.js';
-import { formatDuration } from './duration.js';
 import { printable } from './printable.js';
 
 /** Rows of a table before it is cut. */
@@ -143,12 +143,15 @@ function subnetsLine({ free, total }: SubnetsStatus): string {
 }
 
 function etcdLines(etcd: EtcdStatus, now: Date): string[] {
-  const { connected, since, endpoints, lastError, doubt } = etcd;
-  const state = `${connected ? 'connected' : 'away'} for ${ageOnly(since, now)}`;
+  const { connected, since, endpoints, lastError, certificates, doubt } = etcd;
   const doubted = doubt === null ? '' : `${untilThen(doubt.until, now)}, until ${clock(doubt.until)}`;
   return [
-    `${state}${connected ? '' : `, since ${clock(since)}`}: ${endpoints.join(', ')}`,
+    `${etcdState(etcd)} for ${ageOnly(since, now)}${connected ? '' : `, since ${clock(since)}`}: ${endpoints.join(', ')}`,
     ...(lastError === null ? [] : [lastError]),
+    ...certificates.map(
+      ({ role, file, endsAt }) =>
+        `${role === 'CA' ? 'CA' : 'client certificate'} ${file} until ${clock(endsAt)}`,
+    ),
     ...(doubt === null
       ? []
       : [
@@ -156,6 +159,12 @@ function etcdLines(etcd: EtcdStatus, now: Date): string[] {
           `peers kept that it no longer lists: ${doubt.keptPeers}`,
         ]),
   ];
+}
+
+function etcdState({ connected, lastErrorKind }: EtcdStatus): string {
+  if (connected) return 'connected';
+  if (lastErrorKind === 'tls') return 'no secure connection';
+  return lastErrorKind === 'denied' ? 'refused' : 'away';
 }
 
 function underlayLine({ device, address, publicIp, mtu, reason }: UnderlayStatus): string {
@@ -183,7 +192,7 @@ const ORIGINS: Readonly<Record<LeaseStatus['origin'], string>> = {
   free: 'was free',
 };
 
-/** While etcd is away, with what becomes of the lease. */
+/** While etcd does not answer, with what becomes of the lease. */
 function leaseLines(lease: LeaseStatus, etcd: EtcdStatus, now: Date): string[] {
   const line = leaseInFull(lease, now);
   if (etcd.connected || lease.expiresAt === null) return [line];
@@ -192,8 +201,8 @@ function leaseLines(lease: LeaseStatus, etcd: EtcdStatus, now: Date): string[] {
   return [
     line,
     isOver
-      ? `when etcd is back, ${later}`
-      : `if etcd is back before ${clock(lease.expiresAt)}, nothing changes; later ${later}`,
+      ? `when etcd answers again, ${later}`
+      : `if etcd answers again before ${clock(lease.expiresAt)}, nothing changes; later ${later}`,
   ];
 }
 

@@ -6,8 +6,10 @@ import type { Backend } from '../backends/backend.js';
 import type { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
 import type { Doubt } from '../subnet/doubt.js';
+import type { CredentialsView } from '../subnet/etcd3-store.js';
 import type { MirrorConnection } from '../subnet/mirror.js';
 import type { LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
+import type { StoreError } from '../subnet/store.js';
 import type { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { EnvFiles } from './env-files.js';
 import type { ConfigFollower } from './config-follower.js';
@@ -16,10 +18,23 @@ import type { Overlay } from './overlay.js';
 import type { SavedState } from './saved-state.js';
 import type { TxChecksumChoice } from './tx-checksum.js';
 
+/** A moment of that clock as ISO 8601. */
+export type ToIso = (steady: number) => string;
+
+/** What is the matter with our lease. */
+export interface LeaseTrouble {
+  /** For people. */
+  readonly seen: string;
+  /** When the store failed or refused. */
+  readonly error?: StoreError;
+}
+
 export interface Facts {
   readonly startedAt: number;
   stopping: boolean;
   connection: MirrorConnection | undefined;
+  /** How the files that let us into etcd are doing. */
+  credentials: CredentialsView | undefined;
   /** Whether the store's deletions are believed. */
   doubt: Doubt | undefined;
   /** The first complete list of keys has arrived. */
@@ -34,8 +49,7 @@ export interface Facts {
   expiresAt: number | undefined;
   /** What became of the lease in `own`, until another is acquired. */
   ownLost: Loss | undefined;
-  /** What is the matter with our lease, for people. */
-  leaseTrouble: string | undefined;
+  leaseTrouble: LeaseTrouble | undefined;
   /** How many subnets the range has, when none of them is free. */
   exhausted: bigint | undefined;
   /** How much of the range is left. */
@@ -55,6 +69,7 @@ export function emptyFacts(startedAt: number): Facts {
     startedAt,
     stopping: false,
     connection: undefined,
+    credentials: undefined,
     doubt: undefined,
     mirrored: false,
     saved: {},

@@ -1,7 +1,8 @@
 /** Facts → problems: each with what is seen, the probable cause and the next command. Pure. */
 import { describe } from '../dataplane/kinds/index.js';
 import { TX_CHECKSUM_FEATURE } from '../dataplane/offload.js';
-import type { Facts } from './facts.js';
+import { etcdProblem, etcdProblems } from './etcd-problems.js';
+import type { Facts, LeaseTrouble, ToIso } from './facts.js';
 import { putConfigCommand } from './etcdctl.js';
 import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
@@ -9,25 +10,23 @@ import type { AgentOptions } from './options.js';
 import { problem } from './problems.js';
 import type { Problem } from './status.js';
 
-/** A moment of the steady clock as ISO 8601. */
-export type ToIso = (steady: number) => string;
-
 /** More of these than an operator reads are counted, not listed. */
 const MOST_LISTED = 20;
 
 /**
  * Everything that is wrong at this moment, what matters most first.
  * @param faults of the config document in the store
+ * @param wall now, in milliseconds since the epoch
  */
 export function problemsOf(
   facts: Facts,
   options: AgentOptions,
   faults: readonly string[],
   at: ToIso,
+  wall: number,
 ): Problem[] {
   return [
-    ...etcdProblems(facts, options, at),
-    ...doubtProblems(facts, at),
+    ...etcdProblems(facts, options, at, wall),
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts, options),
     ...kernelProblems(facts),
@@ -48,40 +47,6 @@ function fileProblems({ files, stateError }: Facts): Problem[] {
         'df -h',
       ),
     );
-}
-
-function etcdProblems({ connection }: Facts, options: AgentOptions, at: ToIso): Problem[] {
-  if (connection?.connected !== false) return [];
-  const seen = `etcd has not answered since ${at(connection.since)}: ${connection.error?.message ?? 'no answer yet'}`;
-  const endpoints = options.etcd.endpoints.join(',');
-  const check = `etcdctl --endpoints ${endpoints} endpoint health`;
-  if (connection.error?.kind === 'tls' || connection.error?.kind === 'denied') {
-    const cause =
-      connection.error.kind === 'tls'
-        ? 'the certificates of this host and of etcd do not fit'
-        : 'user, password or permissions are not right';
-    return [problem('etcd-refused', seen, cause, check)];
-  }
-  return [
-    problem(
-      'etcd-away',
-      seen,
-      'etcd is down, or the network between is; the data plane stays as it is',
-      check,
-    ),
-  ];
-}
-
-function doubtProblems({ doubt, overlay }: Facts, at: ToIso): Problem[] {
-  if (doubt?.state === undefined) return [];
-  const { reason, until } = doubt.state;
-  const kept = overlay?.peers?.kept.size ?? 0;
-  const seen = `etcd is in doubt: ${reason}; ${kept} peers that it no longer lists are kept until ${at(until)}`;
-  const cause =
-    'etcd was wiped, restored or exchanged, or hosts could not reach it for longer than their leases last';
-  return [
-    problem('etcd-doubt', seen, cause, 'wait until the hosts have registered again; etcdctl member list'),
-  ];
 }
 
 function configProblems(
@@ -139,17 +104,7 @@ function leaseProblems(
   options: AgentOptions,
 ): Problem[] {
   const problems: Problem[] = [];
-  if (leaseTrouble !== undefined) {
-    const cause = 'etcd refuses, or somebody else changes or deletes our key';
-    problems.push(
-      problem(
-        'lease-trouble',
-        `our lease: ${leaseTrouble}`,
-        cause,
-        `etcdctl get ${own?.key ?? '--prefix /'}`,
-      ),
-    );
-  }
+  if (leaseTrouble !== undefined) problems.push(leaseProblem(leaseTrouble, own, options));
   if (exhausted !== undefined && own === undefined) {
     problems.push(
       problem(
@@ -167,6 +122,14 @@ function leaseProblems(
   }
   problems.push(...sharedIpProblems(overlay));
   return problems;
+}
+
+/** That etcd refuses is the same to an operator, whatever it is that we wanted to do. */
+function leaseProblem({ seen, error }: LeaseTrouble, own: Facts['own'], options: AgentOptions): Problem {
+  if (error?.kind === 'denied') return etcdProblem('etcd-denied', `our lease: ${seen}`, error, options);
+  if (error?.kind === 'tls') return etcdProblem('etcd-tls', `our lease: ${seen}`, error, options);
+  const cause = 'etcd refuses, or somebody else changes or deletes our key';
+  return problem('lease-trouble', `our lease: ${seen}`, cause, `etcdctl get ${own?.key ?? '--prefix /'}`);
 }
 
 function makeRoom({ etcd }: AgentOptions): string {

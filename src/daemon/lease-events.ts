@@ -1,6 +1,6 @@
 /** What the lease manager tells, as the facts show it. */
 import type { ManagerEvents, OwnLease } from '../subnet/manager.js';
-import type { Facts } from './facts.js';
+import type { Facts, LeaseTrouble } from './facts.js';
 import type { Clock } from './tasks.js';
 
 /**
@@ -9,7 +9,7 @@ import type { Clock } from './tasks.js';
  */
 export function leaseEvents(facts: Facts, clock: Clock, onOwn: (own: OwnLease) => void): ManagerEvents {
   /** Outlasts a renewal, which says nothing of what the key says. */
-  let contest: string | undefined;
+  let contest: LeaseTrouble | undefined;
   return {
     onOwn: own => {
       facts.own = own;
@@ -25,26 +25,30 @@ export function leaseEvents(facts: Facts, clock: Clock, onOwn: (own: OwnLease) =
       facts.expiresAt = secondsLeft === undefined ? undefined : clock.now() + secondsLeft * 1000;
       facts.leaseTrouble = contest;
     },
+    onAcquisitionFailed: error => (facts.leaseTrouble = { seen: `none yet: ${error.message}`, error }),
     onRenewalFailed: error => {
       const since = clock.now() - (facts.renewedAt ?? facts.startedAt);
-      facts.leaseTrouble = `not renewed since ${wallTime(since)}: ${error.message}`;
+      facts.leaseTrouble = { seen: `not renewed since ${wallTime(since)}: ${error.message}`, error };
     },
     onContested: rewrites => {
       // Once is a mistake of somebody's, and put right.
       contest =
         rewrites < 2
           ? undefined
-          : `contested: changed by somebody else ${rewrites} times; does another host have our public IP?`;
+          : {
+              seen: `contested: changed by somebody else ${rewrites} times; does another host have our public IP?`,
+            };
       facts.leaseTrouble = contest;
     },
     onLost: loss => {
       facts.renewedAt = undefined;
       facts.expiresAt = undefined;
       facts.ownLost = loss;
-      facts.leaseTrouble = `lost (${loss}): acquiring again`;
+      facts.leaseTrouble = { seen: `lost (${loss}): acquiring again` };
     },
     onExhausted: total => {
       facts.exhausted = total;
+      facts.leaseTrouble = undefined;
       facts.own = undefined;
     },
   };

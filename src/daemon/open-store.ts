@@ -1,15 +1,20 @@
 /** The store that the etcd options name. */
 import type { Logger } from 'pino';
-import { createEtcd3Store } from '../subnet/etcd3-store.js';
+import { createEtcd3Store, type CredentialsView } from '../subnet/etcd3-store.js';
 import { StoreError, type Store } from '../subnet/store.js';
 import { OperatorError } from './operator-error.js';
 import type { EtcdOptions } from './options.js';
 
 /**
  * Opens the store; nothing is connected yet.
+ * @param onCredentials told how the credential files are doing, now and when that changes
  * @throws OperatorError for options that cannot work and credential files that cannot be read or used
  */
-export function openStore(options: EtcdOptions, log: Logger): Store {
+export function openStore(
+  options: EtcdOptions,
+  log: Logger,
+  onCredentials?: (view: CredentialsView) => void,
+): Store {
   const { endpoints, prefix, caFile, certFile, keyFile, username, password, passwordFile } = options;
   const tls = {
     ...(caFile !== undefined && { caFile }),
@@ -24,6 +29,7 @@ export function openStore(options: EtcdOptions, log: Logger): Store {
       ...(password !== undefined && { password: password.reveal() }),
       ...(passwordFile !== undefined && { passwordFile }),
       keyPrefix: `${prefix}/`,
+      ...(onCredentials !== undefined && { onCredentials }),
       log,
     });
   } catch (error) {

@@ -7,7 +7,10 @@ import type { Problem } from './status.js';
 /** Short names, stable for alerts and scripts. */
 export const PROBLEM_CODES = [
   'etcd-away',
-  'etcd-refused',
+  'etcd-tls',
+  'etcd-denied',
+  'etcd-credentials',
+  'certificate-expires',
   'etcd-doubt',
   'config-missing',
   'config-invalid',
@@ -28,7 +31,11 @@ export const PROBLEM_CODES = [
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
 
 /** What is yet to come; all else is wrong now. */
-const WARNINGS: ReadonlySet<ProblemCode> = new Set(['subnets-running-out']);
+const WARNINGS: ReadonlySet<ProblemCode> = new Set([
+  'etcd-credentials',
+  'certificate-expires',
+  'subnets-running-out',
+]);
 
 /** A problem with a code of the registry. */
 export function problem(code: ProblemCode, seen: string, cause: string, next: string): Problem {

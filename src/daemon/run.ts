@@ -53,7 +53,7 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     status: () => buildStatus(facts, options, { wall: Date.now(), steady: performance.now() }),
     onError: error => log.warn({ err: error }, 'control socket'),
   });
-  const store = openStore(options.etcd, log);
+  const store = openStore(options.etcd, log, view => (facts.credentials = view));
   const mirror = new Mirror(store, `${options.etcd.prefix}/`, feed, {
     log,
     random: Math.random,

@@ -3,10 +3,12 @@ import { formatPrefix } from '../address/prefix.js';
 import { describe, sameEntry } from '../dataplane/kinds/index.js';
 import type { Link } from '../dataplane/model.js';
 import type { ReconcilerView } from '../dataplane/reconciler.js';
-import type { Facts } from './facts.js';
+import type { StoreErrorKind } from '../subnet/store.js';
+import type { Facts, ToIso } from './facts.js';
+import { nextEnd } from '../subnet/etcd3-credentials.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
-import { problemsOf, type ToIso } from './find-problems.js';
+import { problemsOf } from './find-problems.js';
 import {
   STATUS_VERSION,
   type DataPlaneStatus,
@@ -38,7 +40,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
     running: null,
     source: null,
   };
-  const problems = problemsOf(facts, options, config.faults, at);
+  const problems = problemsOf(facts, options, config.faults, at, clock.wall);
   return {
     version: STATUS_VERSION,
     agent: {
@@ -56,7 +58,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
     phase,
     awaiting: awaitedIn(phase, config.key, facts),
     problems,
-    etcd: etcdStatus(facts, options, at),
+    etcd: etcdStatus(facts, options, at, clock.wall),
     config,
     underlay: facts.underlay
       ? {
@@ -93,12 +95,22 @@ function phaseOf(facts: Facts): Phase {
     : 'programming';
 }
 
-function awaitedIn(phase: Phase, configKey: string, { saved }: Facts): string | null {
+/** What is awaited of etcd, by what it lacks. */
+const ANSWERS: Readonly<Record<StoreErrorKind, string>> = {
+  unavailable: 'etcd to answer',
+  tls: 'a secure connection to etcd',
+  denied: 'etcd to let us in',
+  invalid: 'etcd to answer',
+};
+
+function awaitedIn(phase: Phase, configKey: string, { saved, connection }: Facts): string | null {
   switch (phase) {
-    case 'waiting-for-etcd':
+    case 'waiting-for-etcd': {
+      const answer = ANSWERS[connection?.error?.kind ?? 'unavailable'];
       return saved.subnet === undefined
-        ? 'etcd to answer'
-        : `etcd to answer, then for ${formatPrefix(saved.subnet)} again, which this host had; nothing is changed until then`;
+        ? answer
+        : `${answer}, then for ${formatPrefix(saved.subnet)} again, which this host had; nothing is changed until then`;
+    }
     case 'waiting-for-config':
       return `a config at ${configKey} that can be used`;
     case 'acquiring':
@@ -111,14 +123,20 @@ function awaitedIn(phase: Phase, configKey: string, { saved }: Facts): string | 
   }
 }
 
-function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso): EtcdStatus {
-  const { connection } = facts;
+function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso, wall: number): EtcdStatus {
+  const { connection, credentials } = facts;
   const doubt = facts.doubt?.state;
   return {
     endpoints: options.etcd.endpoints,
     connected: connection?.connected ?? false,
     since: at(connection?.since ?? facts.startedAt),
     lastError: connection?.error?.message ?? null,
+    lastErrorKind: connection?.error?.kind ?? null,
+    certificates: (credentials?.certificates ?? []).map(certificate => ({
+      role: certificate.role,
+      file: certificate.file,
+      endsAt: new Date(nextEnd(certificate, wall)).toISOString(),
+    })),
     doubt:
       doubt === undefined
         ? null

@@ -74,13 +74,24 @@ export interface EtcdDoubt {
   readonly keptPeers: number;
 }
 
+export interface CertificateStatus {
+  readonly role: 'client' | 'CA';
+  readonly file: string;
+  /** When it ends; of several certificates in one file, when the next of them does. */
+  readonly endsAt: string;
+}
+
 export interface EtcdStatus {
   readonly endpoints: readonly string[];
   readonly connected: boolean;
   /** Since when it has been connected or away. */
   readonly since: string;
-  /** What the last failed call said; null while connected. */
+  /** What the last failed call said; null while connected, unless etcd refuses a part of what we ask. */
   readonly lastError: string | null;
+  /** What that is: no answer, no secure connection, or refused for want of permission or as a request. */
+  readonly lastErrorKind: 'unavailable' | 'tls' | 'denied' | 'invalid' | null;
+  /** Certificate files in use. */
+  readonly certificates: readonly CertificateStatus[];
   /** While etcd's word on who is gone is not believed; null otherwise. */
   readonly doubt: EtcdDoubt | null;
 }

@@ -4,6 +4,7 @@ import { allocateSubnet, countSubnets, isInRange } from './allocate.js';
 import { formatLeaseValue, formatSubnetKey, type Lease } from './lease.js';
 import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
 import type { News } from './news.js';
+import { causeOf } from './outage.js';
 import { findOwnLease, type LeaseWish, type OwnLease, type SubnetChoice } from './own-lease.js';
 import { revokeIfPossible } from './revoke.js';
 import type { SubnetRange } from './network-config.js';
@@ -23,6 +24,8 @@ export class Acquisition {
   /** A create without an answer: it may yet be carried out, under the present grant. */
   #unanswered: SubnetChoice | undefined;
   #isExhausted = false;
+  /** Why the last attempt failed, while attempts fail. */
+  #failure: string | undefined;
   /** Earlier subnets that the log says cannot be had. */
   readonly #passedOver = new Set<SubnetChoice>();
 
@@ -47,6 +50,7 @@ export class Acquisition {
     while (!signal.aborted) {
       try {
         const outcome = await this.#try();
+        this.#failure = undefined;
         if (outcome !== 'exhausted' && outcome !== 'again') return outcome;
         if (outcome === 'exhausted') this.#reportExhausted(this.#wish.range);
         await this.#news.wait(outcome === 'exhausted' ? EXHAUSTED_RETRY_MS : RETRY_MS.first, signal);
@@ -54,7 +58,7 @@ export class Acquisition {
         if (!(error instanceof StoreError)) throw error;
         // The grant may have ended while no subnet was free.
         if (error.kind === 'invalid') this.#grant = undefined;
-        this.#options.log.warn({ kind: error.kind }, `no lease yet: ${error.message}`);
+        this.#noteFailure(error);
         await this.#options.sleep(wait * (0.5 + this.#options.random()), signal);
         wait = Math.min(wait * 2, RETRY_MS.longest);
       }
@@ -72,6 +76,14 @@ export class Acquisition {
     const taken = takenSubnets(entries().keys(), keyPrefix, isGivenBack ? own.key : undefined);
     const choice = this.#choose(taken);
     return choice === undefined ? 'exhausted' : this.#create(choice);
+  }
+
+  /** Each cause is worth one line. */
+  #noteFailure(error: StoreError): void {
+    const level = this.#failure === causeOf(error) ? 'debug' : 'warn';
+    this.#failure = causeOf(error);
+    this.#options.log[level]({ kind: error.kind, ...error.advice }, `no lease yet: ${error.message}`);
+    this.#events.onAcquisitionFailed(error);
   }
 
   #reportExhausted(range: SubnetRange): void {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { deservesProbe, diagnose } from './etcd3-advice.js';
 import {
+  certificatesOf,
   FILE_WORDS,
   readCredentials,
   type CredentialFiles,
@@ -165,10 +166,8 @@ export class Access {
   }
 
   #tell(): void {
-    const { certFile: file } = this.#settings.files;
-    const { clientEndsAt: endsAt } = this.#credentials;
-    const certificate = file === undefined || endsAt === undefined ? undefined : { file, endsAt };
-    this.#context.onCredentials({ certificate, fault: this.#fault });
+    const certificates = certificatesOf(this.#settings.files, this.#credentials);
+    this.#context.onCredentials({ certificates, fault: this.#fault });
   }
 }
 

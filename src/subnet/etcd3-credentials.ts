@@ -24,8 +24,18 @@ export const FILE_WORDS: Readonly<Record<keyof CredentialFiles, string>> = {
 
 export type FileContents = { readonly [F in keyof CredentialFiles]: Buffer };
 
+/** A file of certificates that is in use. */
+export interface CertificateFile {
+  readonly role: 'client' | 'CA';
+  readonly file: string;
+  /** When its certificates end, in milliseconds since the epoch; of a client's chain the first to end. */
+  readonly ends: readonly number[];
+}
+
 export interface Credentials {
   readonly ca: Buffer | undefined;
+  /** When each certificate of the CA bundle ends, in milliseconds since the epoch. */
+  readonly caEnds: readonly number[];
   /** Undefined when no client certificate is given. */
   readonly client: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** The client certificate is valid until then, in milliseconds since the epoch. */
@@ -42,9 +52,32 @@ const PEM_CERTIFICATE = /-----BEGIN (?:X509 )?CERTIFICATE-----[^-]+-----END (?:X
  */
 export function readCredentials(files: CredentialFiles, contents: FileContents): Credentials {
   const ca = contents.caFile;
-  if (ca !== undefined) readCertificates(ca, 'CA', files.caFile!);
+  const authorities = ca === undefined ? [] : readCertificates(ca, 'CA', files.caFile!);
   const client = readClient(files, contents);
-  return { ca, ...client, password: readPassword(files, contents) };
+  return { ca, caEnds: authorities.map(endOf), ...client, password: readPassword(files, contents) };
+}
+
+/** The certificate files in use. */
+export function certificatesOf(
+  { caFile, certFile }: CredentialFiles,
+  { caEnds, clientEndsAt }: Credentials,
+): CertificateFile[] {
+  return [
+    ...(certFile === undefined || clientEndsAt === undefined
+      ? []
+      : [{ role: 'client' as const, file: certFile, ends: [clientEndsAt] }]),
+    ...(caFile === undefined ? [] : [{ role: 'CA' as const, file: caFile, ends: caEnds }]),
+  ];
+}
+
+/**
+ * When a file needs attention: when the next of its certificates ends. One that has ended counts only when all have, for an
+ * old CA may stay in a bundle beside the new one.
+ * @param now milliseconds since the epoch
+ */
+export function nextEnd({ ends }: CertificateFile, now: number): number {
+  const coming = ends.filter(end => end > now);
+  return coming.length === 0 ? Math.max(...ends) : Math.min(...coming);
 }
 
 function readClient(
@@ -62,8 +95,11 @@ function readClient(
     throw fault('client certificate', certFile!, messageOf(cause), cause);
   }
   // One expired certificate breaks the whole chain.
-  const ends = certificates.map(({ validTo }) => Date.parse(validTo));
-  return { client: { cert, key }, clientEndsAt: Math.min(...ends) };
+  return { client: { cert, key }, clientEndsAt: Math.min(...certificates.map(endOf)) };
+}
+
+function endOf({ validTo }: X509Certificate): number {
+  return Date.parse(validTo);
 }
 
 function readCertificates(content: Buffer, what: string, path: string): X509Certificate[] {

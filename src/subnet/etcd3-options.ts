@@ -1,6 +1,6 @@
 /** What the etcd store is made of, and the rules that its options must keep. */
 import type { Logger } from 'pino';
-import type { CredentialFiles } from './etcd3-credentials.js';
+import type { CertificateFile, CredentialFiles } from './etcd3-credentials.js';
 import { isSecure, parseEndpoints } from './etcd3-endpoints.js';
 import { StoreError } from './store.js';
 
@@ -13,8 +13,8 @@ export type TlsFiles = Omit<CredentialFiles, 'passwordFile'>;
 
 /** How the credential files in use are doing. */
 export interface CredentialsView {
-  /** The client certificate in use and when it ends, in milliseconds since the epoch. */
-  readonly certificate: { readonly file: string; readonly endsAt: number } | undefined;
+  /** Those in use. */
+  readonly certificates: readonly CertificateFile[];
   /** Why what the files hold now is not used, if so: an earlier state of them is. */
   readonly fault: string | undefined;
 }

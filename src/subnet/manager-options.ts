@@ -28,6 +28,8 @@ export interface ManagerEvents {
   onMoved(lease: OwnLease): void;
   /** The store has confirmed that the lease lives. @param secondsLeft undefined for a reservation */
   onRenewed(secondsLeft: number | undefined): void;
+  /** No lease as yet, because the store does not answer or refuses; it is tried again. */
+  onAcquisitionFailed(error: StoreError): void;
   /** No answer to a renewal; it is tried again until the store says that the lease lives, or is gone. */
   onRenewalFailed(error: StoreError): void;
   /**

@@ -44,6 +44,7 @@ export function startEtcdAgent(t: Test, store: Store, ttlSeconds: number): EtcdA
       onOwn: lease => owned.push(lease),
       onRenewed: () => renewals++,
       ...{
+        onAcquisitionFailed: nothing,
         onRenewalFailed: nothing,
         onContested: nothing,
         onMoved: nothing,

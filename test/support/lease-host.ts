@@ -80,6 +80,7 @@ export async function startLeaseHost(
       onMoved: lease => moves.push(lease.leaseId),
       onRenewed: secondsLeft => renewals.push(secondsLeft),
       onExhausted: total => exhaustions.push(total),
+      onAcquisitionFailed: error => troubles.push(`not acquired: ${error.message}`),
       onRenewalFailed: error => troubles.push(`failed: ${error.message}`),
       onContested: rewrites => troubles.push(`contested: ${rewrites}`),
       onLost: loss => troubles.push(`lost: ${loss}`),

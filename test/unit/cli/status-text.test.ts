@@ -120,6 +120,28 @@ agent       0.1.0, instance net, pid 4711, started 60 min ago
   );
 });
 
+t.test('etcd that refuses us is not away, and certificates have an end', async t => {
+  const { etcd } = healthyStatus;
+  const since = '2026-01-01T00:59:20Z';
+  const lines = (change: Partial<StatusDocument['etcd']>) =>
+    render({ etcd: { ...etcd, ...change } })
+      .split('\n')
+      .filter(line => /^etcd|^ +(?:no|CA|client)/.test(line));
+  t.strictSame(lines({ connected: false, since, lastErrorKind: 'tls', lastError: 'no' }), [
+    'etcd        no secure connection for 40 s, since 2026-01-01T00:59:20Z: http://10.0.0.1:2379',
+    '            no',
+  ]);
+  t.match(lines({ connected: false, since, lastErrorKind: 'denied' }), [/^etcd +refused for 40 s, since /]);
+  const certificates = [
+    { role: 'client' as const, file: '/etc/c.pem', endsAt: '2026-02-01T00:00:00.000Z' },
+    { role: 'CA' as const, file: '/etc/ca.pem', endsAt: '2036-01-01T00:00:00.000Z' },
+  ];
+  t.strictSame(lines({ certificates }).slice(1), [
+    '            client certificate /etc/c.pem until 2026-02-01T00:00:00Z',
+    '            CA /etc/ca.pem until 2036-01-01T00:00:00Z',
+  ]);
+});
+
 t.test('starting: what is awaited', async t => {
   const text = render({
     verdict: 'starting',
@@ -153,11 +175,11 @@ t.test('etcd away: what becomes of the lease', async t => {
       .slice(6, 8);
   t.match(lineAfter('2026-01-02T00:59:48.000Z'), [
     /, expires in 23 h$/,
-    '            if etcd is back before 2026-01-02T00:59:48Z, nothing changes; later the same subnet is taken again if it is free',
+    '            if etcd answers again before 2026-01-02T00:59:48Z, nothing changes; later the same subnet is taken again if it is free',
   ]);
   t.match(lineAfter('2026-01-01T00:58:00.000Z'), [
     /, ran out 2 min ago$/,
-    '            when etcd is back, the same subnet is taken again if it is free',
+    '            when etcd answers again, the same subnet is taken again if it is free',
   ]);
   t.match(lineAfter(null), [/^lease /, /^subnets /], 'a reservation stays');
 });

@@ -27,6 +27,8 @@ export const healthyStatus: StatusDocument = {
     connected: true,
     since: '2026-01-01T00:00:00.000Z',
     lastError: null,
+    lastErrorKind: null,
+    certificates: [],
     doubt: null,
   },
   config: {

@@ -135,12 +135,78 @@ t.test('before etcd has answered', async t => {
   ]);
 });
 
-t.test('etcd that refuses us', async t => {
+t.test('etcd that refuses us does not read as away', async t => {
   const facts = started();
-  for (const kind of ['tls', 'denied'] as const) {
+  const advice = { code: 'wrong-password', cause: 'no such user', next: 'etcdctl user list' };
+  for (const [kind, code, awaiting, seen] of [
+    ['tls', 'etcd-tls', 'a secure connection to etcd', /^no secure connection to etcd since 2026-.*: no$/],
+    ['denied', 'etcd-denied', 'etcd to let us in', /^etcd refuses us since 2026-.*: no$/],
+  ] as const) {
     facts.connection = { connected: false, since: 1_000, error: new StoreError(kind, 'no') };
-    t.strictSame(codes(facts), ['etcd-refused'], kind);
+    const { problems, etcd } = build(facts);
+    matchAll(t, problems, [
+      { code, severity: 'error', seen, cause: /are not right|do not fit/, next: /^etcdctl/ },
+    ]);
+    t.equal(build(facts).awaiting, awaiting);
+    t.match(etcd, { connected: false, lastError: 'no', lastErrorKind: kind });
+    facts.connection = { connected: false, since: 1_000, error: new StoreError(kind, 'no', { advice }) };
+    t.match(build(facts).problems, [{ code, cause: 'no such user', next: 'etcdctl user list' }]);
   }
+});
+
+t.test('a part that etcd refuses', async t => {
+  const error = new StoreError('denied', 'list /net/: permission denied');
+  const facts = answered(CONFIG);
+  facts.connection = { connected: true, since: 2_000, error };
+  facts.leaseTrouble = { seen: 'none yet: permission denied', error };
+  matchAll(t, build(facts).problems, [
+    { code: 'etcd-denied', seen: /^etcd tells of changes, and refuses lists: list .net/ },
+    { code: 'etcd-denied', seen: 'our lease: none yet: permission denied' },
+  ]);
+  t.match(build(facts).etcd, { connected: true, lastError: /permission denied/ });
+  facts.connection = { connected: true, since: 2_000, error: undefined };
+  facts.leaseTrouble = { seen: 'none yet', error: new StoreError('tls', 'no') };
+  t.strictSame(codes(facts), ['etcd-tls']);
+  facts.leaseTrouble = { seen: 'none yet', error: new StoreError('unavailable', 'no') };
+  t.strictSame(codes(facts), ['lease-trouble']);
+});
+
+t.test('certificates that end soon, and files that cannot be used', async t => {
+  const facts = answered();
+  facts.config?.see('{"Network":"10.5.0.0/16"}');
+  const days = (n: number) => CLOCK.wall + n * 86_400_000;
+  const certificate = { role: 'client', file: '/etc/c.pem' } as const;
+  const authority = { role: 'CA', file: '/etc/ca.pem' } as const;
+  const withEnds = (client: number, authorities: readonly number[], fault?: string) => {
+    const certificates = [
+      { ...certificate, ends: [client] },
+      { ...authority, ends: authorities },
+    ];
+    facts.credentials = { certificates, fault };
+    return build(facts);
+  };
+  const calm = withEnds(days(8), [days(-1), days(300)]);
+  t.strictSame(calm.problems, [], 'an old CA beside the new one is no problem');
+  t.strictSame(calm.etcd.certificates, [
+    { ...certificate, endsAt: '2026-01-09T00:01:00.000Z' },
+    { ...authority, endsAt: '2026-10-28T00:01:00.000Z' },
+  ]);
+  matchAll(t, withEnds(days(7), [days(5), days(300)]).problems, [
+    {
+      ...{ code: 'certificate-expires', severity: 'warning' },
+      seen: 'our client certificate /etc/c.pem ends on 2026-01-08T00:01:00.000Z, in 7 days',
+      next: /^openssl x509 -in \/etc\/c\.pem -noout -dates/,
+    },
+    { code: 'certificate-expires', seen: /^a CA in \/etc\/ca\.pem ends on .*, in 5 days$/ },
+  ]);
+  matchAll(t, withEnds(days(-1), [days(-2), days(-3)], 'client key /etc/k.pem: is encrypted').problems, [
+    {
+      ...{ code: 'etcd-credentials', severity: 'warning' },
+      seen: 'client key /etc/k.pem: is encrypted; what was read before stays in use',
+    },
+    { seen: 'our client certificate /etc/c.pem has ended, on 2025-12-31T00:01:00.000Z' },
+    { seen: /^a CA in .* has ended, on 2025-12-30T/ },
+  ]);
 });
 
 t.test('waiting for a config', async t => {

@@ -5,7 +5,13 @@ import { StoreError } from '../../../src/subnet/store.js';
 
 /** Endpoints at which nothing listens. */
 function endpointsOf(...urls: string[]): Endpoints {
-  const nobody = { ca: undefined, client: undefined, clientEndsAt: undefined, password: undefined };
+  const nobody = {
+    ca: undefined,
+    caEnds: [],
+    client: undefined,
+    clientEndsAt: undefined,
+    password: undefined,
+  };
   return new Endpoints(createEndpoints(urls, { credentials: nobody, user: undefined }, 1_000), () => 0);
 }
 

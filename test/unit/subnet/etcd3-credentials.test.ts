@@ -1,6 +1,11 @@
 import { inspect } from 'node:util';
 import t from 'tap';
-import { readCredentials, type FileContents } from '../../../src/subnet/etcd3-credentials.js';
+import {
+  certificatesOf,
+  nextEnd,
+  readCredentials,
+  type FileContents,
+} from '../../../src/subnet/etcd3-credentials.js';
 import { a, b, encryptedKey } from '../../support/pem.js';
 
 const files = { caFile: '/ca', certFile: '/cert', keyFile: '/key', passwordFile: '/password' };
@@ -17,6 +22,28 @@ t.test('files that are whole and fit together', async t => {
   t.same(credentials.client, { cert: chain, key: a.key });
   t.equal(new Date(credentials.clientEndsAt!).toISOString().slice(0, 4), '2026', 'the first to end');
   t.equal(read({ certFile: a.cert, keyFile: a.key }).clientEndsAt, Date.parse('Oct 28 14:36:11 2126 GMT'));
+});
+
+t.test('when a file of certificates needs attention', async t => {
+  const found = certificatesOf(
+    files,
+    read({ caFile: Buffer.concat([a.cert, b.cert]), certFile: a.cert, keyFile: a.key }),
+  );
+  t.match(found, [
+    { role: 'client', file: '/cert', ends: { length: 1 } },
+    { role: 'CA', file: '/ca', ends: { length: 2 } },
+  ]);
+  t.same(certificatesOf({}, read({})), []);
+  const bundle = { role: 'CA', file: '/ca', ends: [300, 100, 200] } as const;
+  for (const [now, end] of [
+    [0, 100],
+    [100, 200],
+    [299, 300],
+    [300, 300],
+    [400, 300],
+  ] as const) {
+    t.equal(nextEnd(bundle, now), end, `at ${now}`);
+  }
 });
 
 t.test('a password: all but one line break at its end', async t => {

@@ -200,6 +200,26 @@ t.test('what goes wrong with a lease is told, and logged once', async t => {
   t.equal(host.troubles.length, failures);
 });
 
+t.test('what is in the way of a first lease is told, and each cause logged once', async t => {
+  const { hooks, start, pass } = lab(t);
+  const failWith = (error: StoreError) => {
+    hooks.before = () => {
+      throw error;
+    };
+  };
+  failWith(new StoreError('denied', 'permission denied'));
+  const host = await start();
+  await pass(60);
+  failWith(new StoreError('unavailable', 'away'));
+  await pass(60);
+  t.ok(host.troubles.filter(trouble => trouble === 'not acquired: permission denied').length > 5);
+  t.equal(host.troubles.at(-1), 'not acquired: away');
+  t.strictSame(messages(host, 'warn'), ['no lease yet: permission denied', 'no lease yet: away']);
+  hooks.before = undefined;
+  await pass(10);
+  t.ok(host.owned.length);
+});
+
 t.test('a create without an answer is tried again on the same subnet first', async t => {
   const { clock, store, hooks, watched, pass } = lab(t);
   hooks.before = method => {

@@ -1,0 +1,114 @@
+/** Facts about etcd → problems. Pure. */
+import { nextEnd, type CertificateFile } from '../subnet/etcd3-credentials.js';
+import type { StoreError } from '../subnet/store.js';
+import { formatDuration } from './duration.js';
+import type { Facts, ToIso } from './facts.js';
+import type { AgentOptions } from './options.js';
+import { problem, type ProblemCode } from './problems.js';
+import type { Problem } from './status.js';
+
+/** How long before a certificate ends it is a problem. */
+const EXPIRY_NOTICE_MS = 7 * 86_400_000;
+
+/**
+ * Everything about reaching etcd and believing it.
+ * @param wall now, in milliseconds since the epoch
+ */
+export function etcdProblems(facts: Facts, options: AgentOptions, at: ToIso, wall: number): Problem[] {
+  return [
+    ...connectionProblems(facts, options, at),
+    ...credentialProblems(facts, options, wall),
+    ...doubtProblems(facts, at),
+  ];
+}
+
+function connectionProblems({ connection }: Facts, options: AgentOptions, at: ToIso): Problem[] {
+  if (connection === undefined) return [];
+  const { connected, error } = connection;
+  if (connected && error === undefined) return [];
+  const since = at(connection.since);
+  const words = error?.message ?? 'no answer yet';
+  switch (error?.kind) {
+    case 'tls': {
+      const seen = connected
+        ? 'etcd tells of changes, and new connections fail'
+        : `no secure connection to etcd since ${since}`;
+      return [etcdProblem('etcd-tls', `${seen}: ${words}`, error, options)];
+    }
+    case 'denied': {
+      const seen = connected ? 'etcd tells of changes, and refuses lists' : `etcd refuses us since ${since}`;
+      return [etcdProblem('etcd-denied', `${seen}: ${words}`, error, options)];
+    }
+    case 'unavailable':
+    case 'invalid':
+    case undefined:
+      return [etcdProblem('etcd-away', `etcd has not answered since ${since}: ${words}`, error, options)];
+  }
+}
+
+/** What is assumed of a failure that could not be diagnosed. */
+const CAUSES = {
+  'etcd-tls': 'the certificates of this host and of etcd do not fit',
+  'etcd-denied': 'user, password or permissions are not right',
+  'etcd-away': 'etcd is down, or the network between is',
+} as const satisfies Partial<Record<ProblemCode, string>>;
+
+/**
+ * A failure to reach etcd, or to be let in, with what was found out about it.
+ * @param seen what does not work, with the words of the failure
+ */
+export function etcdProblem(
+  code: keyof typeof CAUSES,
+  seen: string,
+  error: StoreError | undefined,
+  { etcd }: AgentOptions,
+): Problem {
+  const cause = error?.advice?.cause ?? CAUSES[code];
+  const next = error?.advice?.next ?? `etcdctl --endpoints ${etcd.endpoints.join(',')} endpoint health`;
+  const stays = code === 'etcd-away' ? '; the data plane stays as it is' : '';
+  return problem(code, seen, `${cause}${stays}`, next);
+}
+
+function credentialProblems({ credentials }: Facts, { etcd }: AgentOptions, wall: number): Problem[] {
+  if (credentials === undefined) return [];
+  const { certificates, fault } = credentials;
+  const problems = certificates.flatMap(certificate => expiryProblem(certificate, wall));
+  if (fault !== undefined) {
+    const { caFile, certFile, keyFile, passwordFile } = etcd;
+    const files = [caFile, certFile, keyFile, passwordFile].filter(file => file !== undefined);
+    const seen = `${fault}; what was read before stays in use`;
+    const cause = 'the files are being replaced, or do not belong together';
+    problems.unshift(problem('etcd-credentials', seen, cause, `ls -l ${files.join(' ')}`));
+  }
+  return problems;
+}
+
+function expiryProblem(certificate: CertificateFile, wall: number): Problem[] {
+  const end = nextEnd(certificate, wall);
+  if (end - wall > EXPIRY_NOTICE_MS) return [];
+  const { file, role } = certificate;
+  const name = role === 'client' ? `our client certificate ${file}` : `a CA in ${file}`;
+  const moment = new Date(end).toISOString();
+  const seen =
+    end > wall
+      ? `${name} ends on ${moment}, in ${formatDuration(end - wall)}`
+      : `${name} has ended, on ${moment}`;
+  const cause = 'it was not renewed; open connections go on, and new ones will be refused';
+  const show =
+    role === 'client'
+      ? `openssl x509 -in ${file} -noout -dates`
+      : `openssl crl2pkcs7 -nocrl -certfile ${file} | openssl pkcs7 -print_certs -text -noout`;
+  return [problem('certificate-expires', seen, cause, `${show}; a renewed file is read again by itself`)];
+}
+
+function doubtProblems({ doubt, overlay }: Facts, at: ToIso): Problem[] {
+  if (doubt?.state === undefined) return [];
+  const { reason, until } = doubt.state;
+  const kept = overlay?.peers?.kept.size ?? 0;
+  const seen = `etcd is in doubt: ${reason}; ${kept} peers that it no longer lists are kept until ${at(until)}`;
+  const cause =
+    'etcd was wiped, restored or exchanged, or hosts could not reach it for longer than their leases last';
+  return [
+    problem('etcd-doubt', seen, cause, 'wait until the hosts have registered again; etcdctl member list'),
+  ];
+}
