@@ -56,13 +56,13 @@ export function decodeAddress(body: Uint8Array): Address {
   while (attributes.next()) {
     switch (attributes.type) {
       case IFA_LOCAL:
-        address.local = attributes.bytes();
+        address.local = attributes.ipAddress();
         break;
       case IFA_ADDRESS:
-        prefixAddress = attributes.bytes();
+        prefixAddress = attributes.ipAddress();
         break;
       case IFA_BROADCAST:
-        address.broadcast = attributes.bytes();
+        address.broadcast = attributes.ipAddress();
         break;
       case IFA_LABEL:
         address.label = attributes.string();

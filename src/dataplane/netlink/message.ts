@@ -278,6 +278,13 @@ export class AttributeReader {
     return this.#bytes.subarray(this.#value, this.#valueEnd);
   }
 
+  /** An IPv4 or IPv6 address, as `bytes`. */
+  ipAddress(): Uint8Array {
+    const bytes = this.bytes();
+    if (bytes.length === 4 || bytes.length === 16) return bytes;
+    throw new MalformedMessageError(`attribute ${this.type} has ${bytes.length} bytes: no IP address`);
+  }
+
   /** Text up to its NUL. */
   string(): string {
     const bytes = this.bytes();
@@ -300,7 +307,8 @@ export class AttributeReader {
 
 /** Rounds up to 4, as NLMSG_ALIGN and NLA_ALIGN do. */
 function align(length: number): number {
-  return (length + 3) & ~3;
+  // Not `& ~3`, which makes a length of nearly 4 GiB, as only a broken sender writes it, negative.
+  return length + (-length & 3);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -98,7 +98,7 @@ export function decodeNeighbour(body: Uint8Array): Neighbour {
   while (attributes.next()) {
     switch (attributes.type) {
       case NDA_DST:
-        neighbour.destination = attributes.bytes();
+        neighbour.destination = attributes.ipAddress();
         break;
       case NDA_LLADDR:
         neighbour.linkAddress = attributes.bytes();

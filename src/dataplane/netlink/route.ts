@@ -118,10 +118,10 @@ export function decodeRoute(body: Uint8Array): Route {
   while (attributes.next()) {
     switch (attributes.type) {
       case RTA_DST:
-        route.destination = attributes.bytes();
+        route.destination = attributes.ipAddress();
         break;
       case RTA_GATEWAY:
-        route.gateway = attributes.bytes();
+        route.gateway = attributes.ipAddress();
         break;
       case RTA_VIA:
         route.gateway = readVia(attributes.bytes());
@@ -133,7 +133,7 @@ export function decodeRoute(body: Uint8Array): Route {
         route.metric = attributes.u32();
         break;
       case RTA_PREFSRC:
-        route.preferredSource = attributes.bytes();
+        route.preferredSource = attributes.ipAddress();
         break;
       case RTA_TABLE:
         route.table = attributes.u32();
@@ -179,6 +179,7 @@ function writeGateway(writer: MessageWriter, gateway: Uint8Array, addressBytes: 
 }
 
 function readVia(bytes: Uint8Array): Uint8Array {
-  if (bytes.length < 2) throw new MalformedMessageError(`RTA_VIA of ${bytes.length} bytes`);
-  return bytes.subarray(2);
+  const address = bytes.subarray(2);
+  if (address.length === 4 || address.length === 16) return address;
+  throw new MalformedMessageError(`RTA_VIA of ${bytes.length} bytes`);
 }

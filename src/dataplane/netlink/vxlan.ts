@@ -93,11 +93,11 @@ export function decodeVxlan(attributes: AttributeReader): VxlanData {
         break;
       case IFLA_VXLAN_LOCAL:
       case IFLA_VXLAN_LOCAL6:
-        data.local = attributes.bytes();
+        data.local = attributes.ipAddress();
         break;
       case IFLA_VXLAN_GROUP:
       case IFLA_VXLAN_GROUP6:
-        data.group = attributes.bytes();
+        data.group = attributes.ipAddress();
         break;
       case IFLA_VXLAN_PORT:
         data.port = attributes.be16();

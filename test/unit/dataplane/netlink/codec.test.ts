@@ -225,6 +225,21 @@ t.test('a stream is cut between messages', async t => {
   t.equal(wholeMessagesLength(two.subarray(0, 31)), 16);
   t.equal(wholeMessagesLength(two.subarray(0, 15)), 0);
   t.throws(() => wholeMessagesLength(Uint8Array.from(bodyless(3))), MalformedMessageError);
+  t.equal(wholeMessagesLength(Uint8Array.from(bodyless(0xffff_fff0))), 0, 'a length of nearly 4 GiB');
+});
+
+t.test('an address of neither 4 nor 16 bytes is refused', async t => {
+  const sixBytes = bodyOf(w =>
+    encodeAddress(w, {
+      family: nl.AF_INET,
+      interfaceIndex: 1,
+      prefixLength: 24,
+      scope: 0,
+      flags: 0,
+      local: new Uint8Array(6),
+    }),
+  );
+  t.throws(() => decodeAddress(sixBytes), MalformedMessageError);
 });
 
 /** A header that claims `length` bytes. */
