@@ -21,29 +21,26 @@ interface Connection {
 
 export class KeepAliveStream {
   readonly #endpoint: Pick<Endpoint, 'client' | 'streamOptions'>;
-  readonly #answerTimeoutMs: number;
   #current: Connection | undefined;
 
-  /** @param answerTimeoutMs how long an answer may take; the stream is given up when one is missing */
-  constructor(endpoint: Pick<Endpoint, 'client' | 'streamOptions'>, answerTimeoutMs: number) {
+  constructor(endpoint: Pick<Endpoint, 'client' | 'streamOptions'>) {
     this.#endpoint = endpoint;
-    this.#answerTimeoutMs = answerTimeoutMs;
   }
 
   /**
    * Renews a lease; opens the stream when it is not open.
+   * @param answerMs how long the answer may take; the stream is given up when it is missing
    * @returns seconds until it ends from now, or undefined when the lease is gone
    */
-  async renew(id: string): Promise<number | undefined> {
+  async renew(id: string, answerMs: number): Promise<number | undefined> {
     const connection = (this.#current ??= this.#open());
     const stream = await connection.stream;
     if (connection.ended !== undefined) throw connection.ended;
     return new Promise((resolve, reject) => {
-      const seconds = this.#answerTimeoutMs / 1000;
       const timer = setTimeout(() => {
-        const message = `no answer to a keep-alive within ${seconds} s`;
+        const message = `no answer to a keep-alive within ${answerMs / 1000} s`;
         this.#end(connection, new StoreError('unavailable', message));
-      }, this.#answerTimeoutMs);
+      }, answerMs);
       connection.waiting.push({ id, timer, resolve, reject });
       stream.write({ ID: id });
     });

@@ -35,6 +35,8 @@ export interface Etcd3StoreOptions {
   readonly lookEveryMs?: number;
   /** Told at the creation of the store and whenever the view changes. */
   readonly onCredentials?: (view: CredentialsView) => void;
+  /** In [0, 1): which endpoint is the first, and the pauses between attempts. Default `Math.random`. */
+  readonly random?: () => number;
   readonly log: Logger;
 }
 

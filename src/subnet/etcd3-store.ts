@@ -39,9 +39,9 @@ const MOST_LISTS = 3;
  */
 export function createEtcd3Store(options: Etcd3StoreOptions): Store {
   const settings = settle(options);
-  const { log, onCredentials = () => undefined } = options;
-  const access = new Access(settings, { log, onCredentials, now: Date.now, random: Math.random });
-  return new Etcd3Store(access, settings.timeoutMs, log);
+  const { log, onCredentials = () => undefined, random = Math.random } = options;
+  const access = new Access(settings, { log, onCredentials, now: Date.now, random });
+  return new Etcd3Store(access, settings.timeoutMs, log, random);
 }
 
 /** What the key that a write was meant for says of that write, when its answer was lost. */
@@ -54,11 +54,9 @@ class Etcd3Store implements Store {
   readonly #log: Etcd3StoreOptions['log'];
   #keepAlives: { readonly endpoint: Endpoint; readonly stream: KeepAliveStream } | undefined;
 
-  constructor(access: Access, requestTimeoutMs: number, log: Etcd3StoreOptions['log']) {
+  constructor(access: Access, requestTimeoutMs: number, log: Etcd3StoreOptions['log'], random: () => number) {
     this.#access = access;
-    this.#calls = new Calls(access.endpoints, Math.random, (error, endpoint) =>
-      access.explain(error, endpoint),
-    );
+    this.#calls = new Calls(access.endpoints, random, (error, endpoint) => access.explain(error, endpoint));
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#log = log;
   }
@@ -240,14 +238,16 @@ class Etcd3Store implements Store {
     });
   }
 
-  keepAlive(id: string): Promise<number | undefined> {
-    return this.#calls.repeated(`renew lease ${id}`, endpoint => this.#keepAliveStreamAt(endpoint).renew(id));
+  keepAlive(id: string, answerMs = KEEP_ALIVE_ANSWER_MS): Promise<number | undefined> {
+    return this.#calls.repeated(`renew lease ${id}`, endpoint =>
+      this.#keepAliveStreamAt(endpoint).renew(id, answerMs),
+    );
   }
 
   #keepAliveStreamAt(endpoint: Endpoint): KeepAliveStream {
     if (this.#keepAlives?.endpoint !== endpoint) {
       this.#keepAlives?.stream.close();
-      this.#keepAlives = { endpoint, stream: new KeepAliveStream(endpoint, KEEP_ALIVE_ANSWER_MS) };
+      this.#keepAlives = { endpoint, stream: new KeepAliveStream(endpoint) };
     }
     return this.#keepAlives.stream;
   }

@@ -11,12 +11,19 @@ import { StoreError, type KeyValue } from './store.js';
 
 /** The lease is proven to live at least this often. */
 const LONGEST_RENEWAL_MS = 60_000;
+/** An endpoint that takes longer to answer is passed over. */
+const LONGEST_ANSWER_MS = 10_000;
 /** Older than any revision of etcd's: whatever the key says now is to be judged. */
 const NO_REVISION = 0n;
 
 /** Longest time between two renewals: a third of the TTL, at most a minute. */
 export function renewalMs(ttlSeconds: number): number {
   return Math.min((ttlSeconds * 1000) / 3, LONGEST_RENEWAL_MS);
+}
+
+/** Of a short lease at most a sixth, so that two endpoints in a row may be silent. */
+function answerMs(ttlSeconds: number): number {
+  return Math.min((ttlSeconds * 1000) / 6, LONGEST_ANSWER_MS);
 }
 
 export class LeaseKeeper {
@@ -128,7 +135,9 @@ export class LeaseKeeper {
   /** @returns false when the etcd lease is gone */
   async #renew(own: OwnLease): Promise<boolean> {
     const isReserved = isReservation(own);
-    const secondsLeft = isReserved ? undefined : await this.#options.store.keepAlive(own.leaseId);
+    const secondsLeft = isReserved
+      ? undefined
+      : await this.#options.store.keepAlive(own.leaseId, answerMs(this.#options.ttlSeconds));
     if (!isReserved && secondsLeft === undefined) {
       this.#news.noteEnded(own.leaseId);
       return false;

@@ -120,9 +120,10 @@ export interface Store {
   revokeLease(id: string): Promise<void>;
   /**
    * Renews a lease once over the open keep-alive stream.
+   * @param answerMs how long one endpoint may take to answer before the next is asked; 10000 by default
    * @returns seconds until it ends from now, or undefined when the lease is gone
    */
-  keepAlive(id: string): Promise<number | undefined>;
+  keepAlive(id: string, answerMs?: number): Promise<number | undefined>;
 
   close(): void;
 }

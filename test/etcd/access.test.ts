@@ -3,24 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import t from 'tap';
-import { needsEtcd, type Etcd } from '../support/etcd.js';
+import { needsEtcd } from '../support/etcd.js';
+import { AS_ROOT, enableAuth } from '../support/etcd-auth.js';
 import { makeStore, never, startEtcdFixture } from '../support/etcd-store.js';
 import { matchAll } from '../support/match-all.js';
 import { recordedLog } from '../support/recorded-log.js';
 import { openWatch, until } from '../support/store-contract.js';
-
-/** Users `root` and `bob`, who may use `/net/` only. */
-async function enableAuth(etcd: Etcd): Promise<void> {
-  await etcd.etcdctl('user', 'add', 'root:root-secret');
-  await etcd.etcdctl('user', 'grant-role', 'root', 'root');
-  await etcd.etcdctl('role', 'add', 'net');
-  await etcd.etcdctl('role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/net/');
-  await etcd.etcdctl('user', 'add', 'bob:bob-secret');
-  await etcd.etcdctl('user', 'grant-role', 'bob', 'net');
-  await etcd.etcdctl('auth', 'enable');
-}
-
-const ROOT = '--user=root:root-secret';
 
 t.test('each way of being refused is told apart, and none reads like an outage', needsEtcd(), async t => {
   const { etcd } = await startEtcdFixture(t);
@@ -90,7 +78,7 @@ t.test('a password that is rotated in etcd and in its file', needsEtcd(), async 
   await watch.opened;
   const { id } = await store.grantLease(600);
 
-  await etcd.etcdctlWithInput('new-secret\n', ROOT, 'user', 'passwd', 'bob', '--interactive=false');
+  await etcd.etcdctlWithInput('new-secret\n', AS_ROOT, 'user', 'passwd', 'bob', '--interactive=false');
   await t.rejects(store.list('/net/', never), {
     name: 'StoreError',
     kind: 'denied',
@@ -102,7 +90,7 @@ t.test('a password that is rotated in etcd and in its file', needsEtcd(), async 
   await t.rejects(store.read('/net/a'), { name: 'StoreError', kind: 'denied' }, 'the failure that shows it');
   t.equal(await store.read('/net/a'), undefined);
   t.equal(await store.keepAlive(id), 600);
-  await etcd.etcdctl(ROOT, 'put', '/net/a', '1');
+  await etcd.etcdctl(AS_ROOT, 'put', '/net/a', '1');
   await until(() => watch.changes.length === 1, 'the change on the watch of before');
   watch.stop();
   matchAll(
@@ -140,7 +128,7 @@ t.test('a watch and a lease go on after the token has expired', needsEtcd(), asy
   const again = openWatch(store, '/net/', snapshot);
   await again.opened;
   t.equal(await store.keepAlive(id), 600);
-  await etcd.etcdctl(ROOT, 'put', '/net/a', '1');
+  await etcd.etcdctl(AS_ROOT, 'put', '/net/a', '1');
   await until(() => again.changes.length === 1, 'the change');
   again.stop();
 });

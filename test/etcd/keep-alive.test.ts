@@ -36,14 +36,14 @@ t.test('a stream that gives no answer is replaced', needsEtcd(), async t => {
   const { proxy, store } = await startEtcdFixture(t);
   const client = new Etcd3({ hosts: [proxy.url] });
   t.teardown(() => client.close());
-  const stream = new KeepAliveStream({ client, streamOptions: {} }, 300);
+  const stream = new KeepAliveStream({ client, streamOptions: {} });
   t.teardown(() => stream.close());
   const { id } = await store.grantLease(600);
-  t.equal(await stream.renew(id), 600);
+  t.equal(await stream.renew(id, 300), 600);
   proxy.stall('answers');
-  await t.rejects(stream.renew(id), { kind: 'unavailable', message: /within 0.3 s/ });
+  await t.rejects(stream.renew(id, 300), { kind: 'unavailable', message: /within 0.3 s/ });
   proxy.heal();
-  await until(async () => (await stream.renew(id).catch(() => 0)) === 600, 'an answer');
+  await until(async () => (await stream.renew(id, 300).catch(() => 0)) === 600, 'an answer');
 });
 
 t.test('close ends what is under way', needsEtcd(), async t => {

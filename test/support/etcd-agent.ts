@@ -2,7 +2,7 @@
 import type { Test } from 'tap';
 import { LeaseManager, type OwnLease } from '../../src/subnet/manager.js';
 import { Mirror } from '../../src/subnet/mirror.js';
-import type { Store } from '../../src/subnet/store.js';
+import type { KeyValue, Store } from '../../src/subnet/store.js';
 import { sleep } from '../../src/daemon/tasks.js';
 import { silent } from './etcd-store.js';
 import { attributesOf, KEY_PREFIX, rangeUpTo } from './lease-host.js';
@@ -12,6 +12,8 @@ export interface EtcdAgent {
   /** How often the lease was renewed. */
   readonly renewals: () => number;
   readonly connected: () => boolean;
+  /** What its mirror holds. */
+  readonly entries: () => ReadonlyMap<string, KeyValue>;
 }
 
 /** Runs for the length of the test. */
@@ -70,5 +72,5 @@ export function startEtcdAgent(t: Test, store: Store, ttlSeconds: number): EtcdA
     onMirrored();
     await ended;
   });
-  return { owned, renewals: () => renewals, connected: () => connected };
+  return { owned, renewals: () => renewals, connected: () => connected, entries: () => mirror.entries };
 }
