@@ -135,7 +135,7 @@ export class MemoryStore implements Store {
     if (from.clusterId !== this.clusterId) return { kind: 'other-history', reason: 'another cluster id' };
     if (from.revision - 1n > this.revision) return { kind: 'other-history', reason: 'revision went back' };
     handlers.onOpen();
-    if (from.revision < this.compacted) return { kind: 'compacted', revision: this.compacted };
+    if (from.revision <= this.compacted) return { kind: 'compacted', revision: this.compacted };
     return new Promise(resolve => {
       const onAbort = () => watcher.end(undefined);
       const watcher: Watcher = {

@@ -148,6 +148,17 @@ export function storeContract(t: Test, make: (t: Test) => Promise<StoreUnderTest
     t.strictSame(watch.changes, []);
   });
 
+  add('a deletion in the compacted revision itself is not lost', async (t, { store, compact }, root) => {
+    const { id } = await store.grantLease(60);
+    const written = await store.createIfAbsent(`${root}/a`, '1', id);
+    const snapshot = await store.list(root, never);
+    await store.deleteIfUnchanged(`${root}/a`, written.done ? written.modRevision : 0n);
+    await compact();
+    const watch = openWatch(store, root, snapshot);
+    t.strictSame(await watch.end, { kind: 'compacted', revision: snapshot.revision + 1n });
+    t.strictSame(watch.changes, []);
+  });
+
   add('a watch on another history says so', async (t, { store }, root) => {
     const { revision, clusterId } = await store.list(root, never);
     const ahead = openWatch(store, root, { revision: revision + 100n, clusterId });
