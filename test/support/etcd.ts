@@ -76,6 +76,7 @@ export class Etcd {
   readonly address: string;
   readonly directory = mkdtempSync(join(tmpdir(), 'selvedge-etcd-'));
   private process: ChildProcess | undefined;
+  private wipes = 0;
 
   constructor(
     private readonly options: EtcdOptions,
@@ -109,6 +110,7 @@ export class Etcd {
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=default=${peerUrl}`,
+      `--initial-cluster-token=${this.wipes}`,
       '--log-level=warn',
       '--logger=zap',
       ...tlsArgs,
@@ -151,6 +153,8 @@ export class Etcd {
 
   /** Loses all data: after the next start this is another cluster on the same address. */
   wipe(): void {
+    // The cluster's id is made from its token and its URLs.
+    this.wipes++;
     rmSync(join(this.directory, 'data'), { recursive: true, force: true });
   }
 

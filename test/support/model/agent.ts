@@ -46,11 +46,14 @@ export interface Machine {
   readonly random: () => number;
 }
 
-export function startAgent(world: World, { publicIp, deviceMac, drawnMac, saved, random }: Machine): Agent {
+export async function startAgent(
+  world: World,
+  { publicIp, deviceMac, drawnMac, saved, random }: Machine,
+): Promise<Agent> {
   const { clock } = world;
   const options = agentOptions(world);
   const { log, lines } = recordedLog();
-  const link = world.connect();
+  const link = await world.connect();
   const facts = emptyFacts(clock.now());
   const config = new ConfigFollower(configKeyOf(options), log, savedConfig(saved, options.etcd.prefix));
   facts.config = config;

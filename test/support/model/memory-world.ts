@@ -25,7 +25,7 @@ export function createMemoryWorld(): World {
     graceSeconds: 40,
     settleSeconds: 45,
     calmSeconds: 400,
-    connect: () => new MemoryLink(store, clock),
+    connect: async () => new MemoryLink(store, clock),
     entries: async () => (await store.list('/net/', never)).entries,
     put: async (key, value) => void store.put(key, value),
     remove: async key => {

@@ -12,23 +12,30 @@ import { System } from './system.js';
 import type { World } from './world.js';
 
 export interface ModelRuns {
+  /** Of the usual sequences. */
+  readonly seed: number;
   /** How many sequences. */
   readonly runs: number;
-  /** Actions in the longest. */
+  /** What all of them begin with. */
+  readonly first: readonly Action[];
+  /** Actions in the shortest, besides. */
+  readonly shortest: number;
   readonly longest: number;
+  /** In lease TTLs. */
+  readonly longestWait: number;
   /** Whether a sequence that fails is made shorter, which runs it many times. */
   readonly shrinks: boolean;
   /** No new sequence begins after so many seconds. */
   readonly seconds: number;
 }
 
-const SEED = 20_150_112;
-
 /** Runs random sequences, each in a world of its own. */
 export async function runModel(t: Test, createWorld: () => Promise<World>, runs: ModelRuns): Promise<void> {
   const { SELVEDGE_MODEL_SEED, SELVEDGE_MODEL_RUNS, SELVEDGE_MODEL_PATH } = process.env;
   const seed =
-    SELVEDGE_MODEL_SEED === 'random' ? Date.now() & 0x7fffffff : Number(SELVEDGE_MODEL_SEED ?? SEED);
+    SELVEDGE_MODEL_SEED === 'random'
+      ? (Date.now() + runs.seed) & 0x7fffffff
+      : Number(SELVEDGE_MODEL_SEED ?? runs.seed);
   let world: World | undefined;
   const over = new AbortController();
   // A test that timed out would else draw and run on for as long as the process lives.
@@ -37,12 +44,12 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
     await world?.close();
   });
   const property = fc.asyncProperty(
-    fc.array(anyAction, { maxLength: runs.longest, size: 'max' }),
+    fc.array(anyAction(runs.longestWait), { minLength: runs.shortest, maxLength: runs.longest, size: 'max' }),
     fc.nat(),
     async (actions, drawn) => {
       if (over.signal.aborted) throw new fc.PreconditionFailure(true);
       world = await createWorld();
-      await runActions(world, actions, drawn);
+      await runActions(world, [...runs.first, ...actions], drawn);
     },
   );
   const outcome = await fc.check(property, {
@@ -60,7 +67,7 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
   }
   const [actions, drawn] = outcome.counterexample;
   t.comment(`again: SELVEDGE_MODEL_SEED=${seed} SELVEDGE_MODEL_PATH=${outcome.counterexamplePath}`);
-  t.comment(`to keep: [${drawn}, ${JSON.stringify(actions)}]`);
+  t.comment(`to keep: [${drawn}, ${JSON.stringify([...runs.first, ...actions])}]`);
   t.fail(
     outcome.errorInstance instanceof Error ? outcome.errorInstance.message : String(outcome.errorInstance),
   );

@@ -82,14 +82,12 @@ export class System {
     const world = this.#world;
     switch (action.kind) {
       case 'join':
-        this.#join(this.#host(action.host));
-        return;
+        return this.#join(this.#host(action.host));
       case 'leave':
         this.#leave(this.#host(action.host));
         return;
       case 'restart-agent':
-        this.#restartAgent(this.#host(action.host), action.finds);
-        return;
+        return this.#restartAgent(this.#host(action.host), action.finds);
       case 'cut': {
         const host = this.#host(action.host);
         if (host.isCut || host.agent === undefined) return;
@@ -103,10 +101,10 @@ export class System {
         return;
       case 'delete': {
         const host = this.#host(action.host);
-        if (host.saved.leaseKey === undefined) return;
+        const [key] = keysOf(host);
+        if (key === undefined) return;
         this.#disturb(host);
-        await world.remove(host.saved.leaseKey);
-        return;
+        return world.remove(key);
       }
       case 'garbage':
         return this.#writeGarbage(action.what, action.host, action.subnet);
@@ -138,13 +136,13 @@ export class System {
     else if (host.expected !== undefined) host.expected = { ...host.expected, modRevision: undefined };
   }
 
-  #join(host: Host): void {
+  async #join(host: Host): Promise<void> {
     if (host.agent !== undefined) return;
     host.disturbedAt = this.#world.clock.now();
     const { publicIp, deviceMac, saved } = host;
     const drawnMac = this.#newMac();
     const random = randomFrom(this.#seed + 7919 * this.#drawn);
-    host.agent = startAgent(this.#world, { publicIp, deviceMac, drawnMac, saved, random });
+    host.agent = await startAgent(this.#world, { publicIp, deviceMac, drawnMac, saved, random });
     host.isCut = false;
   }
 
@@ -156,7 +154,7 @@ export class System {
     this.#disturb(host);
   }
 
-  #restartAgent(host: Host, finds: Findings): void {
+  async #restartAgent(host: Host, finds: Findings): Promise<void> {
     if (host.agent === undefined) return;
     const { expected, isCut } = host;
     this.#leave(host);
@@ -174,7 +172,7 @@ export class System {
         host.deviceMac = this.#newMac();
         this.#disturb(host);
     }
-    this.#join(host);
+    await this.#join(host);
   }
 
   #newMac(): MacAddress {

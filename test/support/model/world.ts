@@ -28,7 +28,7 @@ export interface World {
   readonly settleSeconds: number | undefined;
   /** How long everything may take to come to rest. */
   readonly calmSeconds: number;
-  connect(): Link;
+  connect(): Promise<Link>;
   /** All keys under `/net/`, read round all links. */
   entries(): Promise<readonly KeyValue[]>;
   /** Writes a key that nothing makes expire, as an operator does. */
