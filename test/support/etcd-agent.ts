@@ -2,6 +2,7 @@
 import type { Test } from 'tap';
 import { LeaseManager, type OwnLease } from '../../src/subnet/manager.js';
 import { Mirror } from '../../src/subnet/mirror.js';
+import type { SubnetRange } from '../../src/subnet/network-config.js';
 import type { KeyValue, Store } from '../../src/subnet/store.js';
 import { sleep } from '../../src/daemon/tasks.js';
 import { silent } from './etcd-store.js';
@@ -14,13 +15,30 @@ export interface EtcdAgent {
   readonly connected: () => boolean;
   /** What its mirror holds. */
   readonly entries: () => ReadonlyMap<string, KeyValue>;
+  /** How often it found no subnet free. */
+  readonly exhaustions: () => number;
+  /** Ends it as a signal does: its key stays. */
+  readonly stop: () => Promise<void>;
 }
 
-/** Runs for the length of the test. */
-export function startEtcdAgent(t: Test, store: Store, ttlSeconds: number): EtcdAgent {
+export interface EtcdAgentOptions {
+  readonly publicIp?: string;
+  readonly range?: SubnetRange;
+  /** How it chooses a free subnet; by default the first one. */
+  readonly randomBelow?: (below: bigint) => bigint;
+}
+
+/** Runs for the length of the test, unless it is stopped before. */
+export function startEtcdAgent(
+  t: Test,
+  store: Store,
+  ttlSeconds: number,
+  { publicIp = '192.0.2.1', range = rangeUpTo(250), randomBelow = () => 0n }: EtcdAgentOptions = {},
+): EtcdAgent {
   const nothing = () => undefined;
   const owned: OwnLease[] = [];
   let renewals = 0;
+  let exhaustions = 0;
   let connected = false;
   const stopping = new AbortController();
   const shared = { log: silent, now: () => performance.now(), random: Math.random, sleep };
@@ -40,24 +58,23 @@ export function startEtcdAgent(t: Test, store: Store, ttlSeconds: number): EtcdA
     {
       ...shared,
       ...{ store, keyPrefix: KEY_PREFIX, ttlSeconds, entries: () => mirror.entries },
-      randomBelow: () => 0n,
+      randomBelow,
     },
     {
       onOwn: lease => owned.push(lease),
       onRenewed: () => renewals++,
+      onExhausted: () => exhaustions++,
       ...{
         onAcquisitionFailed: nothing,
         onRenewalFailed: nothing,
         onContested: nothing,
         onMoved: nothing,
         onLost: nothing,
-        onExhausted: nothing,
       },
     },
   );
-  const publicIp = '192.0.2.1';
   const wish = {
-    range: rangeUpTo(250),
+    range,
     publicIp,
     preferred: [],
     attributes: attributesOf(publicIp),
@@ -67,10 +84,17 @@ export function startEtcdAgent(t: Test, store: Store, ttlSeconds: number): EtcdA
     mirror.run(stopping.signal),
     mirrored.then(() => manager.run(wish, stopping.signal)),
   ]);
-  t.teardown(async () => {
+  const stop = async () => {
     stopping.abort();
     onMirrored();
     await ended;
-  });
-  return { owned, renewals: () => renewals, connected: () => connected, entries: () => mirror.entries };
+  };
+  t.teardown(stop);
+  return {
+    ...{ owned, stop },
+    renewals: () => renewals,
+    connected: () => connected,
+    entries: () => mirror.entries,
+    exhaustions: () => exhaustions,
+  };
 }
