@@ -9,12 +9,14 @@ import { MalformedMessageError } from '../../src/dataplane/netlink/errors.js';
 import { decodeLink, type Link } from '../../src/dataplane/netlink/link.js';
 import { MessageWriter, readMessages, type Message } from '../../src/dataplane/netlink/message.js';
 import { decodeNeighbour, encodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
+import { encodeNexthop } from '../../src/dataplane/netlink/nexthop.js';
 import { encodeRoute } from '../../src/dataplane/netlink/route.js';
 import type { Subscription } from '../../src/dataplane/netlink/subscription.js';
 import type { Transport } from '../../src/dataplane/netlink/transport.js';
 import { deleteAddress, newAddress } from './fake-kernel/addresses.js';
 import { deleteLink, getLink, newLink } from './fake-kernel/links.js';
 import { deleteNeighbour, newNeighbour } from './fake-kernel/neighbours.js';
+import { deleteNexthop, getNexthop, newNexthop } from './fake-kernel/nexthops.js';
 import { deleteRoute, lookUpRoute, newRoute } from './fake-kernel/routes.js';
 import {
   EINVAL,
@@ -36,6 +38,9 @@ const HANDLERS = new Map<number, Handler>([
   [nl.RTM_GETROUTE, lookUpRoute],
   [nl.RTM_NEWNEIGH, newNeighbour],
   [nl.RTM_DELNEIGH, deleteNeighbour],
+  [nl.RTM_NEWNEXTHOP, newNexthop],
+  [nl.RTM_DELNEXTHOP, deleteNexthop],
+  [nl.RTM_GETNEXTHOP, getNexthop],
 ]);
 
 interface Subscriber {
@@ -49,7 +54,14 @@ export type FakeLink = Pick<Link, 'name'> & Partial<Link>;
 
 /** Hands out transports and subscriptions to one set of tables, which a test may read and change by hand. */
 export class FakeKernel {
-  readonly state: State = { links: [], addresses: [], routes: [], neighbours: [], nextIndex: 1 };
+  readonly state: State = {
+    links: [],
+    addresses: [],
+    routes: [],
+    nexthops: [],
+    neighbours: [],
+    nextIndex: 1,
+  };
   readonly #subscribers = new Set<Subscriber>();
   #nextPort = 1000;
 
@@ -167,7 +179,7 @@ export class FakeKernel {
   }
 
   #entriesFor({ type, body }: Message): [number, (writer: MessageWriter) => void][] {
-    const { links, addresses, routes, neighbours } = this.state;
+    const { links, addresses, routes, nexthops, neighbours } = this.state;
     const ofFamily = (entry: { family: number }): boolean => body[0] === 0 || entry.family === body[0];
     const row = (entryType: number, write: (writer: MessageWriter) => void): [number, typeof write] => [
       entryType,
@@ -182,6 +194,8 @@ export class FakeKernel {
           .map(item => row(nl.RTM_NEWADDR, writer => encodeAddress(writer, item)));
       case nl.RTM_GETROUTE:
         return routes.filter(ofFamily).map(item => row(nl.RTM_NEWROUTE, writer => encodeRoute(writer, item)));
+      case nl.RTM_GETNEXTHOP:
+        return nexthops.map(item => row(nl.RTM_NEWNEXTHOP, writer => encodeNexthop(writer, item)));
       case nl.RTM_GETNEIGH:
         return neighbours
           .filter(item => ofFamily(item) && item.interfaceIndex === dumpedInterface(body))

@@ -2,6 +2,7 @@
 import * as nl from '../../src/dataplane/netlink/constants.js';
 import type { Address } from '../../src/dataplane/netlink/address.js';
 import type { Neighbour } from '../../src/dataplane/netlink/neighbour.js';
+import type { NexthopRequest } from '../../src/dataplane/netlink/nexthop.js';
 import type { RouteRequest } from '../../src/dataplane/netlink/route.js';
 
 export const MAC_A = Uint8Array.of(2, 0x53, 0, 0, 0, 1);
@@ -48,6 +49,16 @@ export function routeOn(outInterface: number, destination: string, gateway: stri
     gateway: bytes(gateway),
     outInterface,
   };
+}
+
+export function nexthopOn(outInterface: number, id: number, gateway: string): NexthopRequest {
+  const fixed = { family: nl.AF_INET, protocol: 83, flags: nl.RTNH_F_ONLINK };
+  return { ...fixed, id, outInterface, gateway: bytes(gateway) };
+}
+
+/** A route by a nexthop object. */
+export function routeBy(nexthopId: number, destination: string): RouteRequest {
+  return { ...withoutPath(routeOn(0, destination, destination)), nexthopId };
 }
 
 export function withoutPath(route: RouteRequest): RouteRequest {

@@ -25,6 +25,7 @@ import {
   routeOn,
   withoutPath,
 } from './netlink-contract-entries.js';
+import { nexthopContract } from './netlink-contract-nexthops.js';
 import { CREATE, fails, openContractHost, REPLACE, type ContractKernel } from './netlink-contract-host.js';
 
 /** Declares the cases as subtests of `t`. */
@@ -264,6 +265,8 @@ export function netlinkContract(t: Test, kernel: ContractKernel): void {
     const announced = kinds(await heard.untilNow());
     t.same(announced, ['RTM_DELADDR', 'RTM_DELLINK', 'RTM_DELNEIGH', 'RTM_NEWLINK']);
   });
+
+  nexthopContract(t, host);
 }
 
 function kinds(messages: readonly Message[]): string[] {

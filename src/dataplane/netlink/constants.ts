@@ -33,6 +33,9 @@ export const RTM_GETROUTE = 26;
 export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
+export const RTM_NEWNEXTHOP = 104;
+export const RTM_DELNEXTHOP = 105;
+export const RTM_GETNEXTHOP = 106;
 
 // linux/rtnetlink.h: multicast groups
 export const RTNLGRP_LINK = 1;
@@ -76,6 +79,15 @@ export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
 export const RTA_VIA = 18;
 export const RTA_NH_ID = 30;
+
+// linux/nexthop.h: struct nhmsg and its attributes
+export const NHMSG_BYTES = 8;
+export const NHA_ID = 1;
+export const NHA_GROUP = 2;
+export const NHA_BLACKHOLE = 4;
+export const NHA_OIF = 5;
+export const NHA_GATEWAY = 6;
+export const NHA_FDB = 11;
 
 // linux/neighbour.h: struct ndmsg and its attributes
 export const NDMSG_BYTES = 12;
@@ -192,6 +204,9 @@ const MESSAGE_NAMES = new Map<number, string>(
     RTM_NEWNEIGH,
     RTM_DELNEIGH,
     RTM_GETNEIGH,
+    RTM_NEWNEXTHOP,
+    RTM_DELNEXTHOP,
+    RTM_GETNEXTHOP,
   }).map(([name, type]) => [type, name]),
 );
 

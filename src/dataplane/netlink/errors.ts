@@ -1,6 +1,13 @@
 /** What the kernel answers when it refuses, and which refusals are none. */
 import { constants } from 'node:os';
-import { messageName, RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELROUTE } from './constants.js';
+import {
+  messageName,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_DELNEIGH,
+  RTM_DELNEXTHOP,
+  RTM_DELROUTE,
+} from './constants.js';
 
 const ERRNO_NAMES = new Map<number, string>(
   Object.entries(constants.errno).map(([name, number]) => [number, name]),
@@ -47,6 +54,7 @@ export class MalformedMessageError extends Error {
  */
 const ALREADY_GONE = new Map<string, readonly string[]>([
   [messageName(RTM_DELROUTE), ['ESRCH']],
+  [messageName(RTM_DELNEXTHOP), ['ENOENT']],
   [messageName(RTM_DELNEIGH), ['ENOENT', 'ENODEV']],
   [messageName(RTM_DELADDR), ['EADDRNOTAVAIL', 'ENODEV']],
   [messageName(RTM_DELLINK), ['ENODEV']],

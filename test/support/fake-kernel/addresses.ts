@@ -27,8 +27,13 @@ export const deleteAddress: Handler = (state, request) => {
     item => item.family === family && item.interfaceIndex === interfaceIndex,
   );
   if (isLast && family === nl.AF_INET) {
-    // Without an IPv4 address the device has no IPv4: routes go without a word, and so do permanent neighbours.
-    fake.takeOut(state.routes, route => route.family === family && route.outInterface === interfaceIndex);
+    // Without an IPv4 address the device has no IPv4: routes go without a word, and so do permanent neighbours. A route
+    // by a nexthop object stays, and so does that.
+    fake.takeOut(
+      state.routes,
+      route =>
+        route.family === family && route.outInterface === interfaceIndex && route.nexthopId === undefined,
+    );
     flushNeighbours(state, request, interfaceIndex);
   }
   return 0;

@@ -94,8 +94,9 @@ function change(state: State, request: Request, link: Link): number {
   return 0;
 }
 
-/** Takes away what goes when a link goes down: routes without a word, neighbours with one each; FDB entries stay. */
+/** Takes away what goes when a link goes down: routes and nexthops without a word, neighbours with one each; not the FDB. */
 function flushLayer3(state: State, request: Request, index: number): void {
+  fake.takeNexthops(state, nexthop => nexthop.outInterface === index);
   fake.takeOut(state.routes, route => route.outInterface === index);
   flushNeighbours(state, request, index);
 }

@@ -5,6 +5,7 @@
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import type { Address } from '../../../src/dataplane/netlink/address.js';
 import { decodeRoute, type Route } from '../../../src/dataplane/netlink/route.js';
+import { resolveNexthop } from './nexthops.js';
 import * as fake from './state.js';
 import type { Handler, State } from './state.js';
 
@@ -12,7 +13,8 @@ import type { Handler, State } from './state.js';
 const IPV6_DEFAULT_METRIC = 1024;
 
 export const newRoute: Handler = (state, request) => {
-  const wanted = withDefaultMetric(decodeRoute(request.body));
+  const wanted = resolveNexthop(state, withDefaultMetric(decodeRoute(request.body)));
+  if (typeof wanted === 'number') return wanted;
   const fault = faultOf(state, wanted);
   if (fault !== 0) return fault;
   const existing = state.routes.find(route => sameKey(route, wanted));
@@ -30,6 +32,7 @@ export const newRoute: Handler = (state, request) => {
 
 export const deleteRoute: Handler = (state, request) => {
   const wanted = decodeRoute(request.body);
+  if (wanted.nexthopId !== undefined && typeof resolveNexthop(state, wanted) === 'number') return fake.EINVAL;
   const existing = state.routes.find(route => isMeant(route, wanted));
   if (existing === undefined) return fake.ESRCH;
   fake.takeOut(state.routes, route => route === existing);
@@ -137,6 +140,15 @@ function isMeant(route: Route, wanted: Route): boolean {
     (wanted.metric === 0 || wanted.metric === route.metric) &&
     (wanted.protocol === 0 || wanted.protocol === route.protocol) &&
     (wanted.type === 0 || wanted.type === route.type) &&
+    isMeantWay(route, wanted)
+  );
+}
+
+/** fib_nh_match of net/ipv4/fib_semantics.c: a route by a nexthop object is not meant by gateway or device. */
+function isMeantWay(route: Route, wanted: Route): boolean {
+  if (wanted.nexthopId !== undefined) return wanted.nexthopId === route.nexthopId;
+  if (route.nexthopId !== undefined) return wanted.gateway === undefined && wanted.outInterface === undefined;
+  return (
     (wanted.gateway === undefined || fake.sameBytes(wanted.gateway, route.gateway)) &&
     (wanted.outInterface === undefined || wanted.outInterface === route.outInterface)
   );

@@ -5,6 +5,7 @@ import type { Address } from '../../../src/dataplane/netlink/address.js';
 import type { Link } from '../../../src/dataplane/netlink/link.js';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
 import { encodeNeighbour, type Neighbour } from '../../../src/dataplane/netlink/neighbour.js';
+import type { Nexthop } from '../../../src/dataplane/netlink/nexthop.js';
 import { encodeRoute, type Route } from '../../../src/dataplane/netlink/route.js';
 import { encodeVxlan } from '../../../src/dataplane/netlink/vxlan.js';
 import type { MessageWriter } from '../../../src/dataplane/netlink/message.js';
@@ -13,6 +14,7 @@ export interface State {
   links: Link[];
   addresses: Address[];
   routes: Route[];
+  nexthops: Nexthop[];
   /** ARP and NDP entries as well as FDB entries; the family tells them apart. */
   neighbours: Neighbour[];
   nextIndex: number;
@@ -102,6 +104,14 @@ export function announceRoute(request: Request, type: number, route: Route): voi
 export function announceNeighbour(request: Request, type: number, entry: Neighbour, own = true): void {
   const isOwn = own && entry.family !== nl.AF_BRIDGE;
   request.announce(nl.RTNLGRP_NEIGH, type, writer => encodeNeighbour(writer, entry), isOwn);
+}
+
+/** Removes the nexthop objects that match, and their routes; none of the latter is announced. @returns what was removed */
+export function takeNexthops(state: State, matches: (nexthop: Nexthop) => boolean): Nexthop[] {
+  const gone = takeOut(state.nexthops, matches);
+  const ids = new Set<number | undefined>(gone.map(({ id }) => id));
+  takeOut(state.routes, route => route.nexthopId !== undefined && ids.has(route.nexthopId));
+  return gone;
 }
 
 /** Takes out of a list what matches. @returns what was taken out */

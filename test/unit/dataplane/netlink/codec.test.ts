@@ -12,6 +12,7 @@ import {
   wholeMessagesLength,
 } from '../../../../src/dataplane/netlink/message.js';
 import { decodeNeighbour, encodeNeighbour } from '../../../../src/dataplane/netlink/neighbour.js';
+import { decodeNexthop, encodeNexthop } from '../../../../src/dataplane/netlink/nexthop.js';
 import { decodeRoute, encodeRoute } from '../../../../src/dataplane/netlink/route.js';
 
 const u8 = fc.nat(0xff);
@@ -96,6 +97,22 @@ t.test('routes round-trip', async t => {
   fc.assert(
     fc.property(routes, route => {
       t.strictSame(decodeRoute(bodyOf(w => encodeRoute(w, route))), route);
+    }),
+  );
+});
+
+t.test('nexthop objects round-trip', async t => {
+  const nexthops = record({
+    family: fc.constantFrom(nl.AF_INET, nl.AF_INET6),
+    protocol: u8,
+    flags: u32,
+    id: u32,
+    gateway: maybe(anyAddress),
+    outInterface: maybe(u32),
+  });
+  fc.assert(
+    fc.property(nexthops, nexthop => {
+      t.strictSame(decodeNexthop(bodyOf(w => encodeNexthop(w, nexthop))), { ...nexthop, shape: 'plain' });
     }),
   );
 });
@@ -199,6 +216,7 @@ t.test('random bytes end every decoder, by a value or by the one error', async t
     decodeAddress,
     decodeRoute,
     decodeNeighbour,
+    decodeNexthop,
   ];
   /** Attributes that are almost right come nearer to the decoders' insides than noise does. */
   const nearlyRight = fc

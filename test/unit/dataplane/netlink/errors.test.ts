@@ -27,6 +27,7 @@ t.test('a delete of what is not there is no failure', async t => {
     [nl.RTM_DELADDR, EADDRNOTAVAIL],
     [nl.RTM_DELADDR, ENODEV],
     [nl.RTM_DELLINK, ENODEV],
+    [nl.RTM_DELNEXTHOP, ENOENT],
   ] as const;
   const is = (type: number, errno: number): boolean =>
     isAlreadyGone(new NetlinkError(nl.messageName(type), errno, 'subject'));

@@ -10,6 +10,11 @@ import {
   type Message,
 } from '../../../../src/dataplane/netlink/message.js';
 import { decodeNeighbour, encodeNeighbour } from '../../../../src/dataplane/netlink/neighbour.js';
+import {
+  decodeNexthop,
+  encodeNexthop,
+  encodeNexthopSelector,
+} from '../../../../src/dataplane/netlink/nexthop.js';
 import { decodeRoute, encodeRoute, encodeRouteLookup } from '../../../../src/dataplane/netlink/route.js';
 import { ANSWERED, SENT } from './golden.js';
 
@@ -57,6 +62,14 @@ const FDB = {
   type: 0,
   destination: address('192.168.77.2'),
   linkAddress: MAC,
+};
+const NEXTHOP = {
+  family: nl.AF_INET,
+  protocol: 83,
+  flags: nl.RTNH_F_ONLINK,
+  id: 1115766912,
+  gateway: address('10.5.2.0'),
+  outInterface: DEVICE,
 };
 const OVERLAY_ADDRESS = {
   family: nl.AF_INET,
@@ -153,6 +166,31 @@ const OURS: Record<keyof typeof SENT, [type: number, flags: number, write: Write
         flags: 0,
       }),
   ],
+  'ip nexthop add id 1115766912 via 10.5.2.0 dev flannel.1 onlink proto 83': [
+    nl.RTM_NEWNEXTHOP,
+    CREATE,
+    w => encodeNexthop(w, NEXTHOP),
+  ],
+  'ip nexthop replace id 1115766912 via 10.5.2.0 dev flannel.1 onlink proto 83': [
+    nl.RTM_NEWNEXTHOP,
+    REPLACE,
+    w => encodeNexthop(w, NEXTHOP),
+  ],
+  'ip route replace 10.5.2.0/24 nhid 1115766912 proto 83': [
+    nl.RTM_NEWROUTE,
+    REPLACE,
+    w => {
+      const { family, destination, prefixLength, tos, table, protocol, scope, type, metric } = ROUTE;
+      const key = { family, destination, prefixLength, tos, table, protocol, scope, type, metric };
+      encodeRoute(w, { ...key, flags: 0, nexthopId: NEXTHOP.id });
+    },
+  ],
+  'ip nexthop get id 1115766912': [
+    nl.RTM_GETNEXTHOP,
+    nl.NLM_F_REQUEST,
+    w => encodeNexthopSelector(w, NEXTHOP.id),
+  ],
+  'ip nexthop del id 1115766912': [nl.RTM_DELNEXTHOP, REQUEST, w => encodeNexthopSelector(w, NEXTHOP.id)],
   'ip route get 192.168.77.5': [
     nl.RTM_GETROUTE,
     nl.NLM_F_REQUEST,
@@ -282,6 +320,21 @@ t.test('routes are read', async t => {
   t.equal(hex(found?.preferredSource), 'c0a84d01');
 });
 
+t.test('nexthop objects are read', async t => {
+  const [plain, blackhole, group] = answered('ip nexthop').map(decodeNexthop);
+  t.match(plain, {
+    id: 1115766912,
+    family: nl.AF_INET,
+    protocol: 83,
+    flags: nl.RTNH_F_ONLINK,
+    outInterface: DEVICE,
+    shape: 'plain',
+  });
+  t.equal(hex(plain?.gateway), '0a050200');
+  t.match(blackhole, { id: 7, shape: 'blackhole', gateway: undefined });
+  t.match(group, { id: 8, protocol: 0, shape: 'group', gateway: undefined, outInterface: undefined });
+});
+
 t.test('neighbours and FDB entries are read', async t => {
   const [arp] = answered('ip neigh').map(decodeNeighbour);
   t.match(arp, {
@@ -311,6 +364,7 @@ function outline({ type, flags, body }: Message): unknown {
     [nl.RTM_NEWADDR >> 2, nl.IFADDRMSG_BYTES],
     [nl.RTM_NEWROUTE >> 2, nl.RTMSG_BYTES],
     [nl.RTM_NEWNEIGH >> 2, nl.NDMSG_BYTES],
+    [nl.RTM_NEWNEXTHOP >> 2, nl.NHMSG_BYTES],
   ]).get(type >> 2)!;
   const isLink = type >> 2 === nl.RTM_NEWLINK >> 2;
   return {
