@@ -222,7 +222,8 @@ function expiry(at: string, now: Date): string {
 }
 
 function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
-  const { device, txChecksum, desired, held, repairs, lastFullCheckAt, failing, conflicts } = dataPlane;
+  const { device, txChecksum, desired, held, repairs, lastFullCheckAt, notes, failing, conflicts } =
+    dataPlane;
   const kinds = Object.keys(desired) as (keyof typeof desired)[];
   const counts = kinds.filter(kind => desired[kind] > 0 || held[kind] > 0);
   return [
@@ -233,6 +234,7 @@ function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
       `${repairs} repaired since the start`,
       lastFullCheckAt === null ? 'not checked yet' : `checked ${age(lastFullCheckAt, now)}`,
     ].join(', '),
+    ...notes,
     ...failing.map(({ entry, error }) => `failing: ${entry}: ${error}`),
     ...conflicts.map(
       ({ wanted, found }) => `conflict: ${wanted}: the kernel has ${found}, which is not ours`,

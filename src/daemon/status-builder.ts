@@ -1,8 +1,9 @@
 /** Facts → status document. Pure. */
 import { formatPrefix } from '../address/prefix.js';
 import { describe, sameEntry } from '../dataplane/kinds/index.js';
+import { obstacleNotes } from '../dataplane/lowering.js';
 import type { Link } from '../dataplane/model.js';
-import type { ReconcilerView } from '../dataplane/reconciler.js';
+import type { ReconcilerView } from '../dataplane/reconciler-view.js';
 import type { StoreErrorKind } from '../subnet/store.js';
 import type { Facts, ToIso } from './facts.js';
 import { nextEnd } from '../subnet/etcd3-credentials.js';
@@ -193,6 +194,7 @@ function dataPlaneStatus(facts: Facts, at: ToIso): DataPlaneStatus | null {
     ...countEntries(view),
     repairs: view.repairs,
     lastFullCheckAt: view.lastFullCheckAt === undefined ? null : at(view.lastFullCheckAt),
+    notes: obstacleNotes(view.obstacles, view.desired.values()),
     failing: Array.from(view.failures, ([key, { error }]) => {
       const entry = view.desired.get(key) ?? view.held.get(key);
       return { entry: entry === undefined ? key : describe(entry), error };
@@ -215,7 +217,7 @@ function txChecksumStatus({ checksum }: Facts): TxChecksumStatus | null {
 }
 
 function countEntries({ desired, held }: ReconcilerView): { desired: EntryCounts; held: EntryCounts } {
-  const none = { address: 0, fdb: 0, neighbour: 0, route: 0 };
+  const none = { address: 0, fdb: 0, neighbour: 0, nexthop: 0, route: 0 };
   const counts = { desired: { ...none }, held: { ...none } };
   for (const [key, entry] of desired) {
     counts.desired[entry.kind]++;

@@ -113,7 +113,7 @@ export interface SetAsideStatus {
 }
 
 /** How many entries of each kind are wanted, and how many of these the kernel holds. */
-export type EntryCounts = Readonly<Record<'address' | 'fdb' | 'neighbour' | 'route', number>>;
+export type EntryCounts = Readonly<Record<'address' | 'fdb' | 'neighbour' | 'nexthop' | 'route', number>>;
 
 /** Whether the overlay device leaves checksums to the hardware below it (`tx-checksum-ip-generic`). */
 export interface TxChecksumStatus {
@@ -135,6 +135,8 @@ export interface DataPlaneStatus {
   /** Entries put back or removed after the first complete programming, since the start. */
   readonly repairs: number;
   readonly lastFullCheckAt: string | null;
+  /** What is done in another way than usual and is no fault, a line each: a classic route in place of a nexthop object. */
+  readonly notes: readonly string[];
   readonly failing: readonly { readonly entry: string; readonly error: string }[];
   /** Foreign kernel entries in the place of ours; left alone. */
   readonly conflicts: readonly { readonly wanted: string; readonly found: string }[];

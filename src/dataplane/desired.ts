@@ -1,14 +1,26 @@
 /**
  * What the kernel should hold, by owner: the host itself, and each peer. Pure data with an index by kernel key.
+ *
+ * An owner's plan is lowered on its way in, see `lowering.ts`; when what that depends on changes, all plans are lowered
+ * anew.
  */
 import { keyOf } from './kinds/index.js';
 import type { Entry } from './model.js';
 
+/** From what a backend plans to what the kernel is given. */
+export type Lowering = (planned: readonly Entry[]) => readonly Entry[];
+
 export class DesiredEntries {
+  readonly #lowering: Lowering;
+  readonly #plans = new Map<string, readonly Entry[]>();
   readonly #byKey = new Map<string, Entry>();
   readonly #ownerOf = new Map<string, string>();
   readonly #keysOf = new Map<string, ReadonlySet<string>>();
   readonly #formerOwnerOf = new Map<string, string>();
+
+  constructor(lowering: Lowering = planned => planned) {
+    this.#lowering = lowering;
+  }
 
   /** All desired entries by kernel key. */
   get byKey(): ReadonlyMap<string, Entry> {
@@ -27,9 +39,26 @@ export class DesiredEntries {
 
   /**
    * Replaces all that this owner wants; no entries take the owner out.
+   * @param planned as a backend plans them
    * @returns the keys that may have to change in the kernel
    */
-  set(owner: string, entries: readonly Entry[]): Set<string> {
+  set(owner: string, planned: readonly Entry[]): Set<string> {
+    if (planned.length === 0) this.#plans.delete(owner);
+    else this.#plans.set(owner, planned);
+    return this.#put(owner, this.#lowering(planned));
+  }
+
+  /** What the lowering depends on has changed: lowers all plans anew. */
+  lowerAgain(): void {
+    for (const [owner, planned] of this.#plans) this.#put(owner, this.#lowering(planned));
+  }
+
+  /** The kernel holds nothing under this key any more: who wanted it is of no concern. */
+  forgetFormerOwner(key: string): void {
+    this.#formerOwnerOf.delete(key);
+  }
+
+  #put(owner: string, entries: readonly Entry[]): Set<string> {
     const touched = new Set(this.keysOf(owner));
     for (const key of touched) {
       // A host that moved to another subnet takes its MAC along: the new peer may have taken the key over already.
@@ -50,10 +79,5 @@ export class DesiredEntries {
     if (keys.size === 0) this.#keysOf.delete(owner);
     else this.#keysOf.set(owner, keys);
     return touched;
-  }
-
-  /** The kernel holds nothing under this key any more: who wanted it is of no concern. */
-  forgetFormerOwner(key: string): void {
-    this.#formerOwnerOf.delete(key);
   }
 }

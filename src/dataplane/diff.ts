@@ -58,6 +58,26 @@ export function diff(
   return { ops: inSafeOrder(ops), conflicts };
 }
 
+/**
+ * Removals without those of nexthop objects that a route still uses: the kernel would take the route along, without a
+ * word, be it somebody else's or one of ours whose replacement was refused.
+ * @param removals ops of the kind `remove`
+ * @param held what the kernel holds before them, by `keyOf`
+ */
+export function sparingUsedNexthops(
+  removals: readonly Op[],
+  held: ReadonlyMap<string, Entry>,
+): readonly Op[] {
+  const nexthopOf = (op: Op) => (op.kind === 'remove' && op.held.kind === 'nexthop' ? op.held.id : undefined);
+  if (removals.every(op => nexthopOf(op) === undefined)) return removals;
+  const going = new Set(removals.map(op => op.key));
+  const used = new Set<number | undefined>();
+  for (const [key, entry] of held) {
+    if (entry.kind === 'route' && entry.nexthopId !== undefined && !going.has(key)) used.add(entry.nexthopId);
+  }
+  return removals.filter(op => !used.has(nexthopOf(op)));
+}
+
 /** Every key of these maps and sets, once. */
 export function allKeys(...sources: readonly { keys(): Iterable<string> }[]): Set<string> {
   const keys = new Set<string>();

@@ -1,11 +1,11 @@
 /**
  * Which of the kernel's announcements concern us. An announcement only says "look again".
  *
- * Routes vanish without one when a device goes down or loses its last address, so changes of links and addresses count
- * as much as those of entries.
+ * Routes vanish without one when a device goes down or loses its last address, or with a nexthop object; so changes of
+ * links, addresses and nexthop objects count as much as those of routes.
  */
 import { ipFromBytes } from '../address/ip.js';
-import { overlaps, type Prefix } from '../address/prefix.js';
+import { containsIp, overlaps, type Prefix } from '../address/prefix.js';
 import { decodeAddress } from './netlink/address.js';
 import {
   AF_BRIDGE,
@@ -14,20 +14,24 @@ import {
   RTM_DELADDR,
   RTM_DELLINK,
   RTM_DELNEIGH,
+  RTM_DELNEXTHOP,
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
   RTM_NEWNEIGH,
+  RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
   RTPROT_KERNEL,
 } from './netlink/constants.js';
 import { decodeLink } from './netlink/link.js';
 import type { Message } from './netlink/message.js';
 import { decodeNeighbour } from './netlink/neighbour.js';
+import { decodeNexthop } from './netlink/nexthop.js';
 import { decodeRoute, type Route } from './netlink/route.js';
 import { fdb } from './kinds/fdb.js';
 import type { DeviceTable } from './kinds/kind.js';
 import type { Entry } from './model.js';
+import { subnetAddressOf } from './nexthop-id.js';
 
 /** What we care about. */
 export interface Interests {
@@ -79,6 +83,14 @@ export function concernOf(
       const entry = fdb.decode(message.body, devices);
       const isThere = message.type === RTM_NEWNEIGH;
       return entry !== undefined && interests.isExpected(entry, isThere) ? undefined : 'entries';
+    }
+    case RTM_NEWNEXTHOP:
+    case RTM_DELNEXTHOP: {
+      // Its routes go with a nexthop object, and are not announced.
+      const { id, outInterface } = decodeNexthop(message.body);
+      const base = subnetAddressOf(id);
+      const isOfNetwork = base !== undefined && containsIp(interests.network, base);
+      return isOfNetwork || isOverlay(outInterface) ? 'entries' : undefined;
     }
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {

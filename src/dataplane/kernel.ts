@@ -51,7 +51,12 @@ export type OpResult =
 
 export interface Kernel {
   readLinks(): Promise<readonly HeldLink[]>;
-  /** All addresses, routes of table main, and the permanent neighbours and FDB entries of these devices. */
+  /** Whether it has nexthop objects (Linux 5.3). It is taken to, until a reading of entries says otherwise. */
+  readonly hasNexthops: boolean;
+  /**
+   * All addresses, nexthop objects and routes of table main, and the permanent neighbours and FDB entries of these
+   * devices.
+   */
   readEntries(devices: ReadonlySet<string>): Promise<readonly Entry[]>;
   /** Carries the ops out in their order; each has its own result, at the same place. */
   apply(ops: readonly Op[]): Promise<readonly OpResult[]>;

@@ -65,6 +65,23 @@ export interface NeighbourEntry {
 }
 
 /**
+ * A nexthop object, which routes refer to by its id. Key: the id, in the whole network namespace.
+ *
+ * Ours have one gateway on one device. Others' may be anything; `special` then says what.
+ */
+export interface NexthopEntry {
+  readonly kind: 'nexthop';
+  readonly id: number;
+  readonly gateway?: IpAddress;
+  readonly device?: string;
+  /** The gateway need not be covered by an address of the device. */
+  readonly onLink: boolean;
+  readonly protocol: number;
+  /** `group`, `blackhole` or `fdb`. Never in a desired one. */
+  readonly special?: string;
+}
+
+/**
  * A route of table main, TOS 0. Key: destination and metric.
  *
  * Ours are unicast with one gateway. What others put there may be anything, so `gateway` and `device` may be missing in
@@ -79,8 +96,13 @@ export interface RouteEntry {
   readonly onLink: boolean;
   readonly protocol: number;
   readonly metric: number;
-  /** What a plain unicast route cannot express: `blackhole`, `multipath`, `nexthop 5` … Never in a desired route. */
+  /**
+   * The nexthop object that the route refers to. Gateway and device are that one's then, and stand here for people: a
+   * kernel with net.ipv4.nexthop_compat_mode off does not tell them.
+   */
+  readonly nexthopId?: number;
+  /** What a plain unicast route cannot express: `blackhole`, `multipath` … Never in a desired route. */
   readonly special?: string;
 }
 
-export type Entry = AddressEntry | FdbEntry | NeighbourEntry | RouteEntry;
+export type Entry = AddressEntry | FdbEntry | NeighbourEntry | NexthopEntry | RouteEntry;

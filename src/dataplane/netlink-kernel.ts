@@ -5,7 +5,7 @@ import { macFromBytes, macToBytes } from '../address/mac.js';
 import type { Op } from './diff.js';
 import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpResult } from './kernel.js';
 import { describe, kindOf, KINDS } from './kinds/index.js';
-import { UnknownDeviceError, type DeviceTable } from './kinds/kind.js';
+import { UnknownDeviceError, type DeviceTable, type DumpRequest, type Kind } from './kinds/kind.js';
 import type { Entry, Link } from './model.js';
 import {
   IFF_UP,
@@ -26,14 +26,23 @@ import {
   type Link as DecodedLink,
   type LinkRequest,
 } from './netlink/link.js';
+import type { Message } from './netlink/message.js';
 import type { NetlinkSocket } from './netlink/socket.js';
+
+/** How kernels refuse a type of request that they do not know. */
+const UNKNOWN_REQUEST: ReadonlySet<string> = new Set(['EOPNOTSUPP', 'EINVAL']);
 
 export class NetlinkKernel implements Kernel {
   readonly #socket: NetlinkSocket;
   #devices = new Devices([]);
+  #hasNexthops = true;
 
   constructor(socket: NetlinkSocket) {
     this.#socket = socket;
+  }
+
+  get hasNexthops(): boolean {
+    return this.#hasNexthops;
   }
 
   /** Devices as last read, for whoever decodes notifications. */
@@ -58,20 +67,27 @@ export class NetlinkKernel implements Kernel {
     const present = [...overlay].filter(name => devices.has(name));
     const entries: Entry[] = [];
     for (const kind of KINDS) {
-      for (const { type, write } of kind.dumps(present, devices)) {
-        const replies = await this.#socket.dump({
-          type,
-          flags: 0,
-          describe: () => `list of ${kind.name} entries`,
-          write,
-        });
-        for (const { body } of replies) {
+      if (kind.name === 'nexthop' && !this.#hasNexthops) continue;
+      for (const dump of kind.dumps(present, devices)) {
+        for (const { body } of await this.#dump(kind, dump)) {
           const entry = kind.decode(body, devices);
           if (entry !== undefined) entries.push(entry);
         }
       }
     }
     return entries;
+  }
+
+  async #dump(kind: Kind, { type, write }: DumpRequest): Promise<readonly Message[]> {
+    const describe = () => `list of ${kind.name} entries`;
+    try {
+      return await this.#socket.dump({ type, flags: 0, describe, write });
+    } catch (error) {
+      const isUnknown = error instanceof NetlinkError && UNKNOWN_REQUEST.has(error.code);
+      if (kind.name !== 'nexthop' || !isUnknown) throw error;
+      this.#hasNexthops = false;
+      return [];
+    }
   }
 
   async apply(ops: readonly Op[]): Promise<readonly OpResult[]> {

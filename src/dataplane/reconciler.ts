@@ -6,17 +6,26 @@
  * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison.
  */
 import type { Logger } from 'pino';
-import { Contests, describeContest, type Contest } from './contests.js';
-import { allKeys, diff, heldByKey, type Conflict, type Op } from './diff.js';
+import { Contests, describeContest } from './contests.js';
+import { allKeys, diff, heldByKey, sparingUsedNexthops, type Conflict, type Op } from './diff.js';
 import { DesiredEntries } from './desired.js';
-import { Failures, type Failure } from './failures.js';
+import { Failures } from './failures.js';
 import { isKernelTrouble, type Kernel, type OpResult } from './kernel.js';
-import { LinkKeeper, type LinkTrouble } from './link-keeper.js';
+import { LinkKeeper } from './link-keeper.js';
 import { describe, keyOf, sameEntry } from './kinds/index.js';
+import {
+  findObstacles,
+  lower,
+  NO_OBSTACLES,
+  obstacleNotes,
+  sameObstacles,
+  type NexthopObstacles,
+} from './lowering.js';
 import type { Entry, Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
 import { ReadTrouble } from './read-trouble.js';
+import type { OwnerState, ReconcilerView } from './reconciler-view.js';
 
 const HOST = 'host';
 const FULL_CHECK_SECONDS = 60;
@@ -41,41 +50,17 @@ export interface ReconcilerOptions {
   readonly onPass?: () => void;
 }
 
-/** The reconciler's knowledge at one moment. The maps are live: read them, do not keep them. */
-export interface ReconcilerView {
-  readonly desired: ReadonlyMap<string, Entry>;
-  readonly held: ReadonlyMap<string, Entry>;
-  readonly failures: ReadonlyMap<string, Failure>;
-  readonly conflicts: ReadonlyMap<string, Conflict>;
-  /** What another program keeps undoing. */
-  readonly contests: readonly Contest[];
-  readonly linkTrouble: LinkTrouble | undefined;
-  /** Why the kernel cannot be read, in words: what `held` says may be old. */
-  readonly readTrouble: string | undefined;
-  /** A full pass has been carried out with the complete set of peers. */
-  readonly settled: boolean;
-  /** Changes that full passes found necessary since then, and that the kernel has accepted. */
-  readonly repairs: number;
-  /** On the clock that was given; undefined before the first. */
-  readonly lastFullCheckAt: number | undefined;
-}
-
-/** How far the entries of the host, or of one peer, are. */
-export interface OwnerState {
-  readonly programmed: boolean;
-  readonly error: string | undefined;
-}
-
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #linkKeeper: LinkKeeper;
   readonly #reading: ReadTrouble;
-  readonly #desired = new DesiredEntries();
+  readonly #desired: DesiredEntries;
   readonly #failures = new Failures();
   readonly #conflicts = new Map<string, Conflict>();
   readonly #contests = new Contests();
   readonly #touched = new Set<string>();
   #links: readonly Link[] = [];
+  #obstacles = NO_OBSTACLES;
   #held = new Map<string, Entry>();
   #peersComplete = false;
   #doubt = true;
@@ -90,7 +75,8 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    const { kernel, log, now, offload } = options;
+    const { kernel, ownership, log, now, offload } = options;
+    this.#desired = new DesiredEntries(planned => lower(planned, ownership, this.#obstacles));
     this.#linkKeeper = new LinkKeeper(kernel, log, now, this.#contests, offload);
     this.#reading = new ReadTrouble(options.log);
   }
@@ -102,6 +88,7 @@ export class Reconciler {
       failures: this.#failures.all,
       conflicts: this.#conflicts,
       contests: this.#contests.open,
+      obstacles: this.#obstacles,
       linkTrouble: this.#linkKeeper.trouble,
       readTrouble: this.#reading.error,
       settled: this.#settled,
@@ -236,6 +223,7 @@ export class Reconciler {
     // What the host needs has changed meanwhile: its devices come before entries, so this pass gives way to the next.
     if (this.#links !== links) return;
     onRead?.(entries);
+    this.#meet(findObstacles(entries, ownership, !kernel.hasNexthops));
     this.#held = heldByKey(entries, ownership);
     const asked = allKeys(this.#touched, this.#desired.formerOwners);
     this.#touched.clear();
@@ -255,6 +243,15 @@ export class Reconciler {
     this.#lastFullCheckAt = now();
     this.#nextFullCheckAt =
       this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
+  }
+
+  /** Lowers all plans anew when other routes than before have to be classic. */
+  #meet(obstacles: NexthopObstacles): void {
+    const before = this.#obstacles;
+    this.#obstacles = obstacles;
+    if (sameObstacles(before, obstacles)) return;
+    this.#desired.lowerAgain();
+    for (const note of obstacleNotes(obstacles, this.#desired.byKey.values())) this.#options.log.info(note);
   }
 
   async #hotPass(): Promise<void> {
@@ -295,7 +292,8 @@ export class Reconciler {
    */
   async #apply(ops: readonly Op[]): Promise<Op[]> {
     const puts = await this.#send(ops.filter(op => op.kind !== 'remove'));
-    const removals = await this.#send(ops.filter(op => op.kind === 'remove' && this.#mayRemove(op.key)));
+    const may = ops.filter(op => op.kind === 'remove' && this.#mayRemove(op.key));
+    const removals = await this.#send(sparingUsedNexthops(may, this.#held));
     return [...puts, ...removals];
   }
 

@@ -5,9 +5,11 @@ import { once } from 'node:events';
 import t from 'tap';
 import * as nl from '../../src/dataplane/netlink/constants.js';
 import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
+import { nexthopIdOf } from '../../src/dataplane/nexthop-id.js';
 import {
   DEVICE,
   macOf,
+  nexthopRoute,
   OWN_MAC,
   overlayRoute,
   peerEntries,
@@ -23,12 +25,15 @@ import { becomes, entriesOn, linkWords, makeUnderlay, poll, startRealHost } from
 
 const FLANNEL_MAC = '02:53:00:00:00:fe';
 
+const idOf = (n: number): number => nexthopIdOf(subnetOf(n))!;
+
 /** What is to be on the device with these peers. */
 function expected(...peers: number[]): string[] {
   const lines = peers.flatMap(n => [
     `fdb ${macOf(n)} ${vtepOf(n)} permanent`,
     `neighbour 10.5.${n}.0 ${macOf(n)} PERMANENT`,
-    `route 10.5.${n}.0/24 via 10.5.${n}.0 onlink proto 83`,
+    `nexthop ${idOf(n)} via 10.5.${n}.0 onlink proto 83`,
+    `route 10.5.${n}.0/24 nhid ${idOf(n)} via 10.5.${n}.0 onlink proto 83`,
   ]);
   return ['address 10.5.1.0/32', ...lines].sort();
 }
@@ -170,7 +175,7 @@ void inNamespace(t, import.meta.url, () => {
       [
         {
           key: 'route 10.5.3.0/24 metric 0',
-          wanted: overlayRoute(subnetOf(3)),
+          wanted: nexthopRoute(3),
           found: overlayRoute(subnetOf(3), { gateway: '10.5.9.9', device: 'vx9', protocol: 4 }),
         },
       ],
@@ -243,9 +248,14 @@ void inNamespace(t, import.meta.url, () => {
       'device down and up': () => [run(`link set ${DEVICE} down`), run(`link set ${DEVICE} up`)],
       'MAC changed': () => run(`link set ${DEVICE} address 02:09:09:09:09:09`),
       'MTU changed': () => run(`link set ${DEVICE} mtu 1300`),
-      'routes flushed': () => run(`route flush dev ${DEVICE}`),
+      // `ip route flush` names the device along with the nexthop object, which the kernel refuses.
+      'routes deleted': () => [2, 3, 4].forEach(n => run(`route del 10.5.${n}.0/24`)),
+      'nexthops flushed': () => run(`nexthop flush dev ${DEVICE}`),
       'route deleted': () => run('route del 10.5.3.0/24'),
       'route replaced': () => run(`route replace 10.5.3.0/24 via 10.5.4.0 dev ${DEVICE} onlink proto 83`),
+      'nexthop deleted': () => run(`nexthop del id ${idOf(3)}`),
+      'nexthop changed': () =>
+        run(`nexthop replace id ${idOf(3)} via 10.5.4.0 dev ${DEVICE} onlink proto 83`),
       'neighbours flushed': () => run(`neigh flush dev ${DEVICE} nud permanent`),
       'neighbour changed': () => run(`neigh replace 10.5.3.0 lladdr ${macOf(9)} dev ${DEVICE} nud permanent`),
       'neighbour no more permanent': () =>

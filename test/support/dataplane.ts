@@ -8,9 +8,12 @@ import {
   type Entry,
   type FdbEntry,
   type NeighbourEntry,
+  type NexthopEntry,
   type RouteEntry,
   type VxlanLink,
 } from '../../src/dataplane/model.js';
+import { lower, NO_OBSTACLES } from '../../src/dataplane/lowering.js';
+import { nexthopIdOf } from '../../src/dataplane/nexthop-id.js';
 import type { Ownership } from '../../src/dataplane/ownership.js';
 
 export const DEVICE = 'flannel.1';
@@ -70,7 +73,7 @@ export function neighbourEntry(address: string, mac: string, device = DEVICE): N
   return { kind: 'neighbour', device, address, mac };
 }
 
-/** A route as ours on the overlay: by the base address, on-link. */
+/** A route as a plan has it on the overlay: by the base address, on-link. */
 export function overlayRoute(destination: Prefix, changes: Partial<RouteEntry> = {}): RouteEntry {
   return {
     kind: 'route',
@@ -82,6 +85,19 @@ export function overlayRoute(destination: Prefix, changes: Partial<RouteEntry> =
     metric: 0,
     ...changes,
   };
+}
+
+/** The nexthop object of peer `n`. */
+export function nexthopEntry(n: number, changes: Partial<NexthopEntry> = {}): NexthopEntry {
+  const gateway = subnetOf(n).address;
+  const id = nexthopIdOf(subnetOf(n))!;
+  const protocol = SELVEDGE_ROUTE_PROTOCOL;
+  return { kind: 'nexthop', id, gateway, device: DEVICE, onLink: true, protocol, ...changes };
+}
+
+/** The route of peer `n` by its nexthop object. */
+export function nexthopRoute(n: number, changes: Partial<RouteEntry> = {}): RouteEntry {
+  return overlayRoute(subnetOf(n), { nexthopId: nexthopIdOf(subnetOf(n))!, ...changes });
 }
 
 /** The same as flanneld leaves it. */
@@ -98,7 +114,7 @@ export function underlayRoute(
   return overlayRoute(destination, { gateway, device: UNDERLAY, onLink: false, ...changes });
 }
 
-/** What peer `n` needs, in its key order: FDB entry, neighbour, route. */
+/** What is planned for peer `n`, in its key order: FDB entry, neighbour, route. */
 export function peerEntries(
   n: number,
   mac = macOf(n),
@@ -106,6 +122,11 @@ export function peerEntries(
 ): [FdbEntry, NeighbourEntry, RouteEntry] {
   const subnet = subnetOf(n);
   return [fdbEntry(mac, vtep), neighbourEntry(subnet.address, mac), overlayRoute(subnet)];
+}
+
+/** What the kernel is given for these entries of a plan, sorted. */
+export function programmed(planned: Iterable<Entry>): Entry[] {
+  return sorted(lower([...planned], OWNERSHIP, NO_OBSTACLES));
 }
 
 /** Entries in one text that does not depend on their order, to compare what two kernels or plans hold. */

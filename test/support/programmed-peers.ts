@@ -4,7 +4,7 @@ import type { Entry } from '../../src/dataplane/model.js';
 import * as nl from '../../src/dataplane/netlink/constants.js';
 import type { Link } from '../../src/dataplane/netlink/link.js';
 import { encodeRoute, type RouteRequest } from '../../src/dataplane/netlink/route.js';
-import { DEVICE, OWN_ADDRESS, peerEntries, sorted, vxlanLink } from './dataplane.js';
+import { DEVICE, OWN_ADDRESS, peerEntries, programmed, vxlanLink } from './dataplane.js';
 import { startReconciling, type Reconciling } from './reconciling.js';
 
 const WARN = 40;
@@ -23,7 +23,7 @@ export async function startWithPeers(t: Test): Promise<Reconciling> {
 
 /** What the kernel should hold with these peers. */
 export const allOf = (...peers: number[]): Entry[] =>
-  sorted([OWN_ADDRESS, ...peers.flatMap(n => peerEntries(n))]);
+  programmed([OWN_ADDRESS, ...peers.flatMap(n => peerEntries(n))]);
 
 export function deviceOf({ fake }: Reconciling): Link {
   const link = fake.state.links.find(({ name }) => name === DEVICE);

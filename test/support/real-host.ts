@@ -112,7 +112,7 @@ export function linkWords(name: string): LinkWords | undefined {
   return json<LinkWords>('ip', '-d', '-j', 'link', 'show').find(({ ifname }) => ifname === name);
 }
 
-/** What is on a device, one line for each entry, sorted: addresses, routes of table main, neighbours, FDB entries. */
+/** What is on a device, one line for each entry, sorted: addresses, nexthop objects, routes of table main, neighbours, FDB entries. */
 export function entriesOn(device: string): string[] {
   interface Words extends Record<string, string | undefined> {
     readonly dst?: string;
@@ -124,8 +124,14 @@ export function entriesOn(device: string): string[] {
     .filter(({ family }) => family === 'inet')
     .map(({ local, prefixlen }) => `address ${local}/${prefixlen}`);
   const routes = json<Words & { flags: string[] }>('ip', '-j', '-4', 'route', 'show', 'dev', device).map(
-    ({ dst, gateway, protocol, flags }) =>
-      ['route', dst, 'via', gateway, ...flags, 'proto', protocol ?? 'boot'].join(' '),
+    ({ dst, nhid, gateway, protocol, flags }) =>
+      ['route', dst, ...(nhid === undefined ? [] : ['nhid', nhid]), 'via', gateway, ...flags]
+        .concat(['proto', protocol ?? 'boot'])
+        .join(' '),
+  );
+  const nexthops = json<Words & { flags: string[] }>('ip', '-j', 'nexthop', 'show', 'dev', device).map(
+    ({ id, gateway, protocol, flags }) =>
+      ['nexthop', id, 'via', gateway, ...flags, 'proto', protocol].join(' '),
   );
   const neighbours = json<Words & { state: string[] }>('ip', '-j', '-4', 'neigh', 'show', 'dev', device).map(
     ({ dst, lladdr, state }) => `neighbour ${dst} ${lladdr ?? '-'} ${state.join()}`,
@@ -133,7 +139,7 @@ export function entriesOn(device: string): string[] {
   const fdb = json<Words>('bridge', '-j', 'fdb', 'show', 'dev', device)
     .filter(({ dst }) => dst !== undefined)
     .map(({ mac, dst, state }) => `fdb ${mac} ${dst} ${state}`);
-  return [...addresses, ...routes, ...neighbours, ...fdb].sort();
+  return [...addresses, ...nexthops, ...routes, ...neighbours, ...fdb].sort();
 }
 
 /** @returns nothing where the command fails, as it does for a device that does not exist */

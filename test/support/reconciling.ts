@@ -47,7 +47,7 @@ export interface Reconciling {
   until(condition: () => boolean): Promise<void>;
   /** Turns the clock on, lets the reconciler see it, and waits until it sleeps. */
   advance(milliseconds: number): Promise<void>;
-  /** What the kernel holds on the overlay device, and its routes, read over another socket. */
+  /** What the kernel holds on the overlay device, and all nexthop objects and routes, read over another socket. */
   held(): Promise<Entry[]>;
 }
 
@@ -106,7 +106,11 @@ export function startReconciling(t: Test, fake = new FakeKernel()): Reconciling 
       const kernel = new NetlinkKernel(witness);
       await kernel.readLinks();
       const entries = await kernel.readEntries(OWNERSHIP.devices);
-      return sorted(entries.filter(entry => entry.kind === 'route' || entry.device === DEVICE));
+      return sorted(
+        entries.filter(
+          entry => entry.kind === 'route' || entry.kind === 'nexthop' || entry.device === DEVICE,
+        ),
+      );
     },
   };
 }
@@ -154,6 +158,9 @@ function counting(kernel: Kernel, calls: { open: number }): Kernel {
     }
   };
   return {
+    get hasNexthops() {
+      return kernel.hasNexthops;
+    },
     readLinks: () => count(kernel.readLinks()),
     readEntries: devices => count(kernel.readEntries(devices)),
     apply: ops => count(kernel.apply(ops)),

@@ -5,12 +5,14 @@ import { address } from './address.js';
 import { fdb } from './fdb.js';
 import type { Kind } from './kind.js';
 import { neighbour } from './neighbour.js';
+import { nexthop } from './nexthop.js';
 import { route } from './route.js';
 
 const rows: { readonly [K in Entry['kind']]: Kind<Extract<Entry, { kind: K }>> } = {
   address,
   fdb,
   neighbour,
+  nexthop,
   route,
 };
 

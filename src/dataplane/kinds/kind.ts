@@ -1,6 +1,6 @@
 /**
  * A kind of kernel entry is a row: everything that must be known of it stands in one place. A new kind of entry
- * (a nexthop object, an xfrm policy) is a new row, not a case in ten switches. Pure.
+ * (a WireGuard peer, an xfrm policy) is a new row, not a case in ten switches. Pure.
  */
 import type { MessageWriter } from '../netlink/message.js';
 import type { Entry } from '../model.js';

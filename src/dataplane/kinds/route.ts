@@ -31,26 +31,27 @@ export const route: Kind<RouteEntry> = {
   key: entry => `${formatPrefix(entry.destination)} metric ${entry.metric}`,
   describe: describeRoute,
   same: (a, b) =>
-    a.gateway === b.gateway &&
-    a.device === b.device &&
-    a.onLink === b.onLink &&
     a.protocol === b.protocol &&
-    a.special === b.special,
+    a.nexthopId === b.nexthopId &&
+    a.special === b.special &&
+    // The way of a nexthop object is compared where that stands.
+    (a.nexthopId !== undefined || sameWay(a, b)),
   isOurs: isOurRoute,
   exclusive: true,
   putType: RTM_NEWROUTE,
   removeType: RTM_DELROUTE,
   encode: (writer, entry, devices) => encodeRoute(writer, request(entry, devices)),
-  // Gateway and protocol go along: a route that somebody put there in between is not the one that we mean. A route by
-  // a nexthop object is read with that one's gateway and device, but the kernel takes neither in its removal.
+  // Gateway and protocol go along: a route that somebody put there in between is not the one that we mean. Of a route by
+  // a nexthop object the kernel takes neither gateway nor device in its removal; and the id would make it answer EINVAL,
+  // instead of ESRCH, where the object is gone and the route with it.
   encodeRemoval(writer, entry, devices) {
-    const { gateway, outInterface, ...key } = request(entry, devices);
-    const isPlain = entry.special === undefined;
+    const { gateway, outInterface, nexthopId, ...key } = request(entry, devices);
+    const isClassic = entry.special === undefined && nexthopId === undefined;
     encodeRoute(writer, {
       ...key,
       scope: RT_SCOPE_NOWHERE,
-      ...(isPlain && gateway !== undefined && { gateway }),
-      ...(isPlain && outInterface !== undefined && { outInterface }),
+      ...(isClassic && gateway !== undefined && { gateway }),
+      ...(isClassic && outInterface !== undefined && { outInterface }),
     });
   },
   dumps: () => [{ type: RTM_GETROUTE, write: writer => encodeRouteDump(writer, AF_INET) }],
@@ -71,6 +72,7 @@ export const route: Kind<RouteEntry> = {
       onLink: (read.flags & RTNH_F_ONLINK) !== 0,
       protocol: read.protocol,
       metric: read.metric,
+      ...(read.nexthopId !== undefined && { nexthopId: read.nexthopId }),
       ...(special !== undefined && { special }),
     };
   },
@@ -89,11 +91,25 @@ function request(entry: RouteEntry, devices: DeviceTable): RouteRequest {
     protocol: entry.protocol,
     scope: RT_SCOPE_UNIVERSE,
     type: entry.special === undefined ? RTN_UNICAST : ANY_TYPE,
-    flags: entry.onLink ? RTNH_F_ONLINK : 0,
     metric: entry.metric,
-    ...(entry.gateway !== undefined && { gateway: ipToBytes(entry.gateway) }),
-    ...(entry.device !== undefined && { outInterface: devices.indexOf(entry.device) }),
+    // The kernel takes an id or a way, not both.
+    ...(entry.nexthopId === undefined ? way(entry, devices) : { flags: 0, nexthopId: entry.nexthopId }),
   };
+}
+
+function way(
+  { gateway, device, onLink }: RouteEntry,
+  devices: DeviceTable,
+): Pick<RouteRequest, 'flags' | 'gateway' | 'outInterface'> {
+  return {
+    flags: onLink ? RTNH_F_ONLINK : 0,
+    ...(gateway !== undefined && { gateway: ipToBytes(gateway) }),
+    ...(device !== undefined && { outInterface: devices.indexOf(device) }),
+  };
+}
+
+function sameWay(a: RouteEntry, b: RouteEntry): boolean {
+  return a.gateway === b.gateway && a.device === b.device && a.onLink === b.onLink;
 }
 
 /** rtm_type by name (linux/rtnetlink.h), for messages. */
@@ -111,7 +127,6 @@ const TYPE_NAMES = new Map([
 /** What a plain unicast route with one gateway cannot express. */
 function whatIsSpecial(read: Route): string | undefined {
   if (read.type !== RTN_UNICAST) return TYPE_NAMES.get(read.type) ?? `type ${read.type}`;
-  if (read.nexthopId !== undefined) return `nexthop ${read.nexthopId}`;
   return read.multipath ? 'multipath' : undefined;
 }
 
@@ -119,8 +134,9 @@ function isOurRoute(entry: RouteEntry, { network, devices, underlay, peerAt }: O
   const isOnOverlay = entry.device !== undefined && devices.has(entry.device);
   if (entry.protocol === SELVEDGE_ROUTE_PROTOCOL)
     return isOnOverlay || containsPrefix(network, entry.destination);
-  if (entry.protocol !== BOOT_ROUTE_PROTOCOL || entry.special !== undefined || entry.metric !== 0)
-    return false;
+  if (entry.protocol !== BOOT_ROUTE_PROTOCOL || entry.metric !== 0) return false;
+  // flanneld makes plain routes.
+  if (entry.special !== undefined || entry.nexthopId !== undefined) return false;
   // flanneld's own on the overlay device: `S via S onlink`.
   if (isOnOverlay) return entry.onLink && entry.gateway === entry.destination.address;
   // flanneld's host-gw and direct routes look like anybody's; one that says what a peer's lease says is flanneld's.
@@ -133,6 +149,7 @@ function isPeerGateway(gateway: IpAddress | undefined, publicIp: IpAddress | und
 
 function describeRoute(entry: RouteEntry): string {
   const words = ['route', entry.special, formatPrefix(entry.destination)];
+  if (entry.nexthopId !== undefined) words.push('nhid', String(entry.nexthopId));
   if (entry.gateway !== undefined) words.push('via', entry.gateway);
   if (entry.device !== undefined) words.push('dev', entry.device);
   if (entry.onLink) words.push('onlink');

@@ -18,7 +18,7 @@ config      /net/config as running
 underlay    eth0 192.0.2.1, public 192.0.2.1, MTU 1500 (it has the default route)
 data plane  flannel.1 c6:d2:32:6f:8f:44 MTU 1450
             tx checksum offload on (auto: kernel 6.18.0 is sound)
-            address 1/1, fdb 2/2, neighbour 2/2, route 2/2, 0 repaired since the start, checked 30 s ago
+            address 1/1, fdb 2/2, neighbour 2/2, nexthop 1/1, route 2/2, 0 repaired since the start, checked 30 s ago
 files       /run/flannel/subnet.env written 59 min ago
             /run/flannel/docker written 59 min ago
 agent       0.1.0, instance net, pid 4711, started 60 min ago
@@ -77,8 +77,8 @@ t.test('degraded: problems first, then peers in trouble', async t => {
       ...dataPlane,
       device: null,
       txChecksum: null,
-      desired: { address: 0, fdb: 0, neighbour: 0, route: 3 },
-      held: { address: 0, fdb: 0, neighbour: 0, route: 2 },
+      desired: { address: 0, fdb: 0, neighbour: 0, nexthop: 0, route: 3 },
+      held: { address: 0, fdb: 0, neighbour: 0, nexthop: 0, route: 2 },
       repairs: 1,
       lastFullCheckAt: null,
       failing: [{ entry: 'route 10.5.4.0/24', error: 'ENETUNREACH' }],

@@ -1,7 +1,7 @@
 /** Status documents for tests. */
 import type { PeerStatus, StatusDocument } from '../../../src/daemon/status.js';
 
-const counts = { address: 1, fdb: 2, neighbour: 2, route: 2 };
+const counts = { address: 1, fdb: 2, neighbour: 2, nexthop: 1, route: 2 };
 
 export function peer(index: number, change: Partial<PeerStatus> = {}): PeerStatus {
   return {
@@ -64,6 +64,7 @@ export const healthyStatus: StatusDocument = {
     held: counts,
     repairs: 0,
     lastFullCheckAt: '2026-01-01T00:59:30.000Z',
+    notes: [],
     failing: [],
     conflicts: [],
   },

@@ -321,8 +321,8 @@ t.test('programming, then running', async t => {
     setAside: [{ key: `${KEY_PREFIX}10.5.4.0-24`, code: 'bad-backend-data', reason: 'VNI is 9, ours is 1' }],
     dataPlane: {
       device: { name: 'flannel.1', mac: OWN_MAC, mtu: 1450 },
-      desired: { address: 1, fdb: 2, neighbour: 2, route: 2 },
-      held: { address: 0, fdb: 0, neighbour: 0, route: 0 },
+      desired: { address: 1, fdb: 2, neighbour: 2, nexthop: 2, route: 2 },
+      held: { address: 0, fdb: 0, neighbour: 0, nexthop: 0, route: 0 },
       lastFullCheckAt: null,
     },
   });
@@ -396,7 +396,9 @@ t.test('what the kernel refuses', async t => {
     dataPlane: {
       desired: { route: 2 },
       held: { route: 1, fdb: 2 },
-      failing: [{ entry: 'route 10.5.3.0/24 via 10.5.3.0 dev flannel.1 onlink', error: /EOPNOTSUPP/ }],
+      failing: [
+        { entry: 'route 10.5.3.0/24 nhid 1115766976 via 10.5.3.0 dev flannel.1 onlink', error: /EOPNOTSUPP/ },
+      ],
     },
   });
 });
@@ -416,7 +418,7 @@ t.test('what of others is in the way', async t => {
   t.match(status.dataPlane, { desired: { route: 1, fdb: 1 }, held: { route: 0, fdb: 1 } });
   matchAll(t, status.dataPlane?.conflicts ?? [], [
     {
-      wanted: 'route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink',
+      wanted: 'route 10.5.2.0/24 nhid 1115766912 via 10.5.2.0 dev flannel.1 onlink',
       found: /10\.5\.2\.0\/24 via 192\.168\.77\.9/,
     },
   ]);

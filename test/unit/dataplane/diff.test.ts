@@ -1,8 +1,16 @@
 /** Properties of the comparison, over a universe so small that keys collide all the time. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { allKeys, byKey, diff, heldByKey, type Op } from '../../../src/dataplane/diff.js';
+import {
+  allKeys,
+  byKey,
+  diff,
+  heldByKey,
+  sparingUsedNexthops,
+  type Op,
+} from '../../../src/dataplane/diff.js';
 import { isOurs, keyOf, sameEntry } from '../../../src/dataplane/kinds/index.js';
+import { lower, NO_OBSTACLES } from '../../../src/dataplane/lowering.js';
 import type { Entry, RouteEntry } from '../../../src/dataplane/model.js';
 import {
   addressEntry,
@@ -11,6 +19,8 @@ import {
   flannelRoute,
   macOf,
   neighbourEntry,
+  nexthopEntry,
+  nexthopRoute,
   overlayRoute,
   OWNERSHIP,
   peerEntries,
@@ -28,10 +38,12 @@ const device = fc.constantFrom(DEVICE, UNDERLAY);
 const destination = fc.constantFrom(subnetOf(2), subnetOf(3), prefix('10.9.0.0/24'));
 
 const ourRoute = fc.oneof(
+  number.map(n => nexthopRoute(n)),
   destination.map(to => overlayRoute(to)),
   fc.tuple(destination, number).map(([to, n]) => underlayRoute(to, vtepOf(n))),
 );
 const tunnelEntry: fc.Arbitrary<Entry> = fc.oneof(
+  number.map(n => nexthopEntry(n)),
   fc.tuple(number, number).map(([mac, vtep]) => fdbEntry(macOf(mac), vtepOf(vtep))),
   fc.tuple(number, number).map(([n, mac]) => neighbourEntry(subnetOf(n).address, macOf(mac))),
 );
@@ -54,6 +66,10 @@ const heldEntry: fc.Arbitrary<Entry> = fc.oneof(
   fc.tuple(number, number, device).map(([mac, vtep, on]) => fdbEntry(macOf(mac), vtepOf(vtep), on)),
   fc.tuple(number, number, device).map(([n, mac, on]) => neighbourEntry(subnetOf(n).address, macOf(mac), on)),
   destination.map(to => flannelRoute(to)),
+  fc
+    .tuple(number, device, fc.constantFrom(3, 83))
+    .map(([n, on, protocol]) => nexthopEntry(n, { device: on, protocol })),
+  fc.tuple(number, fc.constantFrom(3, 83)).map(([n, protocol]) => nexthopRoute(n, { protocol })),
   fc
     .tuple(destination, number, fc.constantFrom(3, 4, 83), fc.constantFrom(0, 100))
     .map(([to, n, protocol, metric]) => underlayRoute(to, vtepOf(n), { protocol, metric })),
@@ -142,12 +158,16 @@ t.test('only the given keys are looked at', async () => {
 
 /** Peers that come, go, and change MAC, VTEP and path: each one whole. */
 const peers = fc
-  .uniqueArray(fc.tuple(number, number, number, fc.boolean()), { selector: ([n]) => n })
+  .uniqueArray(fc.tuple(number, number, number, fc.constantFrom('direct', 'classic', 'nexthop')), {
+    selector: ([n]) => n,
+  })
   .map(list =>
     byKey(
-      list.flatMap(([n, mac, vtep, isDirect]): Entry[] =>
-        isDirect ? [underlayRoute(subnetOf(n), vtepOf(vtep))] : peerEntries(n, macOf(mac), vtepOf(vtep)),
-      ),
+      list.flatMap(([n, mac, vtep, path]): readonly Entry[] => {
+        if (path === 'direct') return [underlayRoute(subnetOf(n), vtepOf(vtep))];
+        const planned = peerEntries(n, macOf(mac), vtepOf(vtep));
+        return path === 'classic' ? planned : lower(planned, OWNERSHIP, NO_OBSTACLES);
+      }),
     ),
   );
 
@@ -158,10 +178,11 @@ function stages(ops: readonly Op[], held: Entries): Map<string, Entry>[] {
 
 const isTunnelled = (entry: Entry): entry is RouteEntry => entry.kind === 'route' && entry.device === DEVICE;
 
-/** What a packet on this route meets next: the neighbour and, by its MAC, the FDB entry. */
+/** What a packet on this route meets next: the nexthop, the neighbour and, by its MAC, the FDB entry. */
 function pathOf(route: RouteEntry, entries: Entries): (Entry | undefined)[] {
+  const nexthop = route.nexthopId === undefined ? [] : [entries.get(`nexthop ${route.nexthopId}`)];
   const hop = entries.get(`neighbour ${DEVICE} ${route.gateway}`);
-  return [hop, hop?.kind === 'neighbour' ? entries.get(`fdb ${DEVICE} ${hop.mac}`) : undefined];
+  return [...nexthop, hop, hop?.kind === 'neighbour' ? entries.get(`fdb ${DEVICE} ${hop.mac}`) : undefined];
 }
 
 t.test('no route is there before, or longer than, what its packets need', async () => {
@@ -219,4 +240,18 @@ t.test('a foreign route stands for all of its key', async t => {
   t.same(heldOf(ours, foreign, stale), [foreign]);
   t.same(heldOf(stale, ours), [stale], 'of ours the first, which packets take');
   t.same(heldOf(ours, overlayRoute(subnetOf(3))), [ours, overlayRoute(subnetOf(3))]);
+});
+
+t.test('a nexthop object that a route still uses is not removed', async t => {
+  const remove = (entry: Entry): Op => ({ kind: 'remove', key: keyOf(entry), held: entry });
+  const spared = (removals: Entry[], held: Entry[]): Entry[] =>
+    sparingUsedNexthops(removals.map(remove), byKey(held)).map(op =>
+      op.kind === 'remove' ? op.held : op.entry,
+    );
+  const [two, three] = [nexthopEntry(2), nexthopEntry(3)];
+  const all = [two, three, nexthopRoute(2), nexthopRoute(3)];
+  t.same(spared([nexthopRoute(2), two], all), [nexthopRoute(2), two], 'its route goes with it');
+  t.same(spared([two, three], [two, three, nexthopRoute(3)]), [two]);
+  const foreign = nexthopRoute(2, { destination: prefix('10.9.0.0/24'), protocol: 4 });
+  t.same(spared([nexthopRoute(2), two], [...all, foreign]), [nexthopRoute(2)], 'somebody else’s does not');
 });

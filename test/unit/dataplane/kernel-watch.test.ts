@@ -7,10 +7,19 @@ import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { encodeLink } from '../../../src/dataplane/netlink/link.js';
 import { readMessages, type MessageWriter } from '../../../src/dataplane/netlink/message.js';
 import { encodeNeighbour, type Neighbour } from '../../../src/dataplane/netlink/neighbour.js';
+import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
 import { encodeRoute, type RouteRequest } from '../../../src/dataplane/netlink/route.js';
-import { DEVICE, fdbEntry, NETWORK, UNDERLAY } from '../../support/dataplane.js';
+import { nexthopIdOf } from '../../../src/dataplane/nexthop-id.js';
+import { DEVICE, fdbEntry, NETWORK, subnetOf, UNDERLAY } from '../../support/dataplane.js';
 import { encode } from '../../support/fake-kernel.js';
-import { addressOn, arpOn, fdbOn, MAC_A, routeOn } from '../../support/netlink-contract-entries.js';
+import {
+  addressOn,
+  arpOn,
+  fdbOn,
+  MAC_A,
+  nexthopOn,
+  routeOn,
+} from '../../support/netlink-contract-entries.js';
 
 const OWN_PORT = 1000;
 const NAMES = ['', 'lo', UNDERLAY, DEVICE, 'eth9'];
@@ -44,8 +53,12 @@ const route =
   writer =>
     encodeRoute(writer, { ...routeOn(index, to, '192.168.77.9'), ...changes });
 
-/** linux/rtnetlink.h */
-const RTM_NEWNEXTHOP = 104;
+const nexthop =
+  (index: number, id: number): Write =>
+  writer =>
+    encodeNexthop(writer, nexthopOn(index, id, '192.168.77.9'));
+const OUR_ID = nexthopIdOf(subnetOf(2))!;
+
 /** NUD_STALE of linux/neighbour.h */
 const STALE = 0x04;
 const TABLE: readonly (readonly [what: string, type: number, write: Write, concern: Concern | undefined])[] =
@@ -87,7 +100,10 @@ const TABLE: readonly (readonly [what: string, type: number, write: Write, conce
       route(UP0, '172.16.0.0', { protocol: 4 }),
       undefined,
     ],
-    ['a nexthop', RTM_NEWNEXTHOP, writer => writer.u32(0), undefined],
+    ['nexthop for a subnet of the Network', nl.RTM_NEWNEXTHOP, nexthop(OTHER, OUR_ID), 'entries'],
+    ['nexthop for a subnet of the Network gone', nl.RTM_DELNEXTHOP, nexthop(VX, OUR_ID), 'entries'],
+    ['nexthop on our device', nl.RTM_NEWNEXTHOP, nexthop(VX, 7), 'entries'],
+    ['nexthop elsewhere', nl.RTM_NEWNEXTHOP, nexthop(OTHER, 7), undefined],
   ];
 
 const judge = (

@@ -1,6 +1,7 @@
 /** Whose an entry is, and what its key is. */
 import t from 'tap';
 import { describe, isOurs, keyOf, KINDS, sameEntry } from '../../../src/dataplane/kinds/index.js';
+import { nexthopIdOf, subnetAddressOf } from '../../../src/dataplane/nexthop-id.js';
 import type { Entry } from '../../../src/dataplane/model.js';
 import {
   addressEntry,
@@ -8,6 +9,8 @@ import {
   flannelRoute,
   macOf,
   neighbourEntry,
+  nexthopEntry,
+  nexthopRoute,
   overlayRoute,
   OWNERSHIP,
   prefix,
@@ -21,6 +24,8 @@ const inside = subnetOf(2);
 const otherInside = subnetOf(3);
 const outside = prefix('10.9.2.0/24');
 
+const elsewhere = nexthopEntry(2, { id: nexthopIdOf(outside)!, device: 'eth9' });
+
 const OWNERS: readonly (readonly [what: string, entry: Entry, ours: boolean])[] = [
   ['our protocol on our device', overlayRoute(inside), true],
   ['our protocol on our device, out of the Network', overlayRoute(outside), true],
@@ -29,7 +34,7 @@ const OWNERS: readonly (readonly [what: string, entry: Entry, ours: boolean])[] 
   ['our protocol out of the Network elsewhere', underlayRoute(outside, vtepOf(2)), false],
   ['our protocol to more than the Network', underlayRoute(prefix('10.0.0.0/8'), vtepOf(2)), false],
   ['our protocol with a metric', overlayRoute(inside, { metric: 100 }), true],
-  ['our protocol with a nexthop object', overlayRoute(inside, { special: 'nexthop 5' }), true],
+  ['our protocol with a nexthop object', overlayRoute(inside, { nexthopId: 5 }), true],
 
   ['flannel on our device', flannelRoute(inside), true],
   ['flannel on our device, of a peer that is gone', flannelRoute(otherInside), true],
@@ -37,6 +42,7 @@ const OWNERS: readonly (readonly [what: string, entry: Entry, ours: boolean])[] 
   ['boot that is not on-link', flannelRoute(inside, { onLink: false }), false],
   ['boot with a metric', flannelRoute(inside, { metric: 10 }), false],
   ['boot that is special', flannelRoute(inside, { special: 'multipath' }), false],
+  ['boot with a nexthop object', flannelRoute(inside, { nexthopId: 5 }), false],
   ['boot blackhole', blackhole(3), false],
   ['static on our device', overlayRoute(inside, { protocol: 4 }), false],
   ['the kernel on our device', overlayRoute(inside, { protocol: 2 }), false],
@@ -48,6 +54,17 @@ const OWNERS: readonly (readonly [what: string, entry: Entry, ours: boolean])[] 
   ['boot on the underlay with a metric', boot(inside, vtepOf(2), { metric: 10 }), false],
   ['boot on another device to a peer', boot(inside, vtepOf(2), { device: 'eth9' }), false],
   ['static on the underlay to a peer', boot(inside, vtepOf(2), { protocol: 4 }), false],
+
+  ['nexthop of our protocol on our device', nexthopEntry(2, { id: 7 }), true],
+  [
+    'nexthop of our protocol for a subnet of the Network, elsewhere',
+    nexthopEntry(2, { device: 'eth9' }),
+    true,
+  ],
+  ['nexthop of our protocol elsewhere', nexthopEntry(2, { id: 7, device: 'eth9' }), false],
+  ['nexthop of our protocol for another network', elsewhere, false],
+  ['nexthop of another protocol', nexthopEntry(2, { protocol: 3 }), false],
+  ['nexthop group', nexthopEntry(2, { special: 'group' }), false],
 
   ['neighbour on our device', neighbourEntry('10.5.2.0', macOf(2)), true],
   ['neighbour elsewhere', neighbourEntry('10.5.2.0', macOf(2), UNDERLAY), false],
@@ -92,7 +109,8 @@ t.test('what makes entries of one key differ', async t => {
     { device: UNDERLAY },
     { onLink: false },
     { protocol: 3 },
-    { special: 'nexthop 5' },
+    { nexthopId: 5 },
+    { special: 'multipath' },
   ])
     t.notOk(sameEntry(route, { ...route, ...change }), JSON.stringify(change));
   t.notOk(sameEntry(fdbEntry(macOf(2), vtepOf(2)), fdbEntry(macOf(2), vtepOf(3))));
@@ -108,6 +126,8 @@ t.test('entries in iproute2’s words', async t => {
       fdbEntry(macOf(2), vtepOf(2)),
       neighbourEntry('10.5.2.0', macOf(2)),
       addressEntry('10.5.1.0/32'),
+      nexthopEntry(2),
+      nexthopRoute(2),
     ].map(describe),
     [
       'route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink',
@@ -116,14 +136,37 @@ t.test('entries in iproute2’s words', async t => {
       'fdb 02:53:00:00:00:02 dev flannel.1 dst 192.168.77.2',
       'neighbour 10.5.2.0 lladdr 02:53:00:00:00:02 dev flannel.1',
       'address 10.5.1.0/32 dev flannel.1',
+      'nexthop 1115766912 via 10.5.2.0 dev flannel.1 onlink',
+      'route 10.5.2.0/24 nhid 1115766912 via 10.5.2.0 dev flannel.1 onlink',
     ],
   );
+});
+
+// A kernel with net.ipv4.nexthop_compat_mode off tells neither gateway nor device nor flag of such a route.
+t.test('of routes by nexthop objects only the id counts', async t => {
+  const route = nexthopRoute(2);
+  const { kind, destination, protocol, metric, nexthopId } = route;
+  const told: Entry = { kind, destination, protocol, metric, onLink: false, ...(nexthopId && { nexthopId }) };
+  t.ok(sameEntry(route, told));
+  t.ok(isOurs(told, OWNERSHIP));
+  t.notOk(sameEntry(route, overlayRoute(inside)), 'a classic one is another');
+});
+
+t.test('an id for each subnet, and back', async t => {
+  for (const text of ['0.0.0.0/8', '10.5.2.0/24', '10.5.2.4/30', '192.168.0.0/16', '255.255.255.252/30']) {
+    const id = nexthopIdOf(prefix(text))!;
+    t.ok(id >= 2 ** 30 && id < 2 ** 31, `${text}: ${id} is high, and fits a signed number`);
+    t.equal(`${subnetAddressOf(id)}/${text.split('/')[1]}`, text);
+  }
+  t.equal(nexthopIdOf(prefix('10.5.2.0/31')), undefined);
+  t.equal(nexthopIdOf(prefix('fd00::/64')), undefined);
+  for (const id of [0, 7, 2 ** 30 - 1, 2 ** 31, 2 ** 32 - 1]) t.equal(subnetAddressOf(id), undefined);
 });
 
 t.test('the kinds stand in the order of additions', async t => {
   t.same(
     KINDS.map(kind => kind.name),
-    ['address', 'fdb', 'neighbour', 'route'],
+    ['address', 'fdb', 'neighbour', 'nexthop', 'route'],
   );
 });
 

@@ -1,9 +1,11 @@
 /** The reconciler on a fake kernel that speaks encoded bytes. */
 import t from 'tap';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
+import { describe } from '../../../src/dataplane/kinds/index.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
+import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
 import { NotificationSocket } from '../../../src/dataplane/netlink/notifications.js';
 import { encodeRoute } from '../../../src/dataplane/netlink/route.js';
 import {
@@ -11,15 +13,25 @@ import {
   macOf,
   OWN_ADDRESS,
   OWN_MAC,
-  overlayRoute,
+  nexthopEntry,
   peerEntries,
+  programmed,
   sorted,
   subnetOf,
   underlayRoute,
   vtepOf,
   vxlanLink,
 } from '../../support/dataplane.js';
-import { addressOn, arpOn, bytes, fdbOn, plain, routeOn } from '../../support/netlink-contract-entries.js';
+import {
+  addressOn,
+  arpOn,
+  bytes,
+  fdbOn,
+  nexthopOn,
+  plain,
+  routeBy,
+  routeOn,
+} from '../../support/netlink-contract-entries.js';
 import { startReconciling, type Reconciling } from '../../support/reconciling.js';
 import {
   CREATE,
@@ -55,10 +67,10 @@ t.test('one peer’s change sends that peer’s messages alone', async t => {
   t.same(await sentBy(lab, () => reconciler.setPeer('5', peerEntries(5))), {
     requests: 1,
     dumps: 0,
-    changes: 3,
+    changes: 4,
   });
   t.same(await lab.held(), allOf(2, 3, 4, 5));
-  t.same(await sentBy(lab, () => reconciler.setPeer('5', [])), { requests: 1, dumps: 0, changes: 3 });
+  t.same(await sentBy(lab, () => reconciler.setPeer('5', [])), { requests: 1, dumps: 0, changes: 4 });
   t.same(await lab.held(), allOf(2, 3, 4));
   t.same(await sentBy(lab, () => reconciler.setPeer('4', peerEntries(4))), {
     requests: 0,
@@ -66,7 +78,7 @@ t.test('one peer’s change sends that peer’s messages alone', async t => {
     changes: 0,
   });
   const many = (): void => [5, 6, 7, 8].forEach(n => reconciler.setPeer(`${n}`, peerEntries(n)));
-  t.same(await sentBy(lab, many), { requests: 1, dumps: 0, changes: 12 }, 'what comes at once goes at once');
+  t.same(await sentBy(lab, many), { requests: 1, dumps: 0, changes: 16 }, 'what comes at once goes at once');
   t.equal(reconciler.view.repairs, 0);
 });
 
@@ -101,7 +113,11 @@ t.test('EEXIST: what is ours after all is adopted', async t => {
 
 t.test('EEXIST: what is as wanted is left as it is', async t => {
   const lab = await startWithPeers(t);
-  putRoute(lab, routeOn(deviceOf(lab).index, '10.5.5.0', '10.5.5.0'));
+  const { id } = nexthopEntry(5);
+  lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer =>
+    encodeNexthop(writer, nexthopOn(deviceOf(lab).index, id, '10.5.5.0')),
+  );
+  putRoute(lab, routeBy(id, '10.5.5.0'));
   lab.reconciler.setPeer('5', peerEntries(5));
   await lab.settled();
   t.same(await lab.held(), allOf(2, 3, 4, 5));
@@ -184,7 +200,7 @@ t.test('a refused peer holds up no other, and is tried again ever more rarely', 
   );
   lab.reconciler.doubtAfterChange();
   await lab.settled();
-  t.same(await lab.held(), sorted([...allOf(2, 3, 4, 6), unreachable]));
+  t.same(await lab.held(), programmed([...allOf(2, 3, 4, 6), unreachable]));
   t.equal(lab.reconciler.view.failures.size, 0);
 });
 
@@ -196,7 +212,7 @@ t.test('an unknown outcome leads to a full read', async t => {
   await lab.until(() => lab.stats().dumps > before.dumps);
   await lab.settled();
   t.equal(lab.reconciler.peerState('5').programmed, true, 'it had been carried out');
-  t.equal(lab.stats().changes - before.changes, 3, 'and is not sent again');
+  t.equal(lab.stats().changes - before.changes, 4, 'and is not sent again');
   t.match(lab.reconciler.view, { linkTrouble: undefined, repairs: 0 });
   t.same(await lab.held(), allOf(2, 3, 4, 5));
   t.same(warnings(lab), []);
@@ -322,7 +338,7 @@ t.test('nothing is pruned before the peers are complete, all that is stale after
   next.reconciler.setPeersComplete();
   await next.settled();
   const left = underlayRoute(subnetOf(9), '192.168.77.9', { protocol: 4 });
-  t.same(await next.held(), sorted([...allOf(2), left]));
+  t.same(await next.held(), programmed([...allOf(2), left]));
   t.equal(next.reconciler.view.repairs, 0, 'which are no repairs');
 });
 
@@ -330,10 +346,10 @@ t.test('a peer with another MAC leaves no FDB entry behind', async t => {
   const lab = await startWithPeers(t);
   lab.reconciler.setPeer('3', peerEntries(3, macOf(9)));
   await lab.settled();
-  t.same(await lab.held(), sorted([...allOf(2, 4), ...peerEntries(3, macOf(9))]));
+  t.same(await lab.held(), programmed([...allOf(2, 4), ...peerEntries(3, macOf(9))]));
   lab.reconciler.setPeer('3', peerEntries(3, macOf(9), vtepOf(33)));
   await lab.settled();
-  t.same(await lab.held(), sorted([...allOf(2, 4), ...peerEntries(3, macOf(9), vtepOf(33))]));
+  t.same(await lab.held(), programmed([...allOf(2, 4), ...peerEntries(3, macOf(9), vtepOf(33))]));
 });
 
 t.test('a peer’s route is replaced, never deleted and added', async t => {
@@ -349,7 +365,7 @@ t.test('a peer’s route is replaced, never deleted and added', async t => {
   lab.reconciler.setPeer('3', [underlayRoute(subnetOf(3), vtepOf(3))]);
   await lab.settled();
   t.same(routes(), [nl.RTM_NEWROUTE], 'from the overlay to the underlay');
-  t.same(await lab.held(), sorted([...allOf(2, 4), underlayRoute(subnetOf(3), vtepOf(3))]));
+  t.same(await lab.held(), programmed([...allOf(2, 4), underlayRoute(subnetOf(3), vtepOf(3))]));
   lab.reconciler.setPeer('3', peerEntries(3));
   await lab.settled();
   t.same(routes(), [nl.RTM_NEWROUTE], 'and back');
@@ -366,18 +382,18 @@ t.test('removing what is gone is a success', async t => {
   const lab = await startWithPeers(t);
   lab.fake.state.routes.splice(0);
   lab.fake.state.neighbours.splice(0);
-  t.match(await sentBy(lab, () => lab.reconciler.setPeer('2', [])), { requests: 1, dumps: 0, changes: 3 });
+  t.match(await sentBy(lab, () => lab.reconciler.setPeer('2', [])), { requests: 1, dumps: 0, changes: 4 });
   t.same(warnings(lab), []);
   t.equal(lab.reconciler.view.failures.size, 0);
 });
 
 t.test('a removal that the kernel refuses is tried again, rarely', async t => {
   const lab = await startWithPeers(t);
-  lab.disturbance.refused = nl.RTM_DELROUTE;
+  lab.disturbance.refused = nl.RTM_DELNEXTHOP;
   lab.reconciler.setPeer('2', []);
   await lab.settled();
-  t.same(await lab.held(), sorted([...allOf(3, 4), overlayRoute(subnetOf(2))]));
-  const told = 'remove route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink: EOPNOTSUPP';
+  t.same(await lab.held(), sorted([...allOf(3, 4), nexthopEntry(2)]));
+  const told = `remove ${describe(nexthopEntry(2))}: EOPNOTSUPP`;
   t.same(warnings(lab), [told]);
   const { changes } = lab.stats();
   for (let second = 0; second < 20; second++) await lab.advance(1_000);
@@ -391,7 +407,7 @@ t.test('a removal that the kernel refuses is tried again, rarely', async t => {
 
 t.test('a refused removal is forgotten when the peer is back', async t => {
   const lab = await startWithPeers(t);
-  lab.disturbance.refused = nl.RTM_DELROUTE;
+  lab.disturbance.refused = nl.RTM_DELNEXTHOP;
   lab.reconciler.setPeer('2', []);
   await lab.settled();
   lab.reconciler.setPeer('2', peerEntries(2));
@@ -412,4 +428,51 @@ t.test('what the host needs may change', async t => {
     (await lab.held()).filter(entry => entry.kind === 'address'),
     [{ ...OWN_ADDRESS, prefix: subnetOf(7) }],
   );
+});
+
+t.test('a kernel without nexthop objects gets classic routes', async t => {
+  const lab = startReconciling(t);
+  lab.disturbance.refused = nl.RTM_GETNEXTHOP;
+  lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
+  for (const n of [2, 3]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
+  lab.reconciler.setPeersComplete();
+  await lab.settled();
+  lab.disturbance.refused = undefined;
+  const classic = sorted([OWN_ADDRESS, ...peerEntries(2), ...peerEntries(3)]);
+  t.same(await lab.held(), classic);
+  t.equal(lab.reconciler.view.readTrouble, undefined);
+  t.match(await sentBy(lab, () => lab.reconciler.doubt()), { changes: 0 }, 'and is asked but once');
+  t.same(
+    lab.log.filter(({ msg }) => msg.includes('nexthop')).map(({ msg }) => msg),
+    ['this kernel has no nexthop objects: all routes are classic'],
+  );
+});
+
+t.test('an id that is taken makes that peer’s route classic until it is free', async t => {
+  const lab = await startWithPeers(t);
+  const { id } = nexthopEntry(5);
+  const foreign = { ...nexthopOn(lab.underlayIndex, id, '192.168.77.9'), protocol: 4, flags: 0 };
+  lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, foreign));
+  lab.reconciler.setPeer('5', peerEntries(5));
+  await lab.settled();
+  await lab.advance(500);
+  const found = nexthopEntry(5, { gateway: '192.168.77.9', device: 'up0', onLink: false, protocol: 4 });
+  t.same(await lab.held(), sorted([...allOf(2, 3, 4), ...peerEntries(5), found]));
+  t.match(lab.reconciler.peerState('5'), { programmed: true, error: undefined });
+  const { failures, conflicts } = lab.reconciler.view;
+  t.same([failures.size, conflicts.size], [0, 0]);
+  t.equal(lab.reconciler.view.obstacles.taken.size, 1);
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, id));
+  await lab.advance(61_000);
+  t.same(await lab.held(), allOf(2, 3, 4, 5));
+});
+
+t.test('a restart with everything in place sends nothing', async t => {
+  const lab = await startWithPeers(t);
+  const next = startReconciling(t, lab.fake);
+  next.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
+  for (const n of [2, 3, 4]) next.reconciler.setPeer(`${n}`, peerEntries(n));
+  next.reconciler.setPeersComplete();
+  await next.settled();
+  t.equal(next.stats().changes, 0);
 });

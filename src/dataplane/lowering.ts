@@ -1,0 +1,96 @@
+/**
+ * From what a plan says to what the kernel is given: a route on an overlay device becomes a nexthop object and a route
+ * by it. Pure.
+ *
+ * A kernel looks for a classic route's next hop among all those of its kind, so that N peers cost O(N²); by nexthop
+ * objects their cost is flat. Not on the underlay: a nexthop object on a physical device dies, without a word, when the
+ * carrier is lost, and does not return with it, while a classic route works again at once.
+ */
+import { formatPrefix } from '../address/prefix.js';
+import { describe, isOurs } from './kinds/index.js';
+import { SELVEDGE_ROUTE_PROTOCOL, type Entry, type NexthopEntry, type RouteEntry } from './model.js';
+import { nexthopIdOf, subnetAddressOf } from './nexthop-id.js';
+import type { Ownership } from './ownership.js';
+
+/** What stands against nexthop objects at present. */
+export interface NexthopObstacles {
+  /** The kernel has none (before Linux 5.3): all routes are classic. */
+  readonly unsupported: boolean;
+  /** Ids that others have taken, with what stands there: the peers of these have classic routes. */
+  readonly taken: ReadonlyMap<number, NexthopEntry>;
+}
+
+export const NO_OBSTACLES: NexthopObstacles = { unsupported: false, taken: new Map() };
+
+/** What the kernel is to be given for these entries, which a backend has planned. */
+export function lower(
+  planned: readonly Entry[],
+  { devices }: Ownership,
+  obstacles: NexthopObstacles,
+): readonly Entry[] {
+  if (obstacles.unsupported) return planned;
+  return planned.flatMap((entry): readonly Entry[] => {
+    if (entry.kind !== 'route' || entry.device === undefined || !devices.has(entry.device)) return [entry];
+    const id = nexthopIdOf(entry.destination);
+    return id === undefined || obstacles.taken.has(id) ? [entry] : byNexthop(entry, id);
+  });
+}
+
+function byNexthop(route: RouteEntry, id: number): readonly [NexthopEntry, RouteEntry] {
+  const { gateway, device, onLink, protocol } = route;
+  const nexthop: NexthopEntry = {
+    kind: 'nexthop',
+    id,
+    ...(gateway !== undefined && { gateway }),
+    ...(device !== undefined && { device }),
+    onLink,
+    protocol,
+  };
+  return [nexthop, { ...route, nexthopId: id }];
+}
+
+/**
+ * The obstacles that a reading of the kernel shows.
+ * @param unsupported whether the kernel has no nexthop objects
+ */
+export function findObstacles(
+  entries: Iterable<Entry>,
+  ownership: Ownership,
+  unsupported: boolean,
+): NexthopObstacles {
+  const taken = new Map<number, NexthopEntry>();
+  for (const entry of entries) {
+    if (entry.kind !== 'nexthop' || isOurs(entry, ownership)) continue;
+    if (subnetAddressOf(entry.id) !== undefined) taken.set(entry.id, entry);
+  }
+  return { unsupported, taken };
+}
+
+/** Whether both lead to the same entries. */
+export function sameObstacles(a: NexthopObstacles, b: NexthopObstacles): boolean {
+  return (
+    a.unsupported === b.unsupported &&
+    a.taken.size === b.taken.size &&
+    [...a.taken.keys()].every(id => b.taken.has(id))
+  );
+}
+
+/**
+ * What is done in another way because of the obstacles, a line each: no fault, for the packets take the same way.
+ * @param desired what the kernel is to hold at present
+ */
+export function obstacleNotes(obstacles: NexthopObstacles, desired: Iterable<Entry>): string[] {
+  if (obstacles.unsupported) return ['this kernel has no nexthop objects: all routes are classic'];
+  if (obstacles.taken.size === 0) return [];
+  const notes: string[] = [];
+  for (const entry of desired) {
+    if (entry.kind !== 'route' || entry.nexthopId !== undefined) continue;
+    if (entry.protocol !== SELVEDGE_ROUTE_PROTOCOL) continue;
+    const found = obstacles.taken.get(nexthopIdOf(entry.destination) ?? 0);
+    if (found === undefined) continue;
+    notes.push(
+      `${describe(found)} has the id for ${formatPrefix(entry.destination)} and is not ours: that peer has a classic route`,
+    );
+  }
+  return notes;
+}

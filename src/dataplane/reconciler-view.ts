@@ -1,0 +1,34 @@
+/** What a reconciler knows and tells, as plain data. */
+import type { Contest } from './contests.js';
+import type { Conflict } from './diff.js';
+import type { Failure } from './failures.js';
+import type { LinkTrouble } from './link-keeper.js';
+import type { NexthopObstacles } from './lowering.js';
+import type { Entry } from './model.js';
+
+/** The reconciler's knowledge at one moment. The maps are live: read them, do not keep them. */
+export interface ReconcilerView {
+  readonly desired: ReadonlyMap<string, Entry>;
+  readonly held: ReadonlyMap<string, Entry>;
+  readonly failures: ReadonlyMap<string, Failure>;
+  readonly conflicts: ReadonlyMap<string, Conflict>;
+  /** What another program keeps undoing. */
+  readonly contests: readonly Contest[];
+  /** Which routes are classic although they are on an overlay device, and why. */
+  readonly obstacles: NexthopObstacles;
+  readonly linkTrouble: LinkTrouble | undefined;
+  /** Why the kernel cannot be read, in words: what `held` says may be old. */
+  readonly readTrouble: string | undefined;
+  /** A full pass has been carried out with the complete set of peers. */
+  readonly settled: boolean;
+  /** Changes that full passes found necessary since then, and that the kernel has accepted. */
+  readonly repairs: number;
+  /** On the clock that was given; undefined before the first. */
+  readonly lastFullCheckAt: number | undefined;
+}
+
+/** How far the entries of the host, or of one peer, are. */
+export interface OwnerState {
+  readonly programmed: boolean;
+  readonly error: string | undefined;
+}
