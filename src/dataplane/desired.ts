@@ -27,6 +27,11 @@ export class DesiredEntries {
     return this.#byKey;
   }
 
+  /** How many owners want anything. */
+  get owners(): number {
+    return this.#plans.size;
+  }
+
   /** By key, who dropped it last, for keys that nobody wants now: until then, that owner may live by what is there. */
   get formerOwners(): ReadonlyMap<string, string> {
     return this.#formerOwnerOf;
@@ -48,9 +53,16 @@ export class DesiredEntries {
     return this.#put(owner, this.#lowering(planned));
   }
 
-  /** What the lowering depends on has changed: lowers all plans anew. */
-  lowerAgain(): void {
-    for (const [owner, planned] of this.#plans) this.#put(owner, this.#lowering(planned));
+  /**
+   * What the lowering depends on has changed: lowers all plans anew.
+   * @returns the keys that may have to change in the kernel
+   */
+  lowerAgain(): Set<string> {
+    const touched = new Set<string>();
+    for (const [owner, planned] of this.#plans) {
+      for (const key of this.#put(owner, this.#lowering(planned))) touched.add(key);
+    }
+    return touched;
   }
 
   /** The kernel holds nothing under this key any more: who wanted it is of no concern. */

@@ -4,7 +4,8 @@
  *
  * A kernel looks for a classic route's next hop among all those of its kind, so that N peers cost O(N²); by nexthop
  * objects their cost is flat. Not on the underlay: a nexthop object on a physical device dies, without a word, when the
- * carrier is lost, and does not return with it, while a classic route works again at once.
+ * carrier is lost, and does not return with it, while a classic route works again at once. Nor where there are few peers:
+ * nothing is gained there, and classic routes are what people and their tools know.
  */
 import { formatPrefix } from '../address/prefix.js';
 import { describe, isOurs } from './kinds/index.js';
@@ -12,15 +13,39 @@ import { SELVEDGE_ROUTE_PROTOCOL, type Entry, type NexthopEntry, type RouteEntry
 import { nexthopIdOf, subnetAddressOf } from './nexthop-id.js';
 import type { Ownership } from './ownership.js';
 
+/** With how many peers nexthop objects are used. */
+export interface NexthopRange {
+  /** So many and more. */
+  readonly from: number;
+  /** Where they are in use already, they stay with so many and more: a peer that comes and goes moves nothing. */
+  readonly downTo: number;
+}
+
+/**
+ * Measured on Linux 6.18: milliseconds that the kernel needs for all entries of N peers (the least of 21 tries).
+ *
+ *     peers      50    100   200   500   1,000  2,000
+ *     classic    0.22  0.45  1.02  3.56  11.4   37.8
+ *     nexthops   0.24  0.46  0.88  2.13   4.3    8.8
+ */
+export const NEXTHOPS_PAY: NexthopRange = { from: 200, downTo: 100 };
+
 /** What stands against nexthop objects at present. */
 export interface NexthopObstacles {
+  /** So few peers that nothing would be gained: all routes are classic. */
+  readonly few: boolean;
   /** The kernel has none (before Linux 5.3): all routes are classic. */
   readonly unsupported: boolean;
   /** Ids that others have taken, with what stands there: the peers of these have classic routes. */
   readonly taken: ReadonlyMap<number, NexthopEntry>;
 }
 
-export const NO_OBSTACLES: NexthopObstacles = { unsupported: false, taken: new Map() };
+export const NO_OBSTACLES: NexthopObstacles = { few: false, unsupported: false, taken: new Map() };
+
+/** @param inUse whether there are nexthop objects of ours */
+export function areFew(peers: number, { from, downTo }: NexthopRange, inUse: boolean): boolean {
+  return peers < (inUse ? downTo : from);
+}
 
 /** What the kernel is to be given for these entries, which a backend has planned. */
 export function lower(
@@ -28,7 +53,7 @@ export function lower(
   { devices }: Ownership,
   obstacles: NexthopObstacles,
 ): readonly Entry[] {
-  if (obstacles.unsupported) return planned;
+  if (obstacles.few || obstacles.unsupported) return planned;
   return planned.flatMap((entry): readonly Entry[] => {
     if (entry.kind !== 'route' || entry.device === undefined || !devices.has(entry.device)) return [entry];
     const id = nexthopIdOf(entry.destination);
@@ -52,23 +77,29 @@ function byNexthop(route: RouteEntry, id: number): readonly [NexthopEntry, Route
 /**
  * The obstacles that a reading of the kernel shows.
  * @param unsupported whether the kernel has no nexthop objects
+ * @param peers how many there are
  */
 export function findObstacles(
   entries: Iterable<Entry>,
   ownership: Ownership,
   unsupported: boolean,
+  peers: number,
+  range: NexthopRange,
 ): NexthopObstacles {
   const taken = new Map<number, NexthopEntry>();
+  let inUse = false;
   for (const entry of entries) {
-    if (entry.kind !== 'nexthop' || isOurs(entry, ownership)) continue;
-    if (subnetAddressOf(entry.id) !== undefined) taken.set(entry.id, entry);
+    if (entry.kind !== 'nexthop') continue;
+    if (isOurs(entry, ownership)) inUse = true;
+    else if (subnetAddressOf(entry.id) !== undefined) taken.set(entry.id, entry);
   }
-  return { unsupported, taken };
+  return { few: areFew(peers, range, inUse), unsupported, taken };
 }
 
 /** Whether both lead to the same entries. */
 export function sameObstacles(a: NexthopObstacles, b: NexthopObstacles): boolean {
   return (
+    a.few === b.few &&
     a.unsupported === b.unsupported &&
     a.taken.size === b.taken.size &&
     [...a.taken.keys()].every(id => b.taken.has(id))

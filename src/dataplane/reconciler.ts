@@ -14,12 +14,15 @@ import { isKernelTrouble, type Kernel, type OpResult } from './kernel.js';
 import { LinkKeeper } from './link-keeper.js';
 import { describe, keyOf, sameEntry } from './kinds/index.js';
 import {
+  areFew,
   findObstacles,
   lower,
+  NEXTHOPS_PAY,
   NO_OBSTACLES,
   obstacleNotes,
   sameObstacles,
   type NexthopObstacles,
+  type NexthopRange,
 } from './lowering.js';
 import type { Entry, Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
@@ -44,6 +47,8 @@ export interface ReconcilerOptions {
   readonly random: () => number;
   /** Without it, the checksum offload of devices is left as it is. */
   readonly offload?: OffloadKeeper;
+  /** With how many peers nexthop objects are used; NEXTHOPS_PAY when left out. */
+  readonly nexthopRange?: NexthopRange;
   /** Sees every full read before it is compared, so that the desired state may follow the underlay. */
   readonly onRead?: (entries: readonly Entry[]) => void;
   /** Called after every pass. */
@@ -54,6 +59,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #linkKeeper: LinkKeeper;
   readonly #reading: ReadTrouble;
+  readonly #nexthopRange: NexthopRange;
   readonly #desired: DesiredEntries;
   readonly #failures = new Failures();
   readonly #conflicts = new Map<string, Conflict>();
@@ -79,6 +85,7 @@ export class Reconciler {
     this.#desired = new DesiredEntries(planned => lower(planned, ownership, this.#obstacles));
     this.#linkKeeper = new LinkKeeper(kernel, log, now, this.#contests, offload);
     this.#reading = new ReadTrouble(options.log);
+    this.#nexthopRange = options.nexthopRange ?? NEXTHOPS_PAY;
   }
 
   get view(): ReconcilerView {
@@ -127,6 +134,9 @@ export class Reconciler {
       // What the kernel refused was another plan's.
       this.#failures.clear(key);
     }
+    const { few } = this.#obstacles;
+    // The full pass leads all routes in the other way then.
+    if (areFew(this.#desired.owners, this.#nexthopRange, !few) !== few) this.#doubt = true;
     this.#wake();
   }
 
@@ -223,7 +233,8 @@ export class Reconciler {
     // What the host needs has changed meanwhile: its devices come before entries, so this pass gives way to the next.
     if (this.#links !== links) return;
     onRead?.(entries);
-    this.#meet(findObstacles(entries, ownership, !kernel.hasNexthops));
+    const { owners } = this.#desired;
+    this.#meet(findObstacles(entries, ownership, !kernel.hasNexthops, owners, this.#nexthopRange));
     this.#held = heldByKey(entries, ownership);
     const asked = allKeys(this.#touched, this.#desired.formerOwners);
     this.#touched.clear();
@@ -250,7 +261,7 @@ export class Reconciler {
     const before = this.#obstacles;
     this.#obstacles = obstacles;
     if (sameObstacles(before, obstacles)) return;
-    this.#desired.lowerAgain();
+    for (const key of this.#desired.lowerAgain()) this.#touched.add(key);
     for (const note of obstacleNotes(obstacles, this.#desired.byKey.values())) this.#options.log.info(note);
   }
 

@@ -12,7 +12,7 @@ import {
   type RouteEntry,
   type VxlanLink,
 } from '../../src/dataplane/model.js';
-import { lower, NO_OBSTACLES } from '../../src/dataplane/lowering.js';
+import { lower, NO_OBSTACLES, type NexthopRange } from '../../src/dataplane/lowering.js';
 import { nexthopIdOf } from '../../src/dataplane/nexthop-id.js';
 import type { Ownership } from '../../src/dataplane/ownership.js';
 
@@ -41,6 +41,9 @@ export const OWNERSHIP: Ownership = {
   underlay: UNDERLAY,
   peerAt: ({ address, length }) => (address === '10.5.2.0' && length === 24 ? vtepOf(2) : undefined),
 };
+
+/** Nexthop objects for any number of peers: few are easier to look at. */
+export const ALWAYS: NexthopRange = { from: 0, downTo: 0 };
 
 export function vxlanLink(changes: Partial<VxlanLink> = {}): VxlanLink {
   return {

@@ -8,7 +8,16 @@ import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import type { OffloadKeeper } from '../../src/dataplane/offload-keeper.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
 import { Reconciler } from '../../src/dataplane/reconciler.js';
-import { DEVICE, NETWORK, OWN_ADDRESS, OWNERSHIP, peerEntries, UNDERLAY, vxlanLink } from './dataplane.js';
+import {
+  ALWAYS,
+  DEVICE,
+  NETWORK,
+  OWN_ADDRESS,
+  OWNERSHIP,
+  peerEntries,
+  UNDERLAY,
+  vxlanLink,
+} from './dataplane.js';
 import { ip } from './in-namespace.js';
 
 const DEADLINE_MS = 10_000;
@@ -45,6 +54,7 @@ export function startRealHost(
   link: VxlanLink = vxlanLink(),
   peers: readonly (readonly Entry[])[] = [2, 3, 4].map(n => peerEntries(n)),
   offload?: OffloadKeeper,
+  nexthopRange = ALWAYS,
 ): RealHost {
   const log = pino({ level: 'silent' });
   const socket = new NetlinkSocket();
@@ -55,6 +65,7 @@ export function startRealHost(
     log,
     now: () => performance.now(),
     random: () => 0.5,
+    nexthopRange,
     ...(offload && { offload }),
   });
   const stopListening = listenToKernel({

@@ -9,7 +9,7 @@ import { NetlinkSocket, type NetlinkStats } from '../../src/dataplane/netlink/so
 import type { Transport } from '../../src/dataplane/netlink/transport.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
 import { Reconciler } from '../../src/dataplane/reconciler.js';
-import { DEVICE, OWNERSHIP, sorted, UNDERLAY } from './dataplane.js';
+import { ALWAYS, DEVICE, OWNERSHIP, sorted, UNDERLAY } from './dataplane.js';
 import { FakeKernel } from './fake-kernel.js';
 import { addressOn } from './netlink-contract-entries.js';
 
@@ -54,8 +54,9 @@ export interface Reconciling {
 /**
  * Starts a reconciler, which ends with the test, on a kernel that has the underlay and its address.
  * @param fake the kernel that an earlier one has left
+ * @param nexthopRange with how many peers nexthop objects are used: any, if not otherwise stated
  */
-export function startReconciling(t: Test, fake = new FakeKernel()): Reconciling {
+export function startReconciling(t: Test, fake = new FakeKernel(), nexthopRange = ALWAYS): Reconciling {
   const underlayIndex = fake.state.links.find(({ name }) => name === UNDERLAY)?.index ?? addUnderlay(fake);
   const disturbance: Disturbance = { losses: 0, refused: undefined };
   const socket = new NetlinkSocket(disturbed(fake.openTransport(), disturbance), { silenceMs: 20 });
@@ -71,6 +72,7 @@ export function startReconciling(t: Test, fake = new FakeKernel()): Reconciling 
     log: logger,
     now: () => clock,
     random: () => 0.5,
+    nexthopRange,
     onPass: () => passes++,
   });
   const stop = new AbortController();

@@ -10,7 +10,16 @@ import { Reconciler } from '../../../src/dataplane/reconciler.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
 import type { OwnLease } from '../../../src/subnet/manager.js';
 import type { KeyChange, KeyValue } from '../../../src/subnet/store.js';
-import { macOf, NETWORK, OWN_MAC, OWNERSHIP, prefix, vtepOf } from '../../support/dataplane.js';
+import {
+  macOf,
+  NETWORK,
+  OWN_MAC,
+  OWNERSHIP,
+  peerEntries,
+  prefix,
+  programmed,
+  vtepOf,
+} from '../../support/dataplane.js';
 import { FakeKernel } from '../../support/fake-kernel.js';
 import { recordedLog } from '../../support/recorded-log.js';
 
@@ -74,11 +83,8 @@ function lab(settings: Record<string, unknown> = {}) {
   };
 }
 
-const tunnelled = (n: number, peer = n) => [
-  `neighbour 10.5.${n}.0 lladdr ${macOf(peer)} dev flannel.1`,
-  `route 10.5.${n}.0/24 via 10.5.${n}.0 dev flannel.1 onlink`,
-  `fdb ${macOf(peer)} dev flannel.1 dst ${vtepOf(peer)}`,
-];
+const tunnelled = (n: number, peer = n) =>
+  programmed(peerEntries(n, macOf(peer), vtepOf(peer))).map(describe);
 const host = ['address 10.5.1.0/32 dev flannel.1'];
 
 t.test('before the host has a lease nothing is planned', async t => {

@@ -5,7 +5,7 @@ import { describe } from '../../../src/dataplane/kinds/index.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
-import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
+import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
 import { NotificationSocket } from '../../../src/dataplane/netlink/notifications.js';
 import { encodeRoute } from '../../../src/dataplane/netlink/route.js';
 import {
@@ -428,43 +428,6 @@ t.test('what the host needs may change', async t => {
     (await lab.held()).filter(entry => entry.kind === 'address'),
     [{ ...OWN_ADDRESS, prefix: subnetOf(7) }],
   );
-});
-
-t.test('a kernel without nexthop objects gets classic routes', async t => {
-  const lab = startReconciling(t);
-  lab.disturbance.refused = nl.RTM_GETNEXTHOP;
-  lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
-  for (const n of [2, 3]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
-  lab.reconciler.setPeersComplete();
-  await lab.settled();
-  lab.disturbance.refused = undefined;
-  const classic = sorted([OWN_ADDRESS, ...peerEntries(2), ...peerEntries(3)]);
-  t.same(await lab.held(), classic);
-  t.equal(lab.reconciler.view.readTrouble, undefined);
-  t.match(await sentBy(lab, () => lab.reconciler.doubt()), { changes: 0 }, 'and is asked but once');
-  t.same(
-    lab.log.filter(({ msg }) => msg.includes('nexthop')).map(({ msg }) => msg),
-    ['this kernel has no nexthop objects: all routes are classic'],
-  );
-});
-
-t.test('an id that is taken makes that peer’s route classic until it is free', async t => {
-  const lab = await startWithPeers(t);
-  const { id } = nexthopEntry(5);
-  const foreign = { ...nexthopOn(lab.underlayIndex, id, '192.168.77.9'), protocol: 4, flags: 0 };
-  lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, foreign));
-  lab.reconciler.setPeer('5', peerEntries(5));
-  await lab.settled();
-  await lab.advance(500);
-  const found = nexthopEntry(5, { gateway: '192.168.77.9', device: 'up0', onLink: false, protocol: 4 });
-  t.same(await lab.held(), sorted([...allOf(2, 3, 4), ...peerEntries(5), found]));
-  t.match(lab.reconciler.peerState('5'), { programmed: true, error: undefined });
-  const { failures, conflicts } = lab.reconciler.view;
-  t.same([failures.size, conflicts.size], [0, 0]);
-  t.equal(lab.reconciler.view.obstacles.taken.size, 1);
-  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, id));
-  await lab.advance(61_000);
-  t.same(await lab.held(), allOf(2, 3, 4, 5));
 });
 
 t.test('a restart with everything in place sends nothing', async t => {
