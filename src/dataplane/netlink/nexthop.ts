@@ -62,7 +62,7 @@ export function decodeNexthop(body: Uint8Array): Nexthop {
         nexthop.id = attributes.u32();
         break;
       case NHA_GATEWAY:
-        nexthop.gateway = attributes.bytes();
+        nexthop.gateway = attributes.ipAddress();
         break;
       case NHA_OIF:
         nexthop.outInterface = attributes.u32();
