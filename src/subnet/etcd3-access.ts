@@ -17,13 +17,15 @@ import {
 import { createEndpoints, Endpoints, type Endpoint } from './etcd3-endpoints.js';
 import type { CredentialsView, Settings } from './etcd3-options.js';
 import { probe, type Probe } from './etcd3-probe.js';
-import { StoreError } from './store.js';
+import { StoreError, type Advice } from './store.js';
 
 const PROBE_TIMEOUT_MS = 3_000;
 /** What a probe showed counts for so long: one look in a burst of failures is enough. */
 const PROBE_VALID_MS = 60_000;
 /** Files that are being replaced are looked at again sooner than others. */
 const FAULTY_LOOK_MS = 2_000;
+/** An endpoint that keeps failing in the same way is worth a line so often. */
+const SAY_AGAIN_MS = 600_000;
 
 /** What is given from outside, beside the settings. */
 export interface AccessContext {
@@ -50,6 +52,8 @@ export class Access {
   #used: string;
   #fault: string | undefined;
   readonly #looks = new Map<Endpoint, Look>();
+  /** What was said of each endpoint last, by URL. */
+  readonly #said = new Map<string, { readonly code: string; readonly at: number }>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -126,7 +130,18 @@ export class Access {
     };
     const diagnosis = diagnose(error.message, found, situation);
     if (diagnosis === undefined) return error;
+    if (diagnosis.kind !== 'denied') this.#sayPassedOver(endpoint.url, diagnosis.advice);
     return new StoreError(diagnosis.kind, error.message, { cause: error.cause, advice: diagnosis.advice });
+  }
+
+  /** While another endpoint serves, nothing else would show that this one does not. */
+  #sayPassedOver(url: string, { code, cause, next }: Advice): void {
+    if (this.#settings.urls.length === 1) return;
+    const at = this.#context.now();
+    const last = this.#said.get(url);
+    if (last?.code === code && at - last.at < SAY_AGAIN_MS) return;
+    this.#said.set(url, { code, at });
+    this.#context.log.warn({ url, code, next }, `etcd endpoint ${url} is passed over: ${cause}`);
   }
 
   #look({ message }: StoreError, endpoint: Endpoint): Promise<Probe> {

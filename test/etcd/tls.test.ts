@@ -8,6 +8,7 @@ import {
   type Certificate,
   type Certificates,
 } from '../support/etcd-certificates.js';
+import { startEtcdAgent } from '../support/etcd-agent.js';
 import { makeStore, never } from '../support/etcd-store.js';
 import { recordedLog } from '../support/recorded-log.js';
 import { openWatch, until } from '../support/store-contract.js';
@@ -233,6 +234,67 @@ t.test(
     again.stop();
   },
 );
+
+t.test(
+  'one of several endpoints is not trusted: the next serves, and it is said once',
+  needsEtcd(),
+  async t => {
+    const certificates = certificatesFor(t);
+    const { caFile, server, issue } = certificates;
+    const [good, bad] = await Promise.all([
+      startSecure(t, certificates, server),
+      startSecure(t, certificates, issue('strange', { by: 'other' })),
+    ]);
+    const { log, lines } = recordedLog();
+    const endpoints = [bad.url, good.url];
+    const store = makeStore(t, { endpoints, tls: { caFile }, random: () => 0, log });
+    t.equal(await store.read('/net/a'), undefined);
+    await good.stop();
+    for (let i = 0; i < 3; i++) await t.rejects(store.read('/net/a'), { name: 'StoreError' });
+    t.strictSame(
+      lines.filter(({ level }) => level === 'warn').map(({ url, code }) => [url, code]),
+      [
+        [bad.url, 'server-untrusted'],
+        [good.url, 'connection-refused'],
+      ],
+    );
+  },
+);
+
+t.test('a client certificate ends while it is in use, and is replaced later', needsEtcd(), async t => {
+  const certificates = certificatesFor(t);
+  const { caFile, server, client, file, issue } = certificates;
+  const ours = { certFile: file('ours.crt'), keyFile: file('ours.key') };
+  const endsAt = Date.now() + 5_000;
+  copyCertificate(issue('short', { until: endsAt }), ours);
+  const etcd = await startSecure(t, certificates, { ...server, clientCaFile: caFile });
+  const proxy = await startTcpProxy({ host: etcd.address, port: etcd.port });
+  t.teardown(() => proxy.close());
+  const agent = startEtcdAgent(
+    t,
+    makeStore(t, { endpoints: [`https://127.0.0.1:${proxy.port}`], tls: { caFile, ...ours } }),
+    60,
+  );
+  await until(() => agent.renewals() > 0, 'a lease');
+  await until(() => Date.now() > endsAt + 1_000, 'its end');
+  const lookFor = async (value: string) => {
+    await etcd.etcdctl('put', '/net/news', value);
+    await until(() => agent.entries().get('/net/news')?.value === value, value);
+  };
+  await lookFor('open connections go on');
+  t.ok(agent.connection()?.connected);
+
+  proxy.drop();
+  await until(() => agent.connection()?.error?.kind === 'tls', 'the refusal');
+  t.match(agent.connection()?.error, {
+    kind: 'tls',
+    advice: { code: 'client-certificate', cause: /ours\.crt has expired, on / },
+  });
+  copyCertificate(client, ours);
+  await until(() => agent.connection()?.connected === true, 'the new certificate');
+  await lookFor('the watch goes on');
+  t.equal(agent.owned.length, 1, 'with the same lease');
+});
 
 t.test('an expired client certificate is replaced', needsEtcd(), async t => {
   const certificates = certificatesFor(t);

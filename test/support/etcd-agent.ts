@@ -1,9 +1,9 @@
 /** All of an agent that talks to etcd, mirror and lease, on a real store: what it costs etcd is what an agent costs it. */
 import type { Test } from 'tap';
 import { LeaseManager, type OwnLease } from '../../src/subnet/manager.js';
-import { Mirror } from '../../src/subnet/mirror.js';
+import { Mirror, type MirrorConnection } from '../../src/subnet/mirror.js';
 import type { SubnetRange } from '../../src/subnet/network-config.js';
-import type { KeyValue, Store } from '../../src/subnet/store.js';
+import type { KeyValue, Store, StoreError } from '../../src/subnet/store.js';
 import { sleep } from '../../src/daemon/tasks.js';
 import { silent } from './etcd-store.js';
 import { attributesOf, KEY_PREFIX, rangeUpTo } from './lease-host.js';
@@ -13,6 +13,10 @@ export interface EtcdAgent {
   /** How often the lease was renewed. */
   readonly renewals: () => number;
   readonly connected: () => boolean;
+  /** As the mirror told it last. */
+  readonly connection: () => MirrorConnection | undefined;
+  /** What the lease manager said of failures, in order. */
+  readonly troubles: readonly StoreError[];
   /** What its mirror holds. */
   readonly entries: () => ReadonlyMap<string, KeyValue>;
   /** How often it found no subnet free. */
@@ -39,7 +43,8 @@ export function startEtcdAgent(
   const owned: OwnLease[] = [];
   let renewals = 0;
   let exhaustions = 0;
-  let connected = false;
+  let connection: MirrorConnection | undefined;
+  const troubles: StoreError[] = [];
   const stopping = new AbortController();
   const shared = { log: silent, now: () => performance.now(), random: Math.random, sleep };
   let onMirrored: () => void = nothing;
@@ -50,7 +55,7 @@ export function startEtcdAgent(
     {
       onReset: () => onMirrored(),
       onChanges: ({ changes, history }) => manager.noteChanges(changes, history),
-      onConnection: connection => (connected = connection.connected),
+      onConnection: told => (connection = told),
     },
     shared,
   );
@@ -64,9 +69,9 @@ export function startEtcdAgent(
       onOwn: lease => owned.push(lease),
       onRenewed: () => renewals++,
       onExhausted: () => exhaustions++,
+      onAcquisitionFailed: error => troubles.push(error),
+      onRenewalFailed: error => troubles.push(error),
       ...{
-        onAcquisitionFailed: nothing,
-        onRenewalFailed: nothing,
         onContested: nothing,
         onMoved: nothing,
         onLost: nothing,
@@ -91,9 +96,10 @@ export function startEtcdAgent(
   };
   t.teardown(stop);
   return {
-    ...{ owned, stop },
+    ...{ owned, troubles, stop },
     renewals: () => renewals,
-    connected: () => connected,
+    connected: () => connection?.connected === true,
+    connection: () => connection,
     entries: () => mirror.entries,
     exhaustions: () => exhaustions,
   };
