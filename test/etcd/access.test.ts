@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import t from 'tap';
 import { needsEtcd } from '../support/etcd.js';
 import { AS_ROOT, enableAuth } from '../support/etcd-auth.js';
+import { startEtcdAgent } from '../support/etcd-agent.js';
 import { makeStore, never, startEtcdFixture } from '../support/etcd-store.js';
 import { matchAll } from '../support/match-all.js';
 import { recordedLog } from '../support/recorded-log.js';
@@ -105,6 +106,53 @@ t.test('a password that is rotated in etcd and in its file', needsEtcd(), async 
     ],
   );
   t.notMatch(JSON.stringify(lines), /secret/);
+});
+
+t.test('a role that may read only: all is known, and what is refused is said', needsEtcd(), async t => {
+  const { etcd, store } = await startEtcdFixture(
+    t,
+    {},
+    { username: 'bob', password: 'bob-secret', keyPrefix: '/net/' },
+  );
+  await enableAuth(etcd, 'read');
+  const agent = startEtcdAgent(t, store, 60);
+  await until(() => agent.troubles.length > 0, 'the refusal');
+  t.ok(agent.connection()?.connected, 'the mirror is content');
+  t.match(agent.troubles[0], {
+    kind: 'denied',
+    message: /create \/net\/subnets\/.*permission denied/,
+    advice: { code: 'no-permission', next: /grant-permission ROLE --prefix=true readwrite \/net\// },
+  });
+  await etcd.etcdctl(AS_ROOT, 'role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/net/');
+  await until(() => agent.owned.length === 1, 'the lease');
+});
+
+t.test('an agent outlives its tokens', needsEtcd(), async t => {
+  const { etcd, proxy, store } = await startEtcdFixture(
+    t,
+    { args: ['--auth-token-ttl=1'] },
+    { username: 'bob', password: 'bob-secret' },
+  );
+  await enableAuth(etcd);
+  const agent = startEtcdAgent(t, store, 6);
+  await until(() => agent.renewals() >= 4, 'renewals for longer than tokens last');
+  const drop = async () => {
+    proxy.drop();
+    await until(() => !agent.connected(), 'the cut');
+  };
+  for (const cut of [drop, () => etcd.restart('SIGKILL')]) {
+    const renewals = agent.renewals();
+    await cut();
+    await until(() => agent.renewals() >= renewals + 2, 'renewals after a cut');
+    const value = String(renewals);
+    await etcd.etcdctl(AS_ROOT, 'put', '/net/news', value);
+    await until(() => agent.entries().get('/net/news')?.value === value, 'a change on the watch');
+  }
+  t.equal(agent.owned.length, 1);
+  t.ok(
+    agent.troubles.every(({ kind }) => kind === 'unavailable'),
+    'no token was refused for good',
+  );
 });
 
 t.test('a watch and a lease go on after the token has expired', needsEtcd(), async t => {
