@@ -4,11 +4,9 @@
  * In each namespace runs a child process with one UDP socket, see packets-end.ts; this file starts the two, and
  * compares what one sent with what the other got.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { Namespace } from '../../src/demo/namespace.js';
 import { waitFor } from '../../src/demo/wait.js';
+import { Child } from './child.js';
 import type { EndReport, EndRequest } from './packets-end.js';
 
 /** A namespace and its address that the other one reaches. */
@@ -52,6 +50,8 @@ export interface PacketOptions {
   readonly port?: number;
 }
 
+type PacketChild = Child<EndRequest, EndReport>;
+
 /** How long after the end of sending a packet may still arrive. */
 const LATE_SECONDS = 2;
 const START_SECONDS = 10;
@@ -65,12 +65,12 @@ export async function startPackets(
   b: PacketEnd,
   { rate = 1500, port = 7007 }: PacketOptions = {},
 ): Promise<PacketStream> {
-  const ends: ChildEnd[] = [];
+  const ends: PacketChild[] = [];
   const abandon = () => ends.forEach(end => end.kill());
   try {
     const stream = Math.floor(Math.random() * 2 ** 32);
-    for (const end of [a, b]) ends.push(await ChildEnd.start(end, port, stream));
-    const [endA, endB] = ends as [ChildEnd, ChildEnd];
+    for (const end of [a, b]) ends.push(await startEnd(end, port, stream));
+    const [endA, endB] = ends as [PacketChild, PacketChild];
     await Promise.all([
       endA.ask({ kind: 'start', rate, address: b.address, port }),
       endB.ask({ kind: 'start', rate, address: a.address, port }),
@@ -94,7 +94,7 @@ export async function startPackets(
   }
 }
 
-async function stopAndCount(a: ChildEnd, b: ChildEnd): Promise<PacketCounts> {
+async function stopAndCount(a: PacketChild, b: PacketChild): Promise<PacketCounts> {
   await Promise.all([a.ask({ kind: 'stop' }), b.ask({ kind: 'stop' })]);
   const end = performance.now() + LATE_SECONDS * 1000;
   for (;;) {
@@ -130,53 +130,16 @@ function countDirection(sender: EndReport, receiver: EndReport): DirectionCount 
   };
 }
 
-function reportBoth(a: ChildEnd, b: ChildEnd): Promise<[EndReport, EndReport]> {
+function reportBoth(a: PacketChild, b: PacketChild): Promise<[EndReport, EndReport]> {
   return Promise.all([a.ask({ kind: 'report' }), b.ask({ kind: 'report' })]);
 }
 
-/** One child; requests are answered in order, so one at a time needs no numbers. */
-class ChildEnd {
-  private constructor(
-    private readonly child: ChildProcess,
-    private readonly name: string,
-  ) {}
-
-  static async start({ namespace, address }: PacketEnd, port: number, stream: number): Promise<ChildEnd> {
-    const program = fileURLToPath(new URL('packets-end.js', import.meta.url));
-    const [command = '', ...args] = namespace.argv([
-      ...[process.execPath, program],
-      ...[address, String(port), String(stream)],
-    ]);
-    // The child ends when the channel closes, and so with this process at the latest.
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    const end = new ChildEnd(child, `packet end in ${namespace.name}`);
-    await end.#answer();
-    return end;
-  }
-
-  ask(request: EndRequest): Promise<EndReport> {
-    const answer = this.#answer();
-    this.child.send(request);
-    return answer;
-  }
-
-  kill(): void {
-    this.child.kill('SIGKILL');
-  }
-
-  async #answer(): Promise<EndReport> {
-    const abort = new AbortController();
-    const { signal } = abort;
-    try {
-      const [answer] = (await Promise.race([
-        once(this.child, 'message', { signal }),
-        once(this.child, 'exit', { signal }).then(([code]) => {
-          throw new Error(`${this.name} ended with exit code ${String(code)}`);
-        }),
-      ])) as [EndReport];
-      return answer;
-    } finally {
-      abort.abort();
-    }
-  }
+async function startEnd(
+  { namespace, address }: PacketEnd,
+  port: number,
+  stream: number,
+): Promise<PacketChild> {
+  const program = new URL('packets-end.js', import.meta.url);
+  const args = [address, String(port), String(stream)];
+  return (await Child.start<EndRequest, EndReport>(namespace, program, args)).child;
 }
