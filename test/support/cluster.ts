@@ -87,7 +87,11 @@ export interface EtcdKey {
 
 /** All keys under `<prefix>/subnets/`. */
 export async function leaseKeys(lab: Lab): Promise<EtcdKey[]> {
-  const text = await lab.etcd.ctl('get', '--prefix', `${lab.prefix}/subnets/`, '--write-out=json');
+  return parseKeys(await lab.etcd.ctl('get', '--prefix', `${lab.prefix}/subnets/`, '--write-out=json'));
+}
+
+/** @param text what `etcdctl get --write-out=json` printed */
+export function parseKeys(text: string): EtcdKey[] {
   // Lease ids are wider than a JavaScript number.
   const quoted = text.replace(/"lease":(\d+)/g, '"lease":"$1"');
   const { kvs = [] } = JSON.parse(quoted) as { kvs?: RangeEntry[] };

@@ -17,6 +17,10 @@ export interface EtcdOptions {
   readonly peerPort?: number;
   /** Put before every command, such as `['ip', 'netns', 'exec', 'host1']`. */
   readonly prefix?: readonly string[];
+  /** For one of several members: its name, and all of them as `NAME=PEER_URL,…`. */
+  readonly member?: { readonly name: string; readonly cluster: string };
+  /** One more URL for clients. */
+  readonly alsoAt?: string;
   /** More options of etcd, such as `--auth-token-ttl=5`. */
   readonly args?: readonly string[];
   /** Server certificate, its key, and the CA that client certificates need; the client URL is https then. */
@@ -89,8 +93,7 @@ export class Etcd {
 
   /** Starts the server on its directory; with data from an earlier run it goes on from there. */
   async start(): Promise<void> {
-    const { tls, prefix = [], args = [] } = this.options;
-    const peerUrl = `http://${this.address}:${this.peerPort}`;
+    const { tls, prefix = [], args = [], alsoAt } = this.options;
     const tlsArgs =
       tls === undefined
         ? []
@@ -105,12 +108,10 @@ export class Etcd {
       ...prefix,
       'etcd',
       `--data-dir=${join(this.directory, 'data')}`,
-      `--listen-client-urls=${this.url}`,
+      `--listen-client-urls=${[this.url, ...(alsoAt === undefined ? [] : [alsoAt])].join()}`,
       `--advertise-client-urls=${this.url}`,
-      `--listen-peer-urls=${peerUrl}`,
-      `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=default=${peerUrl}`,
-      `--initial-cluster-token=${this.wipes}`,
+      `--listen-peer-urls=${this.peerUrl}`,
+      ...this.initial(),
       '--log-level=warn',
       '--logger=zap',
       ...tlsArgs,
@@ -160,11 +161,23 @@ export class Etcd {
 
   /** Puts a snapshot of `etcdctl snapshot save` in the place of the data; for a server that is stopped and wiped. */
   async restore(snapshot: string): Promise<void> {
-    const peerUrl = `http://${this.address}:${this.peerPort}`;
-    await this.etcdctl(
-      ...['snapshot', 'restore', snapshot, `--data-dir=${join(this.directory, 'data')}`, '--name=default'],
-      ...[`--initial-cluster=default=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`],
-    );
+    const data = join(this.directory, 'data');
+    await this.etcdctl('snapshot', 'restore', snapshot, `--data-dir=${data}`, ...this.initial());
+  }
+
+  /** What makes a cluster, and its id: the same words begin it empty or with a snapshot. */
+  private initial(): readonly string[] {
+    const { name, cluster } = this.options.member ?? { name: 'default', cluster: `default=${this.peerUrl}` };
+    return [
+      `--name=${name}`,
+      `--initial-advertise-peer-urls=${this.peerUrl}`,
+      `--initial-cluster=${cluster}`,
+      `--initial-cluster-token=${this.wipes}`,
+    ];
+  }
+
+  private get peerUrl(): string {
+    return `http://${this.address}:${this.peerPort}`;
   }
 
   /** Freezes or thaws the server: its connections stay open and silent. */

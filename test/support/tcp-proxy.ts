@@ -32,6 +32,11 @@ export class TcpProxy {
   connections = 0;
   /** Connections that were refused, ever. */
   refused = 0;
+  /** Cuts of `cutEvery`, ever. */
+  cuts = 0;
+  private cutsLeft = 0;
+  private bytesBetweenCuts = 0;
+  private bytesSinceCut = 0;
 
   constructor(
     private readonly server: Server,
@@ -59,6 +64,7 @@ export class TcpProxy {
     server.on('error', () => server.destroy());
     client.pipe(server);
     server.pipe(client);
+    server.on('data', (chunk: Buffer) => this.count(chunk.length));
     const end = () => {
       this.pairs.delete(pair);
       client.destroy();
@@ -90,6 +96,27 @@ export class TcpProxy {
       client.destroy();
       server.destroy();
     }
+  }
+
+  /** Connections that are open now. */
+  get open(): number {
+    return this.pairs.size;
+  }
+
+  /** From now on closes all connections whenever so many bytes of answers have come, so many times; new ones are served. */
+  cutEvery(bytes: number, times: number): void {
+    this.bytesBetweenCuts = bytes;
+    this.cutsLeft = times;
+    this.bytesSinceCut = 0;
+  }
+
+  private count(bytes: number): void {
+    this.bytesSinceCut += bytes;
+    if (this.cutsLeft === 0 || this.bytesSinceCut < this.bytesBetweenCuts) return;
+    this.cutsLeft--;
+    this.cuts++;
+    this.bytesSinceCut = 0;
+    this.drop();
   }
 
   /** Stops traffic on all connections, present and new, while they stay open. */
