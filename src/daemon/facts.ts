@@ -8,7 +8,8 @@ import type { Reconciler } from '../dataplane/reconciler.js';
 import type { Doubt } from '../subnet/doubt.js';
 import type { CredentialsView } from '../subnet/etcd3-store.js';
 import type { MirrorConnection } from '../subnet/mirror.js';
-import type { LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
+import type { Lease } from '../subnet/lease.js';
+import type { Awaiting, LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
 import type { StoreError } from '../subnet/store.js';
 import type { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { EnvFiles } from './env-files.js';
@@ -50,6 +51,10 @@ export interface Facts {
   /** What became of the lease in `own`, until another is acquired. */
   ownLost: Loss | undefined;
   leaseTrouble: LeaseTrouble | undefined;
+  /** The lease whose holder may live and be us. */
+  awaiting: Awaiting | undefined;
+  /** The lease of another host that lives and has our public IP. */
+  duplicate: Lease | undefined;
   /** How many subnets the range has, when none of them is free. */
   exhausted: bigint | undefined;
   /** How much of the range is left. */
@@ -81,6 +86,8 @@ export function emptyFacts(startedAt: number): Facts {
     expiresAt: undefined,
     ownLost: undefined,
     leaseTrouble: undefined,
+    awaiting: undefined,
+    duplicate: undefined,
     exhausted: undefined,
     usage: undefined,
     overlay: undefined,

@@ -1,6 +1,7 @@
 /** Facts → problems: each with what is seen, the probable cause and the next command. Pure. */
 import { describe } from '../dataplane/kinds/index.js';
 import { TX_CHECKSUM_FEATURE } from '../dataplane/offload.js';
+import { duplicateSeen } from './duplicate.js';
 import { etcdProblem, etcdProblems } from './etcd-problems.js';
 import type { Facts, LeaseTrouble, ToIso } from './facts.js';
 import { putConfigCommand } from './etcdctl.js';
@@ -100,10 +101,20 @@ function configProblems(
 }
 
 function leaseProblems(
-  { exhausted, own, leaseTrouble, overlay, usage }: Facts,
+  { exhausted, own, leaseTrouble, duplicate, overlay, usage }: Facts,
   options: AgentOptions,
 ): Problem[] {
   const problems: Problem[] = [];
+  if (duplicate !== undefined) {
+    problems.push(
+      problem(
+        'duplicate-public-ip',
+        duplicateSeen(duplicate),
+        'two hosts were given one address, or the address moved to another host while we were cut off',
+        'ip address; give one of the two hosts another address (--iface, --public-ip) and restart its agent',
+      ),
+    );
+  }
   if (leaseTrouble !== undefined) problems.push(leaseProblem(leaseTrouble, own, options));
   if (exhausted !== undefined && own === undefined) {
     problems.push(
@@ -120,7 +131,7 @@ function leaseProblems(
     const cause = 'the range is small for so many hosts, or hosts that are gone still have their leases';
     problems.push(problem('subnets-running-out', seen, cause, makeRoom(options)));
   }
-  problems.push(...sharedIpProblems(overlay));
+  problems.push(...sharedIpProblems(overlay, duplicate?.key));
   return problems;
 }
 
@@ -137,9 +148,14 @@ function makeRoom({ etcd }: AgentOptions): string {
   return `${list}, then widen SubnetMin to SubnetMax in the config, or delete keys of hosts that are gone`;
 }
 
-/** Of all leases that are set aside, those under our own public IP are trouble of ours. */
-function sharedIpProblems(overlay: Facts['overlay']): Problem[] {
-  const shared = [...(overlay?.peers?.setAside ?? [])].filter(([, { code }]) => code === 'own-public-ip');
+/**
+ * Of all leases that are set aside, those under our own public IP are trouble of ours.
+ * @param told key of the one that is told of already
+ */
+function sharedIpProblems(overlay: Facts['overlay'], told: string | undefined): Problem[] {
+  const shared = [...(overlay?.peers?.setAside ?? [])].filter(
+    ([key, { code }]) => code === 'own-public-ip' && key !== told,
+  );
   return shared.map(([key]) =>
     problem(
       'public-ip-shared',

@@ -1,10 +1,12 @@
 /** Joining a network: what this host has and had decides what it will be in it. */
+import { hostname } from 'node:os';
 import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
 import type { Backend, Underlay } from '../backends/backend.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import { NetlinkOffload } from '../dataplane/offload.js';
 import { OffloadKeeper } from '../dataplane/offload-keeper.js';
+import { printableName } from '../subnet/holder.js';
 import { parseLease } from '../subnet/lease.js';
 import { findOwnLease, type LeaseWish } from '../subnet/manager.js';
 import type { RunnableConfig } from './config-document.js';
@@ -15,6 +17,7 @@ import { retiredBy } from './leftovers.js';
 import { takeLock } from './lock.js';
 import { keyPrefixOf, Membership, type Context } from './membership.js';
 import { recallSubnets } from './memory.js';
+import { readNodeId } from './node-id.js';
 import { chooseTxChecksum } from './tx-checksum.js';
 import { checkBackend, chooseMac, requireDeviceOfNetwork } from './start-up.js';
 
@@ -28,7 +31,7 @@ export async function joinNetwork(
   chosen: ChosenInterface,
   signal: AbortSignal,
 ): Promise<void> {
-  const { options, facts, mirror, netlink, holder } = context;
+  const { options, log, facts, mirror, netlink, holder } = context;
   const { backend, range } = config;
   if (backend.device !== undefined) await takeLock(`device ${backend.device}`, holder);
   const { name: device, address, mtu, publicIp } = chosen;
@@ -41,8 +44,10 @@ export async function joinNetwork(
     await requireDeviceOfNetwork(kernel, backend.device, range.network);
   }
 
+  const node = { nodeId: await readNodeId(options, log), name: printableName(hostname()) };
   const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), {
     publicIp,
+    node,
     range,
     preferredKey: saved.leaseKey,
   });
@@ -54,11 +59,10 @@ export async function joinNetwork(
   const wish: LeaseWish = {
     range,
     publicIp,
+    node,
     preferred: await recallSubnets(saved, options.subnetFile),
     preferredKey: saved.leaseKey,
     attributes: { publicIp, ...backend.leaseData(mac) },
-    isOurs: lease =>
-      lease.key === saved.leaseKey || (mac !== undefined && backend.publishedMac(lease) === mac),
   };
   try {
     await membership.run(wish, signal);

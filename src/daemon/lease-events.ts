@@ -1,13 +1,18 @@
 /** What the lease manager tells, as the facts show it. */
+import type { Lease } from '../subnet/lease.js';
 import type { ManagerEvents, OwnLease } from '../subnet/manager.js';
 import type { Facts, LeaseTrouble } from './facts.js';
 import type { Clock } from './tasks.js';
 
-/**
- * Keeps the facts about the host's own lease.
- * @param onOwn called when a lease is ours, with the facts up to date
- */
-export function leaseEvents(facts: Facts, clock: Clock, onOwn: (own: OwnLease) => void): ManagerEvents {
+/** What is more than facts: each is called with the facts up to date. */
+export interface LeaseActions {
+  onOwn(own: OwnLease): void;
+  /** Another host that lives has our public IP. */
+  onDuplicate(lease: Lease): void;
+}
+
+/** Keeps the facts about the host's own lease. */
+export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): ManagerEvents {
   /** Outlasts a renewal, which says nothing of what the key says. */
   let contest: LeaseTrouble | undefined;
   return {
@@ -16,7 +21,8 @@ export function leaseEvents(facts: Facts, clock: Clock, onOwn: (own: OwnLease) =
       facts.exhausted = undefined;
       facts.ownLost = undefined;
       facts.leaseTrouble = undefined;
-      onOwn(own);
+      facts.duplicate = undefined;
+      actions.onOwn(own);
     },
     onMoved: own => (facts.own = own),
     onRenewed: secondsLeft => {
@@ -45,6 +51,11 @@ export function leaseEvents(facts: Facts, clock: Clock, onOwn: (own: OwnLease) =
       facts.expiresAt = undefined;
       facts.ownLost = loss;
       facts.leaseTrouble = { seen: `lost (${loss}): acquiring again` };
+    },
+    onAwaiting: awaiting => (facts.awaiting = awaiting),
+    onDuplicate: lease => {
+      facts.duplicate = lease;
+      actions.onDuplicate(lease);
     },
     onExhausted: total => {
       facts.exhausted = total;

@@ -12,12 +12,14 @@ import { listenToKernel } from '../dataplane/kernel-listener.js';
 import type { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { Reconciler } from '../dataplane/reconciler.js';
+import type { Lease } from '../subnet/lease.js';
 import { LeaseManager, type LeaseWish, type OwnLease } from '../subnet/manager.js';
 import type { Mirror } from '../subnet/mirror.js';
 import type { Store } from '../subnet/store.js';
 import { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
+import { duplicateMessage } from './duplicate.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import { removeLeftovers } from './leftovers.js';
 import { leaseEvents } from './lease-events.js';
@@ -72,6 +74,7 @@ export class Membership {
   readonly #files: EnvFiles;
   #retired: Retired;
   #env: SubnetEnv | undefined;
+  #isDuplicateLogged = false;
   #fail: (error: OperatorError) => void = () => undefined;
 
   constructor(context: Context, config: RunnableConfig, findings: Findings) {
@@ -172,16 +175,30 @@ export class Membership {
         entries: () => mirror.entries,
         log,
         ...steadyClock,
+        wallNow: Date.now,
         random: Math.random,
         randomBelow,
       },
-      leaseEvents(facts, steadyClock, own => this.#onOwn(own)),
+      leaseEvents(facts, steadyClock, {
+        onOwn: own => this.#onOwn(own),
+        onDuplicate: lease => this.#onDuplicate(lease),
+      }),
     );
+  }
+
+  /** Who never was a member must not become one; who was stays what he is until it is settled. */
+  #onDuplicate(lease: Lease): void {
+    const { log } = this.#context;
+    const message = duplicateMessage(lease);
+    if (this.#env === undefined) this.#fail(new OperatorError(message));
+    else if (!this.#isDuplicateLogged) log.error({ key: lease.key, holder: lease.holder }, message);
+    this.#isDuplicateLogged = true;
   }
 
   #onOwn(own: OwnLease): void {
     const { options, mirror } = this.#context;
     const { range } = this.#config;
+    this.#isDuplicateLogged = false;
     const underlay = this.#overlay.self?.underlay ?? this.#underlay;
     const self: Self = { subnets: { ipv4: own.subnet }, underlay, mac: this.#mac };
     this.#overlay.setOwn(own, self, mirror.entries);

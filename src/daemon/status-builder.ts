@@ -4,6 +4,8 @@ import { describe, sameEntry } from '../dataplane/kinds/index.js';
 import { obstacleNotes } from '../dataplane/lowering.js';
 import type { Link } from '../dataplane/model.js';
 import type { ReconcilerView } from '../dataplane/reconciler-view.js';
+import { describeHolder } from '../subnet/holder.js';
+import type { Awaiting } from '../subnet/manager.js';
 import type { StoreErrorKind } from '../subnet/store.js';
 import type { Facts, ToIso } from './facts.js';
 import { nextEnd } from '../subnet/etcd3-credentials.js';
@@ -57,7 +59,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
           ? 'degraded'
           : 'healthy',
     phase,
-    awaiting: awaitedIn(phase, config.key, facts),
+    awaiting: awaitedIn(phase, config.key, facts, at),
     problems,
     etcd: etcdStatus(facts, options, at, clock.wall),
     config,
@@ -104,7 +106,12 @@ const ANSWERS: Readonly<Record<StoreErrorKind, string>> = {
   invalid: 'etcd to answer',
 };
 
-function awaitedIn(phase: Phase, configKey: string, { saved, connection }: Facts): string | null {
+function awaitedIn(
+  phase: Phase,
+  configKey: string,
+  { awaiting, saved, connection }: Facts,
+  at: ToIso,
+): string | null {
   switch (phase) {
     case 'waiting-for-etcd': {
       const answer = ANSWERS[connection?.error?.kind ?? 'unavailable'];
@@ -115,13 +122,20 @@ function awaitedIn(phase: Phase, configKey: string, { saved, connection }: Facts
     case 'waiting-for-config':
       return `a config at ${configKey} that can be used`;
     case 'acquiring':
-      return 'a subnet';
+      return awaiting === undefined
+        ? 'a subnet'
+        : `until ${at(awaiting.until)} at most: ${holderOf(awaiting)}`;
     case 'programming':
       return 'the kernel to hold all peers, and the files for Docker';
     case 'running':
     case 'stopping':
       return null;
   }
+}
+
+function holderOf({ lease }: Awaiting): string {
+  const holder = lease.holder === undefined ? lease.publicIp : describeHolder(lease.holder);
+  return `whether ${holder} at ${lease.publicIp}, which holds ${formatPrefix(lease.subnets.ipv4)}, lives`;
 }
 
 function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso, wall: number): EtcdStatus {

@@ -1,11 +1,22 @@
 /** One search for a lease: our own of before, a subnet that we had, or a free one. */
 import { formatPrefix, overlaps, samePrefix, type Prefix } from '../address/prefix.js';
 import { allocateSubnet, countSubnets, isInRange } from './allocate.js';
+import { Challenge } from './challenge.js';
+import { describeHolder } from './holder.js';
 import { formatLeaseValue, formatSubnetKey, type Lease } from './lease.js';
 import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
 import type { News } from './news.js';
 import { causeOf } from './outage.js';
-import { findOwnLease, type LeaseWish, type OwnLease, type SubnetChoice } from './own-lease.js';
+import {
+  findOwnLease,
+  findRivals,
+  hasOurId,
+  type LeaseWish,
+  type OwnLease,
+  type Rival,
+  type SubnetChoice,
+} from './own-lease.js';
+import { isReservation, NO_LEASE } from './reservation.js';
 import { revokeIfPossible } from './revoke.js';
 import type { SubnetRange } from './network-config.js';
 import { StoreError, type StoreLease } from './store.js';
@@ -13,14 +24,22 @@ import { takenSubnets } from './subnet-usage.js';
 
 /** With no subnet free: how long to wait for one when no change comes by itself. */
 const EXHAUSTED_RETRY_MS = 30_000;
+/** How long a living host that has our public IP is left alone, give or take a quarter. */
+const DUPLICATE_RETRY_MS = 60_000;
+
+/** A granted etcd lease, and when: milliseconds of the steady clock. */
+type Grant = StoreLease & { readonly at: number };
 
 export class Acquisition {
   readonly #options: ManagerOptions;
   readonly #events: ManagerEvents;
   readonly #news: News;
   readonly #wish: LeaseWish;
+  readonly #challenge: Challenge;
+  /** What a new lease says of its beginning: the same in all attempts, so that one whose answer was lost is known again. */
+  readonly #since: string;
   /** One grant serves all attempts: a lost race costs no etcd lease. */
-  #grant: StoreLease | undefined;
+  #grant: Grant | undefined;
   /** A create without an answer: it may yet be carried out, under the present grant. */
   #unanswered: SubnetChoice | undefined;
   #isExhausted = false;
@@ -28,12 +47,16 @@ export class Acquisition {
   #failure: string | undefined;
   /** Earlier subnets that the log says cannot be had. */
   readonly #passedOver = new Set<SubnetChoice>();
+  /** Keys of rivals that are not to be had. */
+  readonly #leftAlone = new Set<string>();
 
   constructor(options: ManagerOptions, events: ManagerEvents, news: News, wish: LeaseWish) {
     this.#options = options;
     this.#events = events;
     this.#news = news;
     this.#wish = wish;
+    this.#challenge = new Challenge(options, events, news);
+    this.#since = `${new Date(options.wallNow()).toISOString().slice(0, 19)}Z`;
   }
 
   /** @returns the lease, or undefined when `signal` aborted */
@@ -49,7 +72,7 @@ export class Acquisition {
     let wait = RETRY_MS.first;
     while (!signal.aborted) {
       try {
-        const outcome = await this.#try();
+        const outcome = await this.#try(signal);
         this.#failure = undefined;
         if (outcome !== 'exhausted' && outcome !== 'again') return outcome;
         if (outcome === 'exhausted') this.#reportExhausted(this.#wish.range);
@@ -66,12 +89,16 @@ export class Acquisition {
     return undefined;
   }
 
-  async #try(): Promise<OwnLease | 'exhausted' | 'again'> {
+  async #try(signal: AbortSignal): Promise<OwnLease | 'exhausted' | 'again'> {
     const { entries, keyPrefix } = this.#options;
     const { range } = this.#wish;
     const own = findOwnLease(entries().values(), keyPrefix, this.#wish);
     if (own !== undefined && this.#news.isEnded(own.leaseId)) return 'again';
     if (own !== undefined && isInRange(range, own.subnets.ipv4)) return this.#resume(own);
+    for (const rival of findRivals(entries().values(), keyPrefix, this.#wish)) {
+      const outcome = this.#leftAlone.has(rival.lease.key) ? 'none' : await this.#face(rival, signal);
+      if (outcome !== 'none') return outcome;
+    }
     const isGivenBack = own !== undefined && (await this.#giveBack(own));
     const taken = takenSubnets(entries().keys(), keyPrefix, isGivenBack ? own.key : undefined);
     const choice = this.#choose(taken);
@@ -99,28 +126,84 @@ export class Acquisition {
   }
 
   /** Goes on with the lease that is there. The key is rewritten only if it would say something else. */
-  async #resume({ key, subnets, leaseId, ...own }: Lease): Promise<OwnLease | 'again'> {
+  async #resume(lease: Lease): Promise<OwnLease | 'again'> {
     const { store, log, entries } = this.#options;
-    const value = formatLeaseValue(this.#wish.attributes);
+    const { key, subnets, leaseId } = lease;
+    const since = this.#sinceOf(lease);
+    const value = this.#valueSince(since);
     // A create of ours that was carried out after all.
     if (leaseId === this.#grant?.id) this.#grant = undefined;
     const current = entries().get(key);
     this.#news.heed(key);
-    let { modRevision } = own;
+    let { modRevision } = lease;
     if (current?.value !== value) {
       const written = await store.replaceIfUnchanged(key, value, leaseId, modRevision);
       if (!written.done) return 'again';
       log.info({ key }, 'own lease rewritten, because this host now says something else in it');
       modRevision = written.modRevision;
     }
-    return { key, subnet: subnets.ipv4, value, modRevision, leaseId, origin: 'own' };
+    return { key, subnet: subnets.ipv4, since, value, modRevision, leaseId, origin: 'own' };
+  }
+
+  /**
+   * A lease that is ours unless its holder lives.
+   * @returns `none` when it is not to be had and the search goes on
+   */
+  async #face({ kind, lease }: Rival, signal: AbortSignal): Promise<OwnLease | 'again' | 'none'> {
+    const { log, random } = this.#options;
+    const subnet = formatPrefix(lease.subnets.ipv4);
+    // Nothing refreshes a reservation. It is for a public IP, which is ours.
+    const found = isReservation(lease) ? 'silent' : await this.#challenge.settle(lease, signal);
+    if (found === 'changed') return 'again';
+    if (found === 'silent' && this.#isWanted(lease)) return this.#takeOver(lease);
+    if (found === 'lives' && kind === 'duplicate') {
+      this.#events.onDuplicate(lease);
+      await this.#challenge.changes(lease, DUPLICATE_RETRY_MS * (0.75 + random() / 2), signal);
+      return 'again';
+    }
+    this.#leftAlone.add(lease.key);
+    const why =
+      found === 'lives'
+        ? `is in use at ${lease.publicIp} by a host with our node id: is it, or are we, a clone?`
+        : 'has our public IP and is none that we want; left to expire';
+    log.warn({ key: lease.key, holder: lease.holder }, `lease ${subnet} ${why}`);
+    return 'none';
+  }
+
+  /** A host that knows its subnet keeps that one, and not what another left behind under the same address. */
+  #isWanted({ subnets: { ipv4 }, ...lease }: Lease): boolean {
+    const { range, preferred, preferredKey } = this.#wish;
+    const [known] = preferred;
+    const isKnown = known === undefined || lease.key === preferredKey || samePrefix(known.subnet, ipv4);
+    return isKnown && isInRange(range, ipv4);
+  }
+
+  /** By compare, and under a new etcd lease: with the old one its former holder could yet delete our key. */
+  async #takeOver(lease: Lease): Promise<OwnLease | 'again'> {
+    const { store, log } = this.#options;
+    const { key, holder, subnets } = lease;
+    if (this.#unanswered !== undefined) await this.#giveUpGrant();
+    const granted = isReservation(lease) ? undefined : await this.#granted();
+    const leaseId = granted?.id ?? NO_LEASE;
+    const since = this.#sinceOf(lease);
+    const value = this.#valueSince(since);
+    this.#news.heed(key);
+    const written = await store.replaceIfUnchanged(key, value, leaseId, lease.modRevision);
+    if (!written.done) return 'again';
+    this.#grant = undefined;
+    const subnet = formatPrefix(subnets.ipv4);
+    const from = holder === undefined ? lease.publicIp : describeHolder(holder);
+    const why = granted === undefined ? 'it is reserved for our public IP' : 'nobody refreshes it any more';
+    log.warn({ key, holder }, `lease ${subnet} at ${lease.publicIp} taken over from ${from}: ${why}`);
+    const own = { key, subnet: subnets.ipv4, since, value, modRevision: written.modRevision, leaseId };
+    return { ...own, origin: 'own', ...(granted && { granted: sinceGrant(granted) }) };
   }
 
   /** @returns whether its subnet is free again */
   async #giveBack(own: Lease): Promise<boolean> {
     const { store, log } = this.#options;
     const subnet = formatPrefix(own.subnets.ipv4);
-    if (!this.#wish.isOurs(own)) {
+    if (!hasOurId(own, this.#wish)) {
       log.warn(
         { key: own.key },
         `lease ${subnet} bears our public IP but is not in the range of the config; left to expire`,
@@ -150,15 +233,15 @@ export class Acquisition {
   }
 
   async #create(choice: SubnetChoice): Promise<OwnLease | 'again'> {
-    const { store, keyPrefix, ttlSeconds, log } = this.#options;
-    const { subnet, origin } = choice;
+    const { store, keyPrefix, log } = this.#options;
+    const { subnet, origin, since = this.#since } = choice;
     const before = this.#unanswered;
     // The create of before could land late and give us a second subnet: it ends with its etcd lease.
     if (before !== undefined && !samePrefix(before.subnet, subnet)) await this.#giveUpGrant();
-    this.#grant ??= await store.grantLease(ttlSeconds);
-    const leaseId = this.#grant.id;
+    const granted = await this.#granted();
+    const leaseId = granted.id;
     const key = keyPrefix + formatSubnetKey({ ipv4: subnet });
-    const value = formatLeaseValue(this.#wish.attributes);
+    const value = this.#valueSince(since);
     this.#news.heed(key);
     this.#unanswered = choice;
     const written = await store.createIfAbsent(key, value, leaseId);
@@ -170,7 +253,24 @@ export class Acquisition {
       return 'again';
     }
     this.#grant = undefined;
-    return { key, subnet, value, modRevision, leaseId, origin };
+    return { key, subnet, since, value, modRevision, leaseId, origin, granted: sinceGrant(granted) };
+  }
+
+  #valueSince(since: string): string {
+    const { attributes, node } = this.#wish;
+    return formatLeaseValue({ ...attributes, holder: { ...node, since } });
+  }
+
+  /** Of a lease that was ours already, its own word; what we take from another begins now. */
+  #sinceOf(lease: Lease): string {
+    return (hasOurId(lease, this.#wish) ? lease.holder?.since : undefined) ?? this.#since;
+  }
+
+  async #granted(): Promise<Grant> {
+    const { store, ttlSeconds, now } = this.#options;
+    // Counted from before the call: etcd counts from a later moment.
+    const at = now();
+    return (this.#grant ??= { ...(await store.grantLease(ttlSeconds)), at });
   }
 
   /** Whatever was written under it, and whatever may yet be, is gone with it, at the latest after its TTL. */
@@ -180,6 +280,10 @@ export class Acquisition {
     this.#unanswered = undefined;
     if (grant !== undefined) await revokeIfPossible(this.#options, grant.id);
   }
+}
+
+function sinceGrant({ at, ttlSeconds: seconds }: Grant): { readonly at: number; readonly seconds: number } {
+  return { at, seconds };
 }
 
 /** The revision of a key that an earlier create of ours wrote, although its answer never came. */

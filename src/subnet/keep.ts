@@ -4,26 +4,22 @@ import { formatPrefix } from '../address/prefix.js';
 import { Contest, isWorthALine } from './contest.js';
 import { parseLease } from './lease.js';
 import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
-import type { News } from './news.js';
-import type { LeaseWish, Loss, OwnLease } from './own-lease.js';
+import type { Deletion, News } from './news.js';
+import { hasOurId, type LeaseWish, type Loss, type OwnLease } from './own-lease.js';
+import { answerMs, renewalMs } from './renewal.js';
 import { isReservation } from './reservation.js';
 import { StoreError, type KeyValue } from './store.js';
 
-/** The lease is proven to live at least this often. */
-const LONGEST_RENEWAL_MS = 60_000;
-/** An endpoint that takes longer to answer is passed over. */
-const LONGEST_ANSWER_MS = 10_000;
 /** Older than any revision of etcd's: whatever the key says now is to be judged. */
 const NO_REVISION = 0n;
+/** An etcd lease may have ended after this part of its time, by clocks that do not agree with etcd's. */
+const SURE_OF_TTL = 0.9;
 
-/** Longest time between two renewals: a third of the TTL, at most a minute. */
-export function renewalMs(ttlSeconds: number): number {
-  return Math.min((ttlSeconds * 1000) / 3, LONGEST_RENEWAL_MS);
-}
-
-/** Of a short lease at most a sixth, so that two endpoints in a row may be silent. */
-function answerMs(ttlSeconds: number): number {
-  return Math.min((ttlSeconds * 1000) / 6, LONGEST_ANSWER_MS);
+/** When the etcd lease was last known to have all its time before it, by both clocks, and that time. */
+interface Proof {
+  readonly at: number;
+  readonly wallAt: number;
+  readonly seconds: number;
 }
 
 export class LeaseKeeper {
@@ -34,6 +30,7 @@ export class LeaseKeeper {
   readonly #contest = new Contest();
   /** Since when renewals fail. */
   #failingSince: number | undefined;
+  #proof: Proof | undefined;
 
   constructor(options: ManagerOptions, events: ManagerEvents, news: News) {
     this.#options = options;
@@ -46,7 +43,8 @@ export class LeaseKeeper {
     const { now, random, sleep } = this.#options;
     let own = lease;
     let retry = RETRY_MS.first;
-    let renewAt = -Infinity;
+    let renewAt = this.#begin(own);
+    let isSpread = own.granted !== undefined;
     this.#failingSince = undefined;
     while (!signal.aborted) {
       if (this.#news.takeOtherHistory()) {
@@ -58,13 +56,18 @@ export class LeaseKeeper {
         if (typeof seen === 'string') return seen;
         if (seen.leaseId !== own.leaseId) {
           this.#noteMove(seen);
+          this.#proof = undefined;
           renewAt = -Infinity;
         }
         own = seen;
         if (now() >= renewAt) {
-          if (!(await this.#renew(own))) return 'expired';
-          // Spread, so that hosts started together do not stay together.
-          renewAt = now() + renewalMs(this.#options.ttlSeconds) * (0.9 + 0.1 * random());
+          const lives = await this.#renew(own);
+          // Else somebody revoked it, or etcd is another one now: the mirror will tell.
+          if (!lives && this.#mayHaveExpired(own)) return 'expired';
+          const longest = renewalMs(this.#proof?.seconds ?? this.#options.ttlSeconds);
+          // Once over the whole interval: hosts that were started together shall not renew together.
+          renewAt = now() + longest * (isSpread ? 0.9 + 0.1 * random() : random());
+          isSpread = true;
         }
         retry = RETRY_MS.first;
         const { notBefore } = this.#contest;
@@ -86,7 +89,10 @@ export class LeaseKeeper {
   async #inspect(own: OwnLease, wish: LeaseWish): Promise<OwnLease | Loss> {
     const current = this.#options.entries().get(own.key);
     // A key that is missing without a deletion is one that the mirror, behind our own write, has yet to see.
-    if (current === undefined) return this.#news.takeDeletion() ? this.#isReallyGone(own) : own;
+    if (current === undefined) {
+      const deletion = this.#news.takeDeletion();
+      return deletion === undefined ? own : this.#lookInto(deletion, own);
+    }
     if (current.modRevision <= own.modRevision) return own;
     if (!this.#isStillOurs(current, own, wish)) return 'taken';
     const { modRevision, leaseId } = current;
@@ -96,10 +102,12 @@ export class LeaseKeeper {
     return this.#putRight(current, own, wish);
   }
 
-  /** Taken is what names another host; and even that is ours by the etcd lease that keeps it, which nobody else knows. */
+  /** Taken is what names another host; under another address even that is ours by its etcd lease, which nobody else knows. */
   #isStillOurs(current: KeyValue, own: OwnLease, wish: LeaseWish): boolean {
     const parsed = parseLease(current, this.#options.keyPrefix);
-    if (!parsed.ok || parsed.value.publicIp === wish.publicIp) return true;
+    if (!parsed.ok) return true;
+    if (parsed.value.holder !== undefined && !hasOurId(parsed.value, wish)) return false;
+    if (parsed.value.publicIp === wish.publicIp) return true;
     if (notAHostAddress(parsed.value.publicIp) !== undefined) return true;
     return !isReservation(current) && current.leaseId === own.leaseId;
   }
@@ -123,25 +131,52 @@ export class LeaseKeeper {
     return written.done ? { ...own, modRevision: written.modRevision, leaseId } : own;
   }
 
-  async #isReallyGone(own: OwnLease): Promise<OwnLease | Loss> {
+  async #lookInto(deletion: Deletion, own: OwnLease): Promise<OwnLease | Loss> {
+    const { store } = this.#options;
     try {
-      return (await this.#options.store.read(own.key)) === undefined ? 'deleted' : own;
+      if ((await store.read(own.key)) !== undefined) return own;
+      if (deletion === 'wiped' || !this.#mayHaveExpired(own)) return deletion;
+      return (await store.readLease(own.leaseId)) === undefined ? 'expired' : 'deleted';
     } catch (error) {
-      this.#news.putBackDeletion();
+      this.#news.putBackDeletion(deletion);
       throw error;
     }
   }
 
+  /** By our own clocks; a host that slept knows of it by the one on the wall only. */
+  #mayHaveExpired(own: OwnLease): boolean {
+    const { now, wallNow } = this.#options;
+    if (isReservation(own)) return false;
+    if (this.#proof === undefined) return true;
+    const { at, wallAt, seconds } = this.#proof;
+    return Math.max(now() - at, wallNow() - wallAt) >= seconds * 1000 * SURE_OF_TTL;
+  }
+
+  /** @returns when to renew first: a lease that was granted just now need not be proven, one of before at once */
+  #begin({ granted }: OwnLease): number {
+    const { now, wallNow, random } = this.#options;
+    this.#proof = undefined;
+    if (granted === undefined) return -Infinity;
+    const { at, seconds } = granted;
+    const age = now() - at;
+    this.#proof = { at, wallAt: wallNow() - age, seconds };
+    this.#events.onRenewed(seconds - age / 1000);
+    return at + renewalMs(seconds) * random();
+  }
+
   /** @returns false when the etcd lease is gone */
   async #renew(own: OwnLease): Promise<boolean> {
+    const { store, ttlSeconds, now, wallNow } = this.#options;
     const isReserved = isReservation(own);
-    const secondsLeft = isReserved
-      ? undefined
-      : await this.#options.store.keepAlive(own.leaseId, answerMs(this.#options.ttlSeconds));
+    // Counted from before the call: etcd counts from a later moment.
+    const [at, wallAt] = [now(), wallNow()];
+    const answer = answerMs(this.#proof?.seconds ?? ttlSeconds);
+    const secondsLeft = isReserved ? undefined : await store.keepAlive(own.leaseId, answer);
     if (!isReserved && secondsLeft === undefined) {
       this.#news.noteEnded(own.leaseId);
       return false;
     }
+    this.#proof = secondsLeft === undefined ? undefined : { at, wallAt, seconds: secondsLeft };
     this.#noteSuccess(own);
     this.#events.onRenewed(secondsLeft);
     return true;

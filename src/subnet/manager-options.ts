@@ -1,5 +1,6 @@
 /** What the lease manager is given, and what it tells its owner. */
 import type { Logger } from 'pino';
+import type { Lease } from './lease.js';
 import type { Loss, OwnLease } from './own-lease.js';
 import type { KeyValue, Store, StoreError } from './store.js';
 
@@ -11,14 +12,23 @@ export interface ManagerOptions {
   /** Everything under the prefix as the mirror has it, by key. */
   readonly entries: () => ReadonlyMap<string, KeyValue>;
   readonly log: Logger;
-  /** Milliseconds. */
+  /** Milliseconds of a steady clock. */
   readonly now: () => number;
+  /** Milliseconds since 1970, of the clock on the wall. */
+  readonly wallNow: () => number;
   /** In [0, 1). */
   readonly random: () => number;
   /** A whole number in [0, below), evenly distributed. */
   readonly randomBelow: (below: bigint) => bigint;
   /** Resolves after `ms` or, without an error, when `signal` aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** A lease that may be ours, if its holder does not live. */
+export interface Awaiting {
+  readonly lease: Lease;
+  /** When that is known at the latest, in milliseconds of the steady clock. */
+  readonly until: number;
 }
 
 export interface ManagerEvents {
@@ -37,8 +47,12 @@ export interface ManagerEvents {
    * @param rewrites how often by now; 0 when it has been quiet for a while
    */
   onContested(rewrites: number): void;
-  /** The lease is ours no more; another is acquired. */
+  /** The lease is ours no more; another is acquired, unless the manager's signal aborts now. */
   onLost(loss: Loss): void;
+  /** Whether another host lives is waited for; undefined: that is over. */
+  onAwaiting(awaiting: Awaiting | undefined): void;
+  /** Another host that lives has our public IP: nothing is acquired. It is looked again about every minute. */
+  onDuplicate(lease: Lease): void;
   /** No subnet is free. */
   onExhausted(total: bigint): void;
 }

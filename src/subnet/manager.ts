@@ -14,9 +14,9 @@ import type { LeaseWish, Origin, OwnLease } from './own-lease.js';
 import { revokeIfPossible } from './revoke.js';
 import { StoreError, type KeyChange } from './store.js';
 
-export type { ManagerEvents, ManagerOptions } from './manager-options.js';
-export { renewalMs } from './keep.js';
+export type { Awaiting, ManagerEvents, ManagerOptions } from './manager-options.js';
 export { findOwnLease, type LeaseWish, type Loss, type Origin, type OwnLease } from './own-lease.js';
+export { renewalMs } from './renewal.js';
 
 export class LeaseManager {
   readonly #options: ManagerOptions;
@@ -53,10 +53,15 @@ export class LeaseManager {
       this.#events.onOwn(own);
       const loss = await keeper.keep(own, wish, signal);
       if (loss === undefined) return;
-      log.warn({ subnet, loss }, `lease of ${subnet} lost (${loss}): acquiring again`);
       this.#events.onLost(loss);
+      if (signal.aborted) return;
+      log.warn({ subnet, loss }, `lease of ${subnet} lost (${loss}): acquiring again`);
       if (loss === 'taken') await this.#giveBackLeaseOf(own);
-      wish = { ...wish, preferred: [{ subnet: own.subnet, origin: own.origin }], preferredKey: own.key };
+      wish = {
+        ...wish,
+        preferred: [{ subnet: own.subnet, origin: own.origin, since: own.since }],
+        preferredKey: own.key,
+      };
     }
   }
 

@@ -2,12 +2,15 @@
 import type { MirrorHistory } from './mirror.js';
 import type { KeyChange } from './store.js';
 
+/** How our key went: as others do, or because etcd was wiped, restored or exchanged. */
+export type Deletion = 'deleted' | 'wiped';
+
 export class News {
   readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   #wake: () => void = () => undefined;
   #hasNews = false;
   #key: string | undefined;
-  #sawDeletion = false;
+  #deletion: Deletion | undefined;
   #isOtherHistory = false;
   #endedLeaseId: string | undefined;
 
@@ -19,12 +22,12 @@ export class News {
   /** @param history whether the changes continue what was known, or come from a store that was wiped or restored */
   note(changes: readonly KeyChange[], history: MirrorHistory): void {
     for (const change of changes) {
-      if (change.kind === 'delete' && change.key === this.#key) this.#sawDeletion = true;
+      if (change.kind === 'delete' && change.key === this.#key) this.#deletion ??= 'deleted';
     }
     if (history !== 'same') {
       this.#isOtherHistory = true;
       // A key that the mirror had yet to see may be missing now without a deletion.
-      this.#sawDeletion = true;
+      this.#deletion = 'wiped';
       // An old backup may hold it alive.
       this.#endedLeaseId = undefined;
     }
@@ -35,20 +38,20 @@ export class News {
   /** From now on a deletion of this key is a loss. Called before the key is written, because it may go at once. */
   heed(key: string): void {
     this.#key = key;
-    this.#sawDeletion = false;
+    this.#deletion = undefined;
     this.#isOtherHistory = false;
   }
 
-  /** Whether our key was deleted, once. */
-  takeDeletion(): boolean {
-    const sawDeletion = this.#sawDeletion;
-    this.#sawDeletion = false;
-    return sawDeletion;
+  /** How our key was deleted, if it was; told once. */
+  takeDeletion(): Deletion | undefined {
+    const deletion = this.#deletion;
+    this.#deletion = undefined;
+    return deletion;
   }
 
   /** The deletion could not be looked into. */
-  putBackDeletion(): void {
-    this.#sawDeletion = true;
+  putBackDeletion(deletion: Deletion): void {
+    this.#deletion ??= deletion;
   }
 
   /** Whether revisions that were known mean nothing any more, once. */

@@ -1,9 +1,11 @@
-/** What the host's own lease is, and which of the leases in the store it is. Pure. */
+/** What the host's own lease is, and which of the leases in the store are or may be it. Pure. */
 import type { IpAddress } from '../address/ip.js';
 import type { Prefix } from '../address/prefix.js';
 import { isInRange } from './allocate.js';
+import type { LeaseHolder } from './holder.js';
 import { parseLease, type Lease, type LeaseAttributes } from './lease.js';
 import type { SubnetRange } from './network-config.js';
+import { isReservation } from './reservation.js';
 import type { KeyValue } from './store.js';
 
 /** How we came by a subnet. */
@@ -12,6 +14,8 @@ export type Origin = 'own' | 'state' | 'subnet-file' | 'free';
 export interface SubnetChoice {
   readonly subnet: Prefix;
   readonly origin: Origin;
+  /** When the host first took it, if that is known; as `LeaseHolder` has it. */
+  readonly since?: string | undefined;
 }
 
 export interface OwnLease extends SubnetChoice {
@@ -20,45 +24,91 @@ export interface OwnLease extends SubnetChoice {
   readonly modRevision: bigint;
   /** The etcd lease, or `0` for a reservation: a key that never expires. */
   readonly leaseId: string;
+  /** The etcd lease was granted for it just now: when, by the steady clock, and for how many seconds. */
+  readonly granted?: { readonly at: number; readonly seconds: number };
 }
 
 /** What the host wants of the network. */
 export interface LeaseWish {
   readonly range: SubnetRange;
   readonly publicIp: IpAddress;
+  /** The host itself, as its leases name it. */
+  readonly node: Pick<LeaseHolder, 'nodeId' | 'name'>;
   /** Subnets that the host had before, the best first. */
   readonly preferred: readonly SubnetChoice[];
   /** Key of the lease that the host had last: of several that bear our public IP, this one is it. */
   readonly preferredKey?: string | undefined;
-  /** What the lease shall say. */
+  /** What the lease shall say, besides who holds it. */
   readonly attributes: LeaseAttributes;
-  /** Whether a lease under our public IP is beyond doubt this host's, so that it may be given back. */
-  readonly isOurs: (lease: Lease) => boolean;
 }
 
-/** What ended the keeping of a lease. */
-export type Loss = 'expired' | 'deleted' | 'taken';
+/**
+ * What ended the keeping of a lease: its time was over; etcd was wiped, restored or exchanged; somebody deleted the key or
+ * revoked the etcd lease before its time; another host has the key.
+ */
+export type Loss = 'expired' | 'wiped' | 'deleted' | 'taken';
+
+/** By what a host knows its leases. */
+export type HostMarks = Pick<LeaseWish, 'publicIp' | 'node' | 'preferredKey'>;
 
 /**
- * The host's own lease in the store: of those with its public IP one in the range, else any; among them the one of
- * `preferredKey`, else the first in key order, as flannel finds it.
+ * A lease that may be our earlier one, unless its holder lives. `duplicate`: it has our public IP and another node id, as
+ * after a new installation, or because another host has our address. `moved`: it is the one that we had last, under
+ * another public IP, as after a change of our address, or because we are a clone of its holder.
+ */
+export interface Rival {
+  readonly kind: 'duplicate' | 'moved';
+  readonly lease: Lease;
+}
+
+/**
+ * The host's own lease in the store: of those with its public IP and its node id or none (flanneld's on this host) one in
+ * the range, else any; among them the one of `preferredKey`, else one with the id, else the first in key order, as flannel
+ * finds it.
  * @param keyPrefix `<prefix>/subnets/`
  */
 export function findOwnLease(
   entries: Iterable<KeyValue>,
   keyPrefix: string,
-  host: Pick<LeaseWish, 'publicIp' | 'range' | 'preferredKey'>,
+  host: HostMarks & Pick<LeaseWish, 'range'>,
 ): Lease | undefined {
-  const own: Lease[] = [];
+  const rank = (lease: Lease) => (lease.key === host.preferredKey ? 0 : hasOurId(lease, host) ? 1 : 2);
+  const own = parseLeases(entries, keyPrefix)
+    .filter(lease => claimOn(lease, host) === 'ours')
+    .sort((a, b) => rank(a) - rank(b) || (a.key < b.key ? -1 : 1));
+  return own.find(lease => isInRange(host.range, lease.subnets.ipv4)) ?? own[0];
+}
+
+/** Leases that may be our earlier one, duplicates first: while such a holder lives, we must not go on at all. */
+export function findRivals(entries: Iterable<KeyValue>, keyPrefix: string, host: HostMarks): Rival[] {
+  return parseLeases(entries, keyPrefix)
+    .flatMap((lease): Rival[] => {
+      const claim = claimOn(lease, host);
+      return claim === 'duplicate' || claim === 'moved' ? [{ kind: claim, lease }] : [];
+    })
+    .sort((a, b) => (a.kind === b.kind ? (a.lease.key < b.lease.key ? -1 : 1) : a.kind < b.kind ? -1 : 1));
+}
+
+/** Whether a lease bears our node id. */
+export function hasOurId({ holder }: Pick<Lease, 'holder'>, { node }: Pick<HostMarks, 'node'>): boolean {
+  return holder?.nodeId === node.nodeId;
+}
+
+function claimOn(lease: Lease, host: HostMarks): 'ours' | Rival['kind'] | 'none' {
+  if (lease.publicIp === host.publicIp) {
+    return lease.holder === undefined || hasOurId(lease, host) ? 'ours' : 'duplicate';
+  }
+  // A reservation is for a public IP, and nothing tells whether the host that it is for lives.
+  const isOurLast = hasOurId(lease, host) && lease.key === host.preferredKey;
+  return isOurLast && !isReservation(lease) ? 'moved' : 'none';
+}
+
+function parseLeases(entries: Iterable<KeyValue>, keyPrefix: string): Lease[] {
+  const leases: Lease[] = [];
   for (const entry of entries) {
     if (!entry.key.startsWith(keyPrefix)) continue;
     const parsed = parseLease(entry, keyPrefix);
-    if (parsed.ok && parsed.value.publicIp === host.publicIp) own.push(parsed.value);
+    if (parsed.ok) leases.push(parsed.value);
   }
-  own.sort((a, b) => {
-    if (a.key === host.preferredKey) return -1;
-    if (b.key === host.preferredKey) return 1;
-    return a.key < b.key ? -1 : 1;
-  });
-  return own.find(lease => isInRange(host.range, lease.subnets.ipv4)) ?? own[0];
+  return leases;
 }

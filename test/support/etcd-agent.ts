@@ -6,7 +6,7 @@ import type { SubnetRange } from '../../src/subnet/network-config.js';
 import type { KeyValue, Store, StoreError } from '../../src/subnet/store.js';
 import { sleep } from '../../src/daemon/tasks.js';
 import { silent } from './etcd-store.js';
-import { attributesOf, KEY_PREFIX, rangeUpTo } from './lease-host.js';
+import { attributesOf, KEY_PREFIX, nodeOf, rangeUpTo } from './lease-host.js';
 
 export interface EtcdAgent {
   readonly owned: readonly OwnLease[];
@@ -63,6 +63,7 @@ export function startEtcdAgent(
     {
       ...shared,
       ...{ store, keyPrefix: KEY_PREFIX, ttlSeconds, entries: () => mirror.entries },
+      wallNow: Date.now,
       randomBelow,
     },
     {
@@ -75,6 +76,8 @@ export function startEtcdAgent(
         onContested: nothing,
         onMoved: nothing,
         onLost: nothing,
+        onAwaiting: nothing,
+        onDuplicate: nothing,
       },
     },
   );
@@ -83,7 +86,7 @@ export function startEtcdAgent(
     publicIp,
     preferred: [],
     attributes: attributesOf(publicIp),
-    isOurs: () => false,
+    node: nodeOf(publicIp),
   };
   const ended = Promise.all([
     mirror.run(stopping.signal),

@@ -1,8 +1,9 @@
 /** A host that leases a subnet: a LeaseManager on a store in memory, with a mirror that can fall behind. */
 import { setImmediate as settle } from 'node:timers/promises';
+import { ipToNumber } from '../../src/address/ip.js';
 import { parsePrefix } from '../../src/address/prefix.js';
-import type { LeaseAttributes } from '../../src/subnet/lease.js';
-import { LeaseManager, type LeaseWish, type OwnLease } from '../../src/subnet/manager.js';
+import { formatLeaseValue, type LeaseAttributes } from '../../src/subnet/lease.js';
+import { LeaseManager, type Awaiting, type LeaseWish, type OwnLease } from '../../src/subnet/manager.js';
 import type { MirrorHistory } from '../../src/subnet/mirror.js';
 import type { KeyChange, KeyValue, Snapshot, Store } from '../../src/subnet/store.js';
 import type { SubnetRange } from '../../src/subnet/network-config.js';
@@ -23,6 +24,20 @@ export function attributesOf(publicIp: string): LeaseAttributes {
   return { publicIp, backendType: 'host-gw' };
 }
 
+/** When a fake clock begins, on the wall. */
+const WALL_START = Date.UTC(2026, 0, 1);
+
+/** A node id for each public IP. */
+export function nodeOf(publicIp: string): LeaseWish['node'] {
+  return { nodeId: ipToNumber(publicIp).toString(16).padStart(32, '0'), name: `host-${publicIp}` };
+}
+
+/** The value that the host with this public IP writes at this moment of a fake clock. */
+export function valueSince(publicIp: string, ms = 0, attributes = attributesOf(publicIp)): string {
+  const since = `${new Date(WALL_START + ms).toISOString().slice(0, 19)}Z`;
+  return formatLeaseValue({ ...attributes, holder: { ...nodeOf(publicIp), since } });
+}
+
 export interface LeaseHost {
   /** Every lease that it came to own, in order. */
   readonly owned: OwnLease[];
@@ -33,6 +48,8 @@ export interface LeaseHost {
   readonly exhaustions: bigint[];
   /** Whatever else it told its owner, in order. */
   readonly troubles: string[];
+  /** Whose life is waited for, at each change. */
+  readonly awaited: (Awaiting | undefined)[];
   readonly lines: LogLine[];
   /** The mirror gets no more changes until `catchUp`. */
   fallBehind(): void;
@@ -45,13 +62,27 @@ export interface LeaseHost {
   readonly ended: Promise<void>;
 }
 
+export interface LeaseHostOptions {
+  /** What the manager calls; by default the store itself. */
+  readonly store?: Store;
+  /** Which free subnet it takes. */
+  readonly seed?: bigint;
+  /** The mirror is behind from the first moment. */
+  readonly isBehind?: boolean;
+  readonly random?: number;
+  /** How far the clock on the wall is ahead, milliseconds. */
+  readonly wallOffset?: () => number;
+  /** The host leaves the network when it loses its lease. */
+  readonly leavesOnLoss?: boolean;
+}
+
 /** Starts a host; stop it, or pass a `teardown` that does. */
 export async function startLeaseHost(
   store: Store,
   clock: FakeClock,
   teardown: (stop: () => Promise<void>) => void,
   wish: Partial<LeaseWish> = {},
-  options: { readonly store?: Store; readonly seed?: bigint; readonly isBehind?: boolean } = {},
+  options: LeaseHostOptions = {},
 ): Promise<LeaseHost> {
   const stopping = new AbortController();
   const { log, lines } = recordedLog();
@@ -61,6 +92,7 @@ export async function startLeaseHost(
   const renewals: (number | undefined)[] = [];
   const exhaustions: bigint[] = [];
   const troubles: string[] = [];
+  const awaited: (Awaiting | undefined)[] = [];
   let held: KeyChange[] | undefined = options.isBehind === true ? [] : undefined;
 
   const manager = new LeaseManager(
@@ -71,7 +103,8 @@ export async function startLeaseHost(
       entries: () => entries,
       log,
       now: clock.now,
-      random: () => 0.5,
+      wallNow: () => WALL_START + clock.ms + (options.wallOffset?.() ?? 0),
+      random: () => options.random ?? 0.5,
       randomBelow: below => (options.seed ?? 0n) % below,
       sleep: clock.sleep,
     },
@@ -83,7 +116,12 @@ export async function startLeaseHost(
       onAcquisitionFailed: error => troubles.push(`not acquired: ${error.message}`),
       onRenewalFailed: error => troubles.push(`failed: ${error.message}`),
       onContested: rewrites => troubles.push(`contested: ${rewrites}`),
-      onLost: loss => troubles.push(`lost: ${loss}`),
+      onLost: loss => {
+        troubles.push(`lost: ${loss}`);
+        if (options.leavesOnLoss === true) stopping.abort();
+      },
+      onAwaiting: awaiting => awaited.push(awaiting),
+      onDuplicate: lease => troubles.push(`duplicate: ${lease.holder?.name}`),
     },
   );
   const take = (changes: readonly KeyChange[], history: MirrorHistory = 'same') => {
@@ -114,7 +152,7 @@ export async function startLeaseHost(
       publicIp,
       preferred: [],
       attributes: attributesOf(publicIp),
-      isOurs: () => false,
+      node: nodeOf(publicIp),
       ...wish,
     },
     stopping.signal,
@@ -128,7 +166,7 @@ export async function startLeaseHost(
   teardown(stop);
   await settle();
   return {
-    ...{ owned, moves, renewals, exhaustions, troubles, lines, ended, stop },
+    ...{ owned, moves, renewals, exhaustions, troubles, awaited, lines, ended, stop },
     fallBehind: () => (held ??= []),
     catchUp: () => {
       const missed = held ?? [];

@@ -15,6 +15,7 @@ import { chooseMac } from '../../../src/daemon/start-up.js';
 import { aborted } from '../../../src/daemon/tasks.js';
 import { findOwnLease, LeaseManager } from '../../../src/subnet/manager.js';
 import { Mirror } from '../../../src/subnet/mirror.js';
+import { nodeOf } from '../lease-host.js';
 import { recordedLog, type LogLine } from '../recorded-log.js';
 import type { Link, World } from './world.js';
 
@@ -79,7 +80,7 @@ export async function startAgent(
     const running = await Promise.race([config.firstRunnable(), aborted(signal)]);
     if (running === undefined) return;
     const { backend, range } = running;
-    const own = { publicIp, range, preferredKey: saved.leaseKey };
+    const own = { publicIp, node: nodeOf(publicIp), range, preferredKey: saved.leaseKey };
     const ownLease = findOwnLease(mirror.entries.values(), KEY_PREFIX, own);
     const mac = deviceMac ?? chooseMac(backend, [], ownLease, saved.mac ?? drawnMac)!;
     const underlay = { device: 'up0', address: publicIp, publicIp, mtu: 1500, routes: [] };
@@ -93,25 +94,28 @@ export async function startAgent(
         ttlSeconds: world.ttlSeconds,
         entries: () => mirror.entries,
         log,
+        wallNow: () => clock.now(),
         random,
         randomBelow: below => BigInt(Math.floor(random() * Number(below))),
       },
-      leaseEvents(facts, clock, lease => {
-        overlay.setOwn(lease, { subnets: { ipv4: lease.subnet }, underlay, mac }, mirror.entries);
-        agent.saved = {
-          subnet: lease.subnet,
-          leaseKey: lease.key,
-          mac,
-          config: running.text,
-          prefix: '/net',
-        };
+      leaseEvents(facts, clock, {
+        onOwn: lease => {
+          overlay.setOwn(lease, { subnets: { ipv4: lease.subnet }, underlay, mac }, mirror.entries);
+          agent.saved = {
+            subnet: lease.subnet,
+            leaseKey: lease.key,
+            mac,
+            config: running.text,
+            prefix: '/net',
+          };
+        },
+        onDuplicate: () => undefined,
       }),
     );
     facts.manager = manager;
     const preferred = saved.subnet === undefined ? [] : [{ subnet: saved.subnet, origin: 'state' as const }];
     const attributes = { publicIp, ...backend.leaseData(mac) };
-    const isOurs = ({ key }: { readonly key: string }) => key === saved.leaseKey;
-    await manager.run({ ...own, preferred, attributes, isOurs }, signal);
+    await manager.run({ ...own, preferred, attributes }, signal);
   }
 
   Promise.all([mirror.run(signal), feed.run(signal), join()]).catch((error: unknown) => (agent.bug = error));

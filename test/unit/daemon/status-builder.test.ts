@@ -12,7 +12,7 @@ import type { StatusDocument } from '../../../src/daemon/status.js';
 import { chooseTxChecksum } from '../../../src/daemon/tx-checksum.js';
 import { OffloadKeeper } from '../../../src/dataplane/offload-keeper.js';
 import { Doubt } from '../../../src/subnet/doubt.js';
-import { formatLeaseValue } from '../../../src/subnet/lease.js';
+import { formatLeaseValue, parseLease } from '../../../src/subnet/lease.js';
 import type { OwnLease } from '../../../src/subnet/manager.js';
 import { SubnetUsage } from '../../../src/subnet/subnet-usage.js';
 import { sleep } from '../../../src/daemon/tasks.js';
@@ -285,6 +285,37 @@ t.test('the subnets of the range, and few of them left', async t => {
   facts.own = undefined;
   facts.exhausted = 20n;
   t.strictSame(codes(facts), ['no-free-subnet'], 'one of the two is enough');
+});
+
+t.test('waiting to see whether another host lives, and one that does', async t => {
+  const entry = entryOf(3, { publicIp: vtepOf(1) });
+  const parsed = parseLease(entry, KEY_PREFIX);
+  if (!parsed.ok) throw new Error(parsed.reason);
+  const holder = { nodeId: 'a'.repeat(32), name: 'node7', since: '2025-12-01T00:00:00Z' };
+  const lease = { ...parsed.value, holder };
+  const waiting = answered(CONFIG);
+  waiting.awaiting = { lease, until: 181_000 };
+  t.match(build(waiting), {
+    phase: 'acquiring',
+    awaiting:
+      'until 2026-01-01T00:03:00.000Z at most: ' +
+      `whether node7 (node ${holder.nodeId}) at ${vtepOf(1)}, which holds 10.5.3.0/24, lives`,
+  });
+  t.match(build({ ...waiting, awaiting: { lease: parsed.value, until: 181_000 } }), {
+    awaiting: /whether 192.168.77.1 at 192.168.77.1, which holds/,
+  });
+
+  const { facts, reconciling } = joined(t, [entry]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  t.strictSame(codes(facts), ['public-ip-shared']);
+  facts.duplicate = lease;
+  matchAll(t, build(facts).problems, [
+    {
+      code: 'duplicate-public-ip',
+      seen: /^duplicate public IP 192.168.77.1, held by node7 \(node a{32}\) since 2025-12-01T00:00:00Z with 10.5.3.0\/24/,
+    },
+  ]);
 });
 
 t.test('the lease', async t => {

@@ -8,9 +8,11 @@ import { FakeClock } from '../../support/fake-clock.js';
 import {
   attributesOf,
   KEY_PREFIX,
+  nodeOf,
   rangeUpTo,
   startLeaseHost,
   TTL_SECONDS,
+  valueSince,
   watchedStore,
   type LeaseHost,
   type StoreHooks,
@@ -55,15 +57,21 @@ t.test('a new host takes a free subnet under an etcd lease, and says so', async 
   store.put(keyOf(1), valueOf(OTHER_IP));
   const host = await start();
   const entry = (await store.read(keyOf(2)))!;
-  t.equal(entry.value, '{"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw"}');
+  t.equal(
+    entry.value,
+    '{"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw",' +
+      '"Selvedge":{"NodeID":"000000000000000000000000c0000201","Name":"host-192.0.2.1","Since":"2026-01-01T00:00:00Z"}}',
+  );
   t.strictSame(host.owned, [
     {
       key: keyOf(2),
       subnet: parsePrefix('10.5.2.0/24'),
+      since: '2026-01-01T00:00:00Z',
       value: entry.value,
       modRevision: entry.modRevision,
       leaseId: entry.leaseId,
       origin: 'free',
+      granted: { at: 0, seconds: TTL_SECONDS },
     },
   ]);
   t.match(await store.readLease(entry.leaseId), { grantedSeconds: TTL_SECONDS });
@@ -99,7 +107,7 @@ t.test('an own lease that says something else is rewritten by compare, under its
   const host = await start();
   await pass(TTL_SECONDS);
   const after = (await store.read(keyOf(3)))!;
-  t.equal(after.value, valueOf(OWN_IP));
+  t.equal(after.value, valueSince(OWN_IP));
   t.match(after, { leaseId: id, createRevision: before.createRevision });
   matchAll(t, host.owned, [{ key: keyOf(3), origin: 'own', modRevision: after.modRevision }]);
   t.equal(count('replaceIfUnchanged'), 1);
@@ -111,7 +119,7 @@ t.test('a reservation stays one', async t => {
     store.put(keyOf(3), value);
     const host = await start();
     await pass(TTL_SECONDS);
-    t.match(await store.read(keyOf(3)), { value: valueOf(OWN_IP), leaseId: '0' });
+    t.match(await store.read(keyOf(3)), { value: valueSince(OWN_IP), leaseId: '0' });
     matchAll(t, host.owned, [{ leaseId: '0', origin: 'own' }]);
     t.ok(host.renewals.length > 1 && host.renewals.every(seconds => seconds === undefined));
     t.equal(count('keepAlive') + count('grantLease'), 0);
@@ -238,12 +246,10 @@ t.test(
     const host = await start(preferring(5));
     host.fallBehind();
     await store.revokeLease(host.owned[0]!.leaseId);
-    await pass(120);
-    const before = count('keepAlive');
+    await pass(300);
     t.equal(host.owned.length, 1);
-    await pass(30);
-    t.equal(count('keepAlive'), before, 'a lease that is gone is not renewed over and over');
-    t.equal(messages(host, 'warn').length, 1);
+    t.ok(count('keepAlive') <= 6, `${count('keepAlive')} times in 300 s`);
+    t.strictSame(host.troubles, [], 'who ended it before its time, the mirror will tell');
     host.catchUp();
     await pass(1);
     t.strictSame(subnetsOf(host), ['10.5.5.0/24', '10.5.5.0/24']);
@@ -321,7 +327,7 @@ t.test('a key that somebody changed is put right by compare', async t => {
     const { leaseId } = host.owned[0]!;
     store.put(keyOf(1), value, leaseId);
     await pass(1);
-    t.match(await store.read(keyOf(1)), { value: valueOf(OWN_IP), leaseId }, value);
+    t.match(await store.read(keyOf(1)), { value: valueSince(OWN_IP), leaseId }, value);
     t.equal(host.owned.length, 1);
     t.equal(count('replaceIfUnchanged'), 1);
     matchAll(t, messages(host, 'warn'), ['our lease was changed by somebody else: written anew']);
@@ -331,7 +337,7 @@ t.test('a key that somebody changed is put right by compare', async t => {
 t.test('a key that was put again with the same words is ours as it is', async t => {
   const { store, start, pass, count } = lab(t);
   const host = await start();
-  const revision = store.put(keyOf(1), valueOf(OWN_IP));
+  const revision = store.put(keyOf(1), valueSince(OWN_IP));
   await pass(2 * TTL_SECONDS);
   t.match(await store.read(keyOf(1)), { modRevision: revision, leaseId: '0' }, 'a reservation now');
   t.equal(count('replaceIfUnchanged'), 0);
@@ -344,12 +350,12 @@ t.test(
   async t => {
     const { store, start, pass, count } = lab(t);
     const host = await start();
-    store.put(keyOf(1), valueOf(OWN_IP));
+    store.put(keyOf(1), valueSince(OWN_IP));
     await pass(1);
     t.strictSame([host.moves, host.renewals.at(-1)], [['0'], undefined]);
     const { id } = await store.grantLease(TTL_SECONDS);
     await pass(30);
-    const revision = store.put(keyOf(1), valueOf(OWN_IP), id);
+    const revision = store.put(keyOf(1), valueSince(OWN_IP), id);
     await pass(1);
     t.strictSame([host.moves, host.renewals.at(-1)], [['0', id], TTL_SECONDS]);
     await pass(3 * TTL_SECONDS);
@@ -377,7 +383,7 @@ t.test('the mirror may be behind our own writes', async t => {
   host.catchUp();
   await pass(120);
   t.equal(host.owned.length, 1);
-  t.match(await store.read(keyOf(1)), { value: valueOf(OWN_IP), modRevision: host.owned[0]!.modRevision });
+  t.match(await store.read(keyOf(1)), { value: valueSince(OWN_IP), modRevision: host.owned[0]!.modRevision });
   t.equal(count('replaceIfUnchanged'), 1);
   t.strictSame(messages(host, 'warn'), []);
 
@@ -430,33 +436,6 @@ t.test('a store that is away at the start is asked again, ever more slowly', asy
   t.strictSame(subnetsOf(host), ['10.5.1.0/24']);
 });
 
-t.test('our lease out of the range of the config is given back, and another taken', async t => {
-  const { store, start } = lab(t);
-  store.put(keyOf(77), valueOf(OWN_IP));
-  const host = await start({ isOurs: lease => lease.key === keyOf(77) });
-  t.equal(await store.read(keyOf(77)), undefined);
-  t.strictSame(subnetsOf(host), ['10.5.1.0/24']);
-});
-
-t.test('a lease out of range that only bears our public IP is left, and not overlapped', async t => {
-  const { store, start } = lab(t);
-  store.put(`${KEY_PREFIX}10.5.0.0-22`, valueOf(OWN_IP));
-  const before = await store.read(`${KEY_PREFIX}10.5.0.0-22`);
-  const host = await start();
-  t.strictSame(await store.read(`${KEY_PREFIX}10.5.0.0-22`), before);
-  t.strictSame(subnetsOf(host), ['10.5.4.0/24']);
-  matchAll(t, messages(host, 'warn'), [
-    /bears our public IP but is not in the range of the config; left to expire$/,
-  ]);
-});
-
-t.test('a subnet that was given back is free for ourselves', async t => {
-  const { store, start } = lab(t);
-  store.put(`${KEY_PREFIX}10.5.0.0-22`, valueOf(OWN_IP));
-  const host = await start({ isOurs: () => true, ...preferring(2) });
-  t.strictSame(subnetsOf(host), ['10.5.2.0/24']);
-});
-
 t.test('at the end an etcd lease without a key is given back, one with a key stays', async t => {
   const { store, hooks, start, count } = lab(t);
   const host = await start();
@@ -487,7 +466,7 @@ t.test('which lease is our own', async t => {
     ...{ key, value, createRevision: 1n, modRevision: 1n, leaseId: '0' },
   });
   const find = (...entries: ReturnType<typeof entry>[]) =>
-    findOwnLease(entries, KEY_PREFIX, { publicIp: OWN_IP, range: rangeUpTo(9) })?.key;
+    findOwnLease(entries, KEY_PREFIX, { publicIp: OWN_IP, node: nodeOf(OWN_IP), range: rangeUpTo(9) })?.key;
   t.equal(find(), undefined);
   t.equal(find(entry(keyOf(1), OTHER_IP)), undefined);
   t.equal(find(entry(keyOf(3), OWN_IP), entry(keyOf(2), OWN_IP)), keyOf(2), 'the first in key order');

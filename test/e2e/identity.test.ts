@@ -1,0 +1,117 @@
+/** Who a lease belongs to: two hosts with one public IP, a host installed anew. */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Host } from '../../src/demo/host.js';
+import type { Lab } from '../../src/demo/lab.js';
+import { containerOf, hostOf, leaseOf, overlayRoutes, startCluster } from '../support/cluster.js';
+import { createLab } from '../support/lab.js';
+import { startPackets } from '../support/packets.js';
+
+const SOME_PACKETS = 1_000;
+/** Hosts of one lab have one machine id: what stands for another machine. */
+const OTHER_NODE = 'a'.repeat(32);
+/** The shorter the lease, the sooner a holder that does not refresh it is silent: here after 7 s. */
+const SHORT = ['--lease-ttl', '10s'];
+
+async function setNodeId(host: Host, id: string): Promise<void> {
+  await writeFile(join(host.files.stateDir, 'node-id'), `${id}\n`);
+}
+
+/** Waits until the agent has ended by itself. @returns its exit code */
+async function exitOf(lab: Lab, host: Host): Promise<number | undefined> {
+  return lab.waitFor({
+    what: `the agent on ${host.name} to end`,
+    deadlineSeconds: 30,
+    read: async () => Promise.resolve(host.agent?.code),
+    until: code => code !== undefined,
+  });
+}
+
+t.test('two hosts with one public IP: the second refuses to start, the first loses no packet', async t => {
+  const lab = await startCluster(t, { hosts: 2, agentOptions: SHORT });
+  const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
+  const before = await leaseOf(lab, one);
+  const stream = await startPackets(containerOf(one), containerOf(two));
+  t.teardown(() => stream.abandon());
+  await stream.flow(SOME_PACKETS);
+
+  const third = await lab.addHost();
+  await setNodeId(third, OTHER_NODE);
+  await third.startAgent([...SHORT, '--public-ip', one.address]);
+  const waiting = await lab.waitFor({
+    what: 'the wait in the status, or its end',
+    deadlineSeconds: 30,
+    read: async () => (await third.status())?.awaiting ?? (third.agent?.code === undefined ? null : 'ended'),
+    until: seen => seen !== null && /lives$|ended/.test(seen),
+  });
+  t.match(waiting, new RegExp(`^until .* at most: whether ${hostname()} .*lives$|^ended$`));
+  t.equal(await exitOf(lab, third), 2);
+  t.match(
+    third.agent!.log(),
+    new RegExp(
+      `selvedge agent: duplicate public IP ${one.address}, held by ${hostname()} \\(node [0-9a-f]{32}\\) since `,
+    ),
+  );
+  t.same(await leaseOf(lab, one), before, 'the key was not touched');
+  await stream.flow(SOME_PACKETS);
+  const { aToB, bToA } = await stream.stop();
+  t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets one way none was lost`);
+  t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
+});
+
+t.test('a host installed anew has its subnet again, once the lease is silent', async t => {
+  const lab = await createLab(t);
+  await lab.startEtcd();
+  await lab.setConfig({ Network: '10.5.0.0/16' });
+  const host = await lab.addHost();
+  const long = ['--lease-ttl', '60s'];
+  await host.startAgent(long);
+  await host.waitForHealth(0);
+  const before = await leaseOf(lab, host);
+  await host.reboot();
+  await rm(host.files.stateDir, { recursive: true });
+  await mkdir(host.files.stateDir);
+  await setNodeId(host, OTHER_NODE);
+
+  await host.startAgent(long);
+  const waiting = await lab.waitFor({
+    what: 'the wait in the status',
+    deadlineSeconds: 20,
+    read: async () => (await host.status())?.awaiting,
+    until: seen => seen?.endsWith('lives') === true,
+  });
+  t.match(waiting, /^until .* at most: whether /);
+  await host.waitForHealth(0, 60);
+  const after = await leaseOf(lab, host);
+  t.equal(after.key, before.key);
+  t.not(after.lease, before.lease, 'under an etcd lease of its own');
+  t.match(after.value, new RegExp(`"Selvedge":{"NodeID":"${OTHER_NODE}"`));
+});
+
+t.test('whose key names another node: no fight, and the data plane stays', async t => {
+  const lab = await startCluster(t, { hosts: 2, agentOptions: SHORT });
+  const one = hostOf(lab, 1);
+  const before = await leaseOf(lab, one);
+  const routes = await overlayRoutes(one);
+  const [, id] = /lease (\w+) granted/.exec(await lab.etcd.ctl('lease', 'grant', '600'))!;
+  const theirs = before.value.replace(/"NodeID":"\w+"/, `"NodeID":"${OTHER_NODE}"`);
+  t.not(theirs, before.value);
+  await lab.etcd.ctl('put', before.key, theirs, `--lease=${id}`);
+  const status = await lab.waitFor({
+    what: 'the duplicate in the status',
+    deadlineSeconds: 30,
+    intervalMs: 1_000,
+    read: async () => {
+      await lab.etcd.ctl('lease', 'keep-alive', '--once', id!);
+      return one.status();
+    },
+    until: seen => seen?.problems.some(({ code }) => code === 'duplicate-public-ip') === true,
+  });
+  t.equal(status?.phase, 'running');
+  t.same(await overlayRoutes(one), routes);
+  t.equal((await leaseOf(lab, one)).value, theirs, 'the key was not touched');
+  const lines = one.agent!.log().split('\n');
+  t.equal(lines.filter(line => line.includes('duplicate public IP')).length, 1);
+});
