@@ -1,12 +1,13 @@
 /** What the lease manager tells, as the facts show it. */
 import type { Lease } from '../subnet/lease.js';
-import type { ManagerEvents, OwnLease } from '../subnet/manager.js';
+import type { Loss, ManagerEvents, OwnLease } from '../subnet/manager.js';
 import type { Facts, LeaseTrouble } from './facts.js';
 import type { Clock } from './tasks.js';
 
 /** What is more than facts: each is called with the facts up to date. */
 export interface LeaseActions {
   onOwn(own: OwnLease): void;
+  onLost(loss: Loss): void;
   /** Another host that lives has our public IP. */
   onDuplicate(lease: Lease): void;
 }
@@ -51,6 +52,7 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
       facts.expiresAt = undefined;
       facts.ownLost = loss;
       facts.leaseTrouble = { seen: `lost (${loss}): acquiring again` };
+      actions.onLost(loss);
     },
     onAwaiting: awaiting => (facts.awaiting = awaiting),
     onDuplicate: lease => {

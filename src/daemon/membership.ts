@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { MacAddress } from '../address/mac.js';
+import { formatPrefix } from '../address/prefix.js';
 import type { Backend, Self, Underlay } from '../backends/backend.js';
 import { isKernelTrouble } from '../dataplane/kernel.js';
 import { listenToKernel } from '../dataplane/kernel-listener.js';
@@ -13,7 +14,7 @@ import type { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { Reconciler } from '../dataplane/reconciler.js';
 import type { Lease } from '../subnet/lease.js';
-import { LeaseManager, type LeaseWish, type OwnLease } from '../subnet/manager.js';
+import { LeaseManager, type LeaseWish, type Loss, type OwnLease } from '../subnet/manager.js';
 import type { Mirror } from '../subnet/mirror.js';
 import type { Store } from '../subnet/store.js';
 import { SubnetUsage } from '../subnet/subnet-usage.js';
@@ -41,6 +42,8 @@ export interface Context {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly holder: Holder;
+  /** Ends the agent as a signal does: exit code 0, and the data plane stays. */
+  readonly leave: () => void;
 }
 
 /** How soon files that could not be written are tried again. */
@@ -181,9 +184,21 @@ export class Membership {
       },
       leaseEvents(facts, steadyClock, {
         onOwn: own => this.#onOwn(own),
+        onLost: loss => this.#onLost(loss),
         onDuplicate: lease => this.#onDuplicate(lease),
       }),
     );
+  }
+
+  #onLost(loss: Loss): void {
+    const { options, facts, log, leave } = this.#context;
+    if (loss !== 'deleted' || options.onRevoke !== 'exit') return;
+    const subnet = facts.own === undefined ? '' : ` of ${formatPrefix(facts.own.subnet)}`;
+    log.warn(
+      { key: facts.own?.key },
+      `our lease${subnet} was deleted in etcd: leaving, as --on-revoke=exit says; the data plane stays (selvedge cleanup)`,
+    );
+    leave();
   }
 
   /** Who never was a member must not become one; who was stays what he is until it is settled. */

@@ -5,6 +5,7 @@
  */
 import type { z } from 'zod';
 import {
+  boolean,
   directory,
   doubtGrace,
   endpoints,
@@ -16,6 +17,7 @@ import {
   leaseTtl,
   logLevel,
   notYet,
+  onRevoke,
   regex,
   secret,
   txChecksum,
@@ -158,6 +160,24 @@ export const AGENT_OPTIONS = {
     default: '5m',
     flannel: false,
     type: doubtGrace,
+  },
+  'on-revoke': {
+    group: 'Lease and network',
+    kind: 'value',
+    argument: 'reacquire|exit',
+    help: 'when somebody deletes our lease in etcd: take another, or end with code 0; the data plane stays',
+    default: 'reacquire',
+    flannel: false,
+    type: onRevoke,
+  },
+  'release-on-exit': {
+    group: 'Lease and network',
+    kind: 'switch',
+    argument: 'BOOL',
+    help: 'on SIGTERM and SIGINT give the lease back; the data plane stays (selvedge cleanup removes it)',
+    default: 'false',
+    flannel: false,
+    type: boolean,
   },
   'ip-masq': {
     group: 'Lease and network',

@@ -32,6 +32,11 @@ export function parseGoBoolean(input: string): boolean | undefined {
   return /^(?:0|f|F|FALSE|false|False)$/.test(input) ? false : undefined;
 }
 
+export const boolean = text<boolean>(input => {
+  const value = parseGoBoolean(input);
+  return value === undefined ? { rule: 'must be true or false' } : { value };
+});
+
 /** A boolean that can only be false as yet. */
 export function notYet(rule: string) {
   return text<false>(input => {
@@ -140,6 +145,8 @@ export const leaseTtl = duration(
 
 /** None at all is allowed: then deletions are always believed. */
 export const doubtGrace = duration(0, 24 * 3600, 'must be between 0s and 24h');
+
+export const onRevoke = z.enum(['reacquire', 'exit'], { error: 'must be reacquire or exit' });
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -48,6 +48,9 @@ export interface AgentOptions {
   readonly leaseTtlSeconds: number;
   /** How long deletions are not believed once etcd is in doubt. */
   readonly doubtGraceSeconds: number;
+  /** What follows when somebody deletes our lease. */
+  readonly onRevoke: 'reacquire' | 'exit';
+  readonly releaseOnExit: boolean;
   readonly ipMasq: boolean;
   readonly txChecksum: TxChecksumOption;
   readonly subnetFile: string;
@@ -138,6 +141,8 @@ function build(values: OptionValues): AgentOptions {
     },
     leaseTtlSeconds: values['lease-ttl'],
     doubtGraceSeconds: values['doubt-grace'],
+    onRevoke: values['on-revoke'],
+    releaseOnExit: values['release-on-exit'],
     ipMasq: values['ip-masq'],
     txChecksum: values['vxlan-tx-checksum'],
     subnetFile: values['subnet-file'],

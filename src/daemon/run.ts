@@ -16,6 +16,7 @@ import { joinNetwork } from './join.js';
 import { recallState } from './memory.js';
 import { openStore } from './open-store.js';
 import type { AgentOptions } from './options.js';
+import { releaseLease } from './release.js';
 import { savedConfig } from './saved-state.js';
 import { checkHost, chooseUnderlay } from './start-up.js';
 import { buildStatus } from './status-builder.js';
@@ -23,7 +24,8 @@ import { aborted, runTogether, steadyClock } from './tasks.js';
 import { VERSION } from './version.js';
 
 /**
- * Runs the agent until `signal` aborts. The kernel keeps what it holds and the lease stays: a restart loses no packet.
+ * Runs the agent until `signal` aborts. The kernel keeps what it holds: a restart loses no packet. The lease stays, unless
+ * `--release-on-exit` says otherwise.
  * @throws OperatorError for what only the operator can mend
  */
 export async function run(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
@@ -48,6 +50,7 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
   const config = new ConfigFollower(configKeyOf(options), log, savedConfig(facts.saved, options.etcd.prefix));
   facts.config = config;
   const feed = new StoreFeed(facts, options, log, steadyClock);
+  const leaving = new AbortController();
   const control = await openControlSocket({
     path: options.socketPath,
     status: () => buildStatus(facts, options, { wall: Date.now(), steady: performance.now() }),
@@ -60,17 +63,20 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     ...steadyClock,
   });
   try {
-    await runTogether(signal, [
+    await runTogether(AbortSignal.any([signal, leaving.signal]), [
       stop => mirror.run(stop),
       stop => feed.run(stop),
       async stop => {
         const running = await Promise.race([config.firstRunnable(), aborted(stop)]);
         if (running === undefined) return;
-        await joinNetwork({ options, log, facts, netlink, store, mirror, holder }, running, underlay, stop);
+        const context = { options, log, facts, netlink, store, mirror, holder, leave: () => leaving.abort() };
+        await joinNetwork(context, running, underlay, stop);
       },
     ]);
   } finally {
     facts.stopping = true;
+    if (options.releaseOnExit && signal.aborted)
+      await releaseLease(facts.own, { store, entries: mirror.entries, clock: steadyClock, log });
     store.close();
     netlink.close();
     await control.close();

@@ -1,11 +1,19 @@
-/** Who a lease belongs to: two hosts with one public IP, a host installed anew. */
+/** Who a lease belongs to: two hosts with one public IP, a host installed anew, leases lost and given back on purpose. */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
-import { containerOf, hostOf, leaseOf, overlayRoutes, startCluster } from '../support/cluster.js';
+import {
+  containerOf,
+  hostOf,
+  leaseKeys,
+  leaseOf,
+  overlayRoutes,
+  startCluster,
+  subnetOf,
+} from '../support/cluster.js';
 import { createLab } from '../support/lab.js';
 import { startPackets } from '../support/packets.js';
 
@@ -26,6 +34,15 @@ async function exitOf(lab: Lab, host: Host): Promise<number | undefined> {
     deadlineSeconds: 30,
     read: async () => Promise.resolve(host.agent?.code),
     until: code => code !== undefined,
+  });
+}
+
+async function waitForKeys(lab: Lab, what: string, keys: readonly string[]): Promise<void> {
+  await lab.waitFor({
+    what,
+    deadlineSeconds: 30,
+    read: async () => (await leaseKeys(lab)).map(({ key }) => key).sort(),
+    until: seen => seen.join() === [...keys].sort().join(),
   });
 }
 
@@ -114,4 +131,46 @@ t.test('whose key names another node: no fight, and the data plane stays', async
   t.equal((await leaseOf(lab, one)).value, theirs, 'the key was not touched');
   const lines = one.agent!.log().split('\n');
   t.equal(lines.filter(line => line.includes('duplicate public IP')).length, 1);
+});
+
+t.test('--on-revoke: an admin deletes the key of a host', async t => {
+  const lab = await startCluster(t, { hosts: 1 });
+  const stays = hostOf(lab, 1);
+  const leaves = await lab.addHost();
+  await leaves.startAgent(['--on-revoke', 'exit']);
+  await leaves.waitForHealth(1);
+  const routes = await overlayRoutes(leaves);
+  const [kept, gone] = [await leaseOf(lab, stays), await leaseOf(lab, leaves)];
+
+  await lab.etcd.ctl('del', kept.key);
+  await waitForKeys(lab, 'the lease to be acquired again', [kept.key, gone.key]);
+  t.equal(stays.agent!.code, undefined);
+
+  await lab.etcd.ctl('lease', 'revoke', BigInt(gone.lease).toString(16));
+  t.equal(await exitOf(lab, leaves), 0);
+  t.match(leaves.agent!.log(), new RegExp(`our lease of ${subnetOf(gone)} was deleted in etcd: leaving`));
+  t.same(await overlayRoutes(leaves), routes, 'the data plane stays');
+  await waitForKeys(lab, 'nothing to be acquired', [kept.key]);
+});
+
+t.test('--release-on-exit: the other hosts forget this one, and it comes back to its subnet', async t => {
+  const lab = await startCluster(t, { hosts: 2, agentOptions: ['--release-on-exit'] });
+  const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
+  const before = await leaseOf(lab, one);
+  const routes = await overlayRoutes(one);
+  t.equal(await one.stopAgent(), 0);
+  await waitForKeys(lab, 'the key to be gone', [(await leaseOf(lab, two)).key]);
+  await two.waitForHealth(0);
+  t.same(await overlayRoutes(one), routes, 'its own data plane stays');
+
+  await one.startAgent();
+  await one.waitForHealth(1);
+  t.equal((await leaseOf(lab, one)).key, before.key);
+  await one.stopAgent();
+  t.equal((await leaseOf(lab, one)).key, before.key, 'without the option it stays');
+
+  await one.startAgent(['--release-on-exit']);
+  await one.waitForHealth(1);
+  await lab.underlay.setCable('etcd', 'cut');
+  t.equal(await one.stopAgent(10), 0, 'etcd that is away holds nobody up');
 });

@@ -109,6 +109,7 @@ export async function startAgent(
             prefix: '/net',
           };
         },
+        onLost: () => undefined,
         onDuplicate: () => undefined,
       }),
     );

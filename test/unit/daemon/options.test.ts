@@ -40,6 +40,8 @@ t.test('with nothing given, the defaults', async t => {
       underlay: { interfaces: [], interfaceRegexes: [], canReach: undefined, publicIp: undefined },
       leaseTtlSeconds: 86_400,
       doubtGraceSeconds: 300,
+      onRevoke: 'reacquire',
+      releaseOnExit: false,
       ipMasq: false,
       txChecksum: 'auto',
       subnetFile: '/run/flannel/subnet.env',
@@ -69,6 +71,8 @@ t.test('values are brought into one form', async t => {
     'iface-can-reach': ['10.0.0.9'],
     'public-ip': ['192.0.2.1', '192.0.2.2'],
     'lease-ttl': ['1h30m'],
+    'on-revoke': ['exit'],
+    'release-on-exit': ['true'],
     'subnet-file': ['/tmp/x/subnet.env'],
     'run-dir': ['/tmp/run/'],
     'log-level': ['debug'],
@@ -82,6 +86,7 @@ t.test('values are brought into one form', async t => {
   t.ok(options.underlay.interfaceRegexes[0]?.test('ens3'));
   t.equal(options.underlay.publicIp, '192.0.2.2', 'the last one counts, as in Go');
   t.equal(options.leaseTtlSeconds, 5400);
+  t.strictSame([options.onRevoke, options.releaseOnExit], ['exit', true]);
   t.equal(options.dockerEnvFile, '/tmp/x/docker', 'beside the subnet file');
   t.equal(options.dockerOptsFile, '/tmp/x/flannel_docker_opts.env');
   t.equal(options.socketPath, '/tmp/run/network.sock');
@@ -126,6 +131,8 @@ t.test('each fault names the option, the value and the rule', async t => {
     ['run-dir', './run', below],
     ['instance', 'a/b', instance],
     ['instance', 'x'.repeat(33), instance],
+    ['on-revoke', 'stay', 'must be reacquire or exit'],
+    ['release-on-exit', 'yes', 'must be true or false'],
     ['lease-ttl', '24', duration],
     ['lease-ttl', 'h', duration],
     ['lease-ttl', '-5s', duration],
