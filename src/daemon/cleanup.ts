@@ -1,5 +1,6 @@
 /** Takes everything of an instance off this host, and nothing else. */
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { samePrefix } from '../address/prefix.js';
@@ -7,12 +8,14 @@ import { readConfigDocument } from './config-document.js';
 import { requireNetAdmin, requireNoFlanneld } from './host-checks.js';
 import { removeLeftovers, type Leftovers } from './leftovers.js';
 import { takeLock } from './lock.js';
+import { nodeIdFileOf } from './node-id.js';
 import { readSavedState, stateFileOf, type SavedState } from './saved-state.js';
 import { parseSubnetEnv } from './subnet-env.js';
 
 export interface CleanupOptions {
   readonly instance: string;
   readonly etcdPrefix: string;
+  readonly stateDir: string;
   readonly instanceStateDir: string;
   readonly socketPath: string;
   readonly subnetFile: string;
@@ -51,8 +54,8 @@ export async function cleanUp(options: CleanupOptions, say: (line: string) => vo
     const isOurs =
       state.subnet !== undefined && env.subnet !== undefined && samePrefix(state.subnet, env.subnet);
     const files = isOurs ? [options.subnetFile, options.dockerEnvFile, options.dockerOptsFile] : [];
-    const stateDir = options.keepState ? [] : [options.instanceStateDir];
-    await removePaths([...files, options.socketPath, ...stateDir], options, say);
+    const stateFiles = options.keepState ? [] : await stateFilesOf(options);
+    await removePaths([...files, options.socketPath, ...stateFiles], options, say);
   } finally {
     lock.release();
   }
@@ -81,6 +84,14 @@ async function removeKernelState(
   } finally {
     socket.close();
   }
+}
+
+/** The node id is shared by all instances of the host: the last one takes it along. */
+async function stateFilesOf({ stateDir, instanceStateDir }: CleanupOptions): Promise<string[]> {
+  const nodeIdFile = nodeIdFileOf(stateDir);
+  const own = new Set([basename(instanceStateDir), basename(nodeIdFile)]);
+  const hasOthers = (await readdir(stateDir)).some(name => !own.has(name));
+  return hasOthers ? [instanceStateDir] : [instanceStateDir, nodeIdFile];
 }
 
 async function removePaths(

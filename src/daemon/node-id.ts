@@ -22,6 +22,11 @@ export interface NodeIdFiles {
   readonly machineIdFile?: string;
 }
 
+/** @param stateDir `<state-dir>`, which all instances of the host share */
+export function nodeIdFileOf(stateDir: string): string {
+  return join(stateDir, 'node-id');
+}
+
 /**
  * Reads the id from `<state-dir>/node-id`, and puts it there when there is none. A file that cannot be read or holds
  * something else is replaced; a file that cannot be written costs a host with a machine id nothing. Both are logged.
@@ -29,7 +34,7 @@ export interface NodeIdFiles {
  */
 export async function readNodeId(files: NodeIdFiles, log: Logger): Promise<string> {
   const { stateDir, machineIdFile = '/etc/machine-id' } = files;
-  const path = join(stateDir, 'node-id');
+  const path = nodeIdFileOf(stateDir);
   const kept = await readFileIfPresent(path).catch((error: unknown) => {
     log.warn(`the node id cannot be read from ${path}: ${messageOf(error)}; made anew`);
     return undefined;

@@ -1,6 +1,7 @@
 /** Mistakes that only the operator can mend: one line that says what and how, exit code 2, nothing half done. */
 import t, { type Test } from 'tap';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { agentArgv } from '../../src/demo/agent.js';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
@@ -249,6 +250,10 @@ t.test('cleanup removes all that is ours and nothing else', async t => {
   const dry = await cleanup('--dry-run');
   t.equal(dry.code, 0);
   t.match(dry.stdout, /would remove route .*\n(.*\n)*would remove device flannel\.1/);
+  t.match(dry.stdout, `would remove ${one.files.stateDir}/node-id`);
+  await mkdir(join(one.files.stateDir, 'other'));
+  t.notMatch((await cleanup('--dry-run')).stdout, 'node-id', 'which is the id of other instances too');
+  await rmdir(join(one.files.stateDir, 'other'));
   t.same(await overlayRoutes(one), before, 'a dry run changes nothing');
 
   const done = await cleanup();
