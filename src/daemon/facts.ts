@@ -8,8 +8,7 @@ import type { Reconciler } from '../dataplane/reconciler.js';
 import type { Doubt } from '../subnet/doubt.js';
 import type { CredentialsView } from '../subnet/etcd3-store.js';
 import type { MirrorConnection } from '../subnet/mirror.js';
-import type { Lease } from '../subnet/lease.js';
-import type { Awaiting, LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
+import type { Awaiting, HeldLease, LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
 import type { StoreError } from '../subnet/store.js';
 import type { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { EnvFiles } from './env-files.js';
@@ -54,7 +53,7 @@ export interface Facts {
   /** The lease whose holder may live and be us. */
   awaiting: Awaiting | undefined;
   /** The lease of another host that lives and has our public IP. */
-  duplicate: Lease | undefined;
+  duplicate: HeldLease | undefined;
   /** How many subnets the range has, when none of them is free. */
   exhausted: bigint | undefined;
   /** How much of the range is left. */

@@ -1,6 +1,5 @@
 /** What the lease manager tells, as the facts show it. */
-import type { Lease } from '../subnet/lease.js';
-import type { Loss, ManagerEvents, OwnLease } from '../subnet/manager.js';
+import type { HeldLease, Loss, ManagerEvents, OwnLease } from '../subnet/manager.js';
 import type { Facts, LeaseTrouble } from './facts.js';
 import type { Clock } from './tasks.js';
 
@@ -9,7 +8,7 @@ export interface LeaseActions {
   onOwn(own: OwnLease): void;
   onLost(loss: Loss): void;
   /** Another host that lives has our public IP. */
-  onDuplicate(lease: Lease): void;
+  onDuplicate(lease: HeldLease): void;
 }
 
 /** Keeps the facts about the host's own lease. */
@@ -57,12 +56,15 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
     onAwaiting: awaiting => (facts.awaiting = awaiting),
     onDuplicate: lease => {
       facts.duplicate = lease;
+      // Nothing is acquired, whatever was said before.
+      facts.leaseTrouble = undefined;
       actions.onDuplicate(lease);
     },
     onExhausted: total => {
       facts.exhausted = total;
       facts.leaseTrouble = undefined;
       facts.own = undefined;
+      facts.duplicate = undefined;
     },
   };
 }

@@ -13,8 +13,7 @@ import { listenToKernel } from '../dataplane/kernel-listener.js';
 import type { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { Reconciler } from '../dataplane/reconciler.js';
-import type { Lease } from '../subnet/lease.js';
-import { LeaseManager, type LeaseWish, type Loss, type OwnLease } from '../subnet/manager.js';
+import { LeaseManager, type HeldLease, type LeaseWish, type Loss, type OwnLease } from '../subnet/manager.js';
 import type { Mirror } from '../subnet/mirror.js';
 import type { Store } from '../subnet/store.js';
 import { SubnetUsage } from '../subnet/subnet-usage.js';
@@ -202,7 +201,7 @@ export class Membership {
   }
 
   /** Who never was a member must not become one; who was stays what he is until it is settled. */
-  #onDuplicate(lease: Lease): void {
+  #onDuplicate(lease: HeldLease): void {
     const { log } = this.#context;
     const message = duplicateMessage(lease);
     if (this.#env === undefined) this.#fail(new OperatorError(message));

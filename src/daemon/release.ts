@@ -20,15 +20,21 @@ export interface ReleaseOptions {
 
 /**
  * Revokes the etcd lease of the host's key, so that the key goes at once and the other hosts forget this one. A
- * reservation stays; so does a lease when the store does not answer in time, until it expires.
- * @param own undefined when no lease is held
+ * reservation stays; so does a lease when the store does not answer in time, until it expires. Both are logged.
+ * @param own the lease that the host holds
  */
 export async function releaseLease(
-  own: OwnLease | undefined,
+  own: OwnLease,
   { store, entries, clock, log }: ReleaseOptions,
 ): Promise<void> {
-  if (own === undefined || isReservation(own)) return;
   const subnet = formatPrefix(own.subnet);
+  if (isReservation(own)) {
+    log.info(
+      { key: own.key },
+      `${subnet} is reserved for this host and stays so, in spite of --release-on-exit`,
+    );
+    return;
+  }
   const given = new AbortController();
   try {
     const late = clock.sleep(RELEASE_MS, given.signal).then(() => {

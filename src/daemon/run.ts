@@ -75,8 +75,9 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     ]);
   } finally {
     facts.stopping = true;
-    if (options.releaseOnExit && signal.aborted)
-      await releaseLease(facts.own, { store, entries: mirror.entries, clock: steadyClock, log });
+    const held = facts.ownLost === undefined ? facts.own : undefined;
+    if (options.releaseOnExit && signal.aborted && held !== undefined)
+      await releaseLease(held, { store, entries: mirror.entries, clock: steadyClock, log });
     store.close();
     netlink.close();
     await control.close();

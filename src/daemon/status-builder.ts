@@ -122,9 +122,7 @@ function awaitedIn(
     case 'waiting-for-config':
       return `a config at ${configKey} that can be used`;
     case 'acquiring':
-      return awaiting === undefined
-        ? 'a subnet'
-        : `until ${at(awaiting.until)} at most: ${holderOf(awaiting)}`;
+      return awaiting === undefined ? 'a subnet' : awaitedHolder(awaiting, at);
     case 'programming':
       return 'the kernel to hold all peers, and the files for Docker';
     case 'running':
@@ -133,9 +131,12 @@ function awaitedIn(
   }
 }
 
-function holderOf({ lease }: Awaiting): string {
-  const holder = lease.holder === undefined ? lease.publicIp : describeHolder(lease.holder);
-  return `whether ${holder} at ${lease.publicIp}, which holds ${formatPrefix(lease.subnets.ipv4)}, lives`;
+function awaitedHolder({ lease, until }: Awaiting, at: ToIso): string {
+  const { holder, publicIp, subnets } = lease;
+  return (
+    `whether ${describeHolder(holder)} at ${publicIp}, which holds ${formatPrefix(subnets.ipv4)}, lives: ` +
+    `without a sign of it until ${at(until)} it counts as gone`
+  );
 }
 
 function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso, wall: number): EtcdStatus {

@@ -11,6 +11,7 @@ import {
   findOwnLease,
   findRivals,
   hasOurId,
+  type HeldLease,
   type LeaseWish,
   type OwnLease,
   type Rival,
@@ -156,7 +157,7 @@ export class Acquisition {
     const found = isReservation(lease) ? 'silent' : await this.#challenge.settle(lease, signal);
     if (found === 'changed') return 'again';
     if (found === 'silent' && this.#isWanted(lease)) return this.#takeOver(lease);
-    if (found === 'lives' && kind === 'duplicate') {
+    if (found === 'lives' && kind === 'same-ip') {
       this.#events.onDuplicate(lease);
       await this.#challenge.changes(lease, DUPLICATE_RETRY_MS * (0.75 + random() / 2), signal);
       return 'again';
@@ -165,7 +166,7 @@ export class Acquisition {
     const why =
       found === 'lives'
         ? `is in use at ${lease.publicIp} by a host with our node id: is it, or are we, a clone?`
-        : 'has our public IP and is none that we want; left to expire';
+        : 'is silent, and not for us: another subnet is ours, or it is out of range; left to expire';
     log.warn({ key: lease.key, holder: lease.holder }, `lease ${subnet} ${why}`);
     return 'none';
   }
@@ -179,7 +180,7 @@ export class Acquisition {
   }
 
   /** By compare, and under a new etcd lease: with the old one its former holder could yet delete our key. */
-  async #takeOver(lease: Lease): Promise<OwnLease | 'again'> {
+  async #takeOver(lease: HeldLease): Promise<OwnLease | 'again'> {
     const { store, log } = this.#options;
     const { key, holder, subnets } = lease;
     if (this.#unanswered !== undefined) await this.#giveUpGrant();
@@ -192,9 +193,11 @@ export class Acquisition {
     if (!written.done) return 'again';
     this.#grant = undefined;
     const subnet = formatPrefix(subnets.ipv4);
-    const from = holder === undefined ? lease.publicIp : describeHolder(holder);
     const why = granted === undefined ? 'it is reserved for our public IP' : 'nobody refreshes it any more';
-    log.warn({ key, holder }, `lease ${subnet} at ${lease.publicIp} taken over from ${from}: ${why}`);
+    log.warn(
+      { key, holder },
+      `lease ${subnet} at ${lease.publicIp} taken over from ${describeHolder(holder)}: ${why}`,
+    );
     const own = { key, subnet: subnets.ipv4, since, value, modRevision: written.modRevision, leaseId };
     return { ...own, origin: 'own', ...(granted && { granted: sinceGrant(granted) }) };
   }

@@ -1,10 +1,10 @@
 /** Finding out whether the holder of a lease that may be our earlier one lives: looking, and looking again. */
 import { formatPrefix } from '../address/prefix.js';
 import { describeHolder } from './holder.js';
-import type { Lease } from './lease.js';
 import type { ManagerEvents, ManagerOptions } from './manager-options.js';
 import type { News } from './news.js';
-import { isSameHolder, judgeRival, sight, type Sighting } from './rival.js';
+import type { HeldLease } from './own-lease.js';
+import { isSameHolder, judgeRival, sight, weigh, type Evidence } from './rival.js';
 
 /** How soon is looked again, unless a short lease asks for sooner. */
 const LOOK_MS = 3_000;
@@ -15,8 +15,7 @@ export class Challenge {
   readonly #options: ManagerOptions;
   readonly #events: ManagerEvents;
   readonly #news: News;
-  /** What later looks are compared with: a refresh since then is a sign of life. */
-  #before: Sighting | undefined;
+  #evidence: Evidence | undefined;
 
   constructor(options: ManagerOptions, events: ManagerEvents, news: News) {
     this.#options = options;
@@ -27,8 +26,9 @@ export class Challenge {
   /**
    * Waits until it is known whether the holder of this lease lives.
    * @returns `changed` when the key is another now or goes, or `signal` aborted: all is to be seen anew
+   * @throws StoreError
    */
-  async settle(lease: Lease, signal: AbortSignal): Promise<'lives' | 'silent' | 'changed'> {
+  async settle(lease: HeldLease, signal: AbortSignal): Promise<'lives' | 'silent' | 'changed'> {
     const { store, now } = this.#options;
     try {
       for (;;) {
@@ -36,10 +36,14 @@ export class Challenge {
         const read = await store.readLease(lease.leaseId);
         if (read === undefined || signal.aborted) return 'changed';
         const seen = sight(lease, read, asked, now());
-        const verdict = judgeRival(this.#before, seen, now());
-        if (verdict.kind === 'lives') this.#before = seen;
+        const before = this.#evidence;
+        this.#evidence = weigh(before, seen);
+        const verdict = judgeRival(this.#evidence, seen, now());
         if (verdict.kind !== 'unclear') return verdict.kind;
-        this.#noteWait(seen, verdict.until);
+        if (before === undefined || !isSameHolder(before.mark.lease, lease)) {
+          this.#logWait(lease, verdict.until);
+        }
+        this.#events.onAwaiting({ lease, until: verdict.until });
         const pause = Math.min(LOOK_MS, seen.windowMs / LOOKS, verdict.until - now());
         if (await this.changes(lease, pause, signal)) return 'changed';
       }
@@ -49,7 +53,7 @@ export class Challenge {
   }
 
   /** Waits for `ms` at most. @returns true as soon as the key of this lease is not as it was, or `signal` aborts */
-  async changes({ key, modRevision }: Lease, ms: number, signal: AbortSignal): Promise<boolean> {
+  async changes({ key, modRevision }: HeldLease, ms: number, signal: AbortSignal): Promise<boolean> {
     const { now, entries } = this.#options;
     const end = now() + ms;
     while (!signal.aborted && entries().get(key)?.modRevision === modRevision) {
@@ -59,18 +63,12 @@ export class Challenge {
     return true;
   }
 
-  #noteWait(seen: Sighting, until: number): void {
-    const { lease } = seen;
-    if (this.#before === undefined || !isSameHolder(this.#before.lease, lease)) {
-      this.#before = seen;
-      const seconds = Math.ceil((until - this.#options.now()) / 1000);
-      const holder = lease.holder === undefined ? lease.publicIp : describeHolder(lease.holder);
-      this.#options.log.info(
-        { key: lease.key, holder: lease.holder },
-        `lease ${formatPrefix(lease.subnets.ipv4)} is held by ${holder} at ${lease.publicIp}: ` +
-          `waiting for ${seconds} s at most to see whether that host lives`,
-      );
-    }
-    this.#events.onAwaiting({ lease, until });
+  #logWait({ key, subnets, publicIp, holder }: HeldLease, until: number): void {
+    const seconds = Math.ceil((until - this.#options.now()) / 1000);
+    this.#options.log.info(
+      { key, holder },
+      `lease ${formatPrefix(subnets.ipv4)} is held by ${describeHolder(holder)} at ${publicIp}: waiting to see whether ` +
+        `that host lives; without a sign of it within ${seconds} s it counts as gone`,
+    );
   }
 }

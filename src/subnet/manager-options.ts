@@ -1,7 +1,6 @@
 /** What the lease manager is given, and what it tells its owner. */
 import type { Logger } from 'pino';
-import type { Lease } from './lease.js';
-import type { Loss, OwnLease } from './own-lease.js';
+import type { HeldLease, Loss, OwnLease } from './own-lease.js';
 import type { KeyValue, Store, StoreError } from './store.js';
 
 export interface ManagerOptions {
@@ -26,8 +25,8 @@ export interface ManagerOptions {
 
 /** A lease that may be ours, if its holder does not live. */
 export interface Awaiting {
-  readonly lease: Lease;
-  /** When that is known at the latest, in milliseconds of the steady clock. */
+  readonly lease: HeldLease;
+  /** When the holder counts as gone unless it refreshes the lease meanwhile, in milliseconds of the steady clock. */
   readonly until: number;
 }
 
@@ -52,7 +51,7 @@ export interface ManagerEvents {
   /** Whether another host lives is waited for; undefined: that is over. */
   onAwaiting(awaiting: Awaiting | undefined): void;
   /** Another host that lives has our public IP: nothing is acquired. It is looked again about every minute. */
-  onDuplicate(lease: Lease): void;
+  onDuplicate(lease: HeldLease): void;
   /** No subnet is free. */
   onExhausted(total: bigint): void;
 }

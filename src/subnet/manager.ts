@@ -15,7 +15,14 @@ import { revokeIfPossible } from './revoke.js';
 import { StoreError, type KeyChange } from './store.js';
 
 export type { Awaiting, ManagerEvents, ManagerOptions } from './manager-options.js';
-export { findOwnLease, type LeaseWish, type Loss, type Origin, type OwnLease } from './own-lease.js';
+export {
+  findOwnLease,
+  type HeldLease,
+  type LeaseWish,
+  type Loss,
+  type Origin,
+  type OwnLease,
+} from './own-lease.js';
 export { renewalMs } from './renewal.js';
 
 export class LeaseManager {

@@ -51,14 +51,17 @@ export type Loss = 'expired' | 'wiped' | 'deleted' | 'taken';
 /** By what a host knows its leases. */
 export type HostMarks = Pick<LeaseWish, 'publicIp' | 'node' | 'preferredKey'>;
 
+/** A lease that says who holds it. */
+export type HeldLease = Lease & { readonly holder: LeaseHolder };
+
 /**
- * A lease that may be our earlier one, unless its holder lives. `duplicate`: it has our public IP and another node id, as
- * after a new installation, or because another host has our address. `moved`: it is the one that we had last, under
- * another public IP, as after a change of our address, or because we are a clone of its holder.
+ * A lease that may be our earlier one, unless its holder lives. `same-ip`: it has our public IP and another node id, as
+ * after a new installation, or because another host has our address. `same-id`: it is the one that we had last, with our
+ * node id and another public IP, as after a change of our address, or because we are a clone of its holder.
  */
 export interface Rival {
-  readonly kind: 'duplicate' | 'moved';
-  readonly lease: Lease;
+  readonly kind: 'same-ip' | 'same-id';
+  readonly lease: HeldLease;
 }
 
 /**
@@ -79,14 +82,18 @@ export function findOwnLease(
   return own.find(lease => isInRange(host.range, lease.subnets.ipv4)) ?? own[0];
 }
 
-/** Leases that may be our earlier one, duplicates first: while such a holder lives, we must not go on at all. */
+/** Leases that may be our earlier one, those with our public IP first: while such a holder lives, we must not go on at all. */
 export function findRivals(entries: Iterable<KeyValue>, keyPrefix: string, host: HostMarks): Rival[] {
-  return parseLeases(entries, keyPrefix)
-    .flatMap((lease): Rival[] => {
-      const claim = claimOn(lease, host);
-      return claim === 'duplicate' || claim === 'moved' ? [{ kind: claim, lease }] : [];
-    })
-    .sort((a, b) => (a.kind === b.kind ? (a.lease.key < b.lease.key ? -1 : 1) : a.kind < b.kind ? -1 : 1));
+  const leases = parseLeases(entries, keyPrefix)
+    .filter(isHeld)
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
+  const ofKind = (kind: Rival['kind']) =>
+    leases.filter(lease => claimOn(lease, host) === kind).map((lease): Rival => ({ kind, lease }));
+  return [...ofKind('same-ip'), ...ofKind('same-id')];
+}
+
+function isHeld(lease: Lease): lease is HeldLease {
+  return lease.holder !== undefined;
 }
 
 /** Whether a lease bears our node id. */
@@ -96,11 +103,11 @@ export function hasOurId({ holder }: Pick<Lease, 'holder'>, { node }: Pick<HostM
 
 function claimOn(lease: Lease, host: HostMarks): 'ours' | Rival['kind'] | 'none' {
   if (lease.publicIp === host.publicIp) {
-    return lease.holder === undefined || hasOurId(lease, host) ? 'ours' : 'duplicate';
+    return lease.holder === undefined || hasOurId(lease, host) ? 'ours' : 'same-ip';
   }
   // A reservation is for a public IP, and nothing tells whether the host that it is for lives.
   const isOurLast = hasOurId(lease, host) && lease.key === host.preferredKey;
-  return isOurLast && !isReservation(lease) ? 'moved' : 'none';
+  return isOurLast && !isReservation(lease) ? 'same-id' : 'none';
 }
 
 function parseLeases(entries: Iterable<KeyValue>, keyPrefix: string): Lease[] {

@@ -1,20 +1,32 @@
 /**
- * Whether the holder of a lease lives, told from when its etcd lease was last refreshed. Pure.
+ * Whether the holder of a lease lives, told from when its etcd lease was refreshed. Pure.
  *
  * Every agent refreshes its etcd lease at the latest after `renewalMs` of what was granted. A lease that was not refreshed
- * for twice as long has no living holder, or one that is cut off from etcd.
+ * for twice as long has no living holder, or one that is cut off from etcd. A single refresh proves nothing: etcd gives
+ * all leases their whole time again when another member becomes its leader, as it does when hosts come and go.
  */
-import type { Lease } from './lease.js';
+import type { HeldLease } from './own-lease.js';
 import { renewalMs } from './renewal.js';
 import type { StoreLease } from './store.js';
 
+/** So many refreshes are a holder's doing. */
+const CONVINCING = 2;
+
 /** A look at a lease. Times are milliseconds of the steady clock. */
 export interface Sighting {
-  readonly lease: Lease;
+  readonly lease: HeldLease;
   /** It was refreshed last between these two: etcd tells whole seconds, at a moment between question and answer. */
   readonly refreshed: { readonly from: number; readonly to: number };
   /** How long it is taken to have a holder after a refresh. */
   readonly windowMs: number;
+}
+
+/** What all looks at a lease have shown. */
+export interface Evidence {
+  /** The first look, or the one that showed the last refresh: the next refresh is told by comparison with it. */
+  readonly mark: Sighting;
+  /** How many refreshes are yet to be seen. */
+  readonly needed: number;
 }
 
 export type Verdict =
@@ -28,7 +40,7 @@ export type Verdict =
  * @param asked when etcd was asked, `answered` when it had answered
  */
 export function sight(
-  lease: Lease,
+  lease: HeldLease,
   read: Pick<StoreLease, 'ttlSeconds'> & { readonly grantedSeconds: number },
   asked: number,
   answered: number,
@@ -42,21 +54,29 @@ export function sight(
   };
 }
 
-/** @param before an earlier look at a lease, of whatever holder */
-export function judgeRival(before: Sighting | undefined, seen: Sighting, now: number): Verdict {
-  if (before !== undefined && isSameHolder(before.lease, seen.lease) && wasTouched(before, seen))
-    return { kind: 'lives' };
+/** @param before what earlier looks have shown, at a lease of whatever holder */
+export function weigh(before: Evidence | undefined, seen: Sighting): Evidence {
+  if (before === undefined || !isSameHolder(before.mark.lease, seen.lease)) {
+    return { mark: seen, needed: CONVINCING };
+  }
+  if (isRewritten(before.mark.lease, seen.lease)) return { mark: seen, needed: 0 };
+  // Of a holder that was found to live, one more refresh shows that it still does.
+  const needed = Math.max(before.needed, 1);
+  const isRefreshed = seen.refreshed.from > before.mark.refreshed.to;
+  return isRefreshed ? { mark: seen, needed: needed - 1 } : { mark: before.mark, needed };
+}
+
+/** @param seen the latest look, which `evidence` has taken in */
+export function judgeRival({ needed }: Evidence, seen: Sighting, now: number): Verdict {
+  if (needed === 0) return { kind: 'lives' };
   const until = seen.refreshed.to + seen.windowMs;
   return now >= until ? { kind: 'silent' } : { kind: 'unclear', until };
 }
 
-export function isSameHolder(a: Lease, b: Lease): boolean {
-  return a.key === b.key && a.holder?.nodeId === b.holder?.nodeId;
+export function isSameHolder(a: HeldLease, b: HeldLease): boolean {
+  return a.key === b.key && a.holder.nodeId === b.holder.nodeId;
 }
 
-function wasTouched(before: Sighting, after: Sighting): boolean {
-  const [a, b] = [before.lease, after.lease];
-  return (
-    a.modRevision !== b.modRevision || a.leaseId !== b.leaseId || after.refreshed.from > before.refreshed.to
-  );
+function isRewritten(before: HeldLease, after: HeldLease): boolean {
+  return before.modRevision !== after.modRevision || before.leaseId !== after.leaseId;
 }

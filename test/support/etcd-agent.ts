@@ -10,7 +10,7 @@ import { attributesOf, KEY_PREFIX, nodeOf, rangeUpTo } from './lease-host.js';
 
 export interface EtcdAgent {
   readonly owned: readonly OwnLease[];
-  /** How often the lease was renewed. */
+  /** How often the lease was known to have its whole time: by the grant first, then by keep-alives. */
   readonly renewals: () => number;
   readonly connected: () => boolean;
   /** As the mirror told it last. */

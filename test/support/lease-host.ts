@@ -121,7 +121,7 @@ export async function startLeaseHost(
         if (options.leavesOnLoss === true) stopping.abort();
       },
       onAwaiting: awaiting => awaited.push(awaiting),
-      onDuplicate: lease => troubles.push(`duplicate: ${lease.holder?.name}`),
+      onDuplicate: lease => troubles.push(`duplicate: ${lease.holder.name}`),
     },
   );
   const take = (changes: readonly KeyChange[], history: MirrorHistory = 'same') => {
