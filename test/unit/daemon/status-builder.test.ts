@@ -1,113 +1,26 @@
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { configureBackend } from '../../../src/backends/registry.js';
+import t from 'tap';
 import { ConfigFollower } from '../../../src/daemon/config-follower.js';
-import { EnvFiles } from '../../../src/daemon/env-files.js';
-import { emptyFacts, type Facts } from '../../../src/daemon/facts.js';
-import { resolveAgentOptions, type AgentOptions } from '../../../src/daemon/options.js';
-import { Overlay } from '../../../src/daemon/overlay.js';
-import { PROBLEM_CODES } from '../../../src/daemon/problems.js';
-import { buildStatus } from '../../../src/daemon/status-builder.js';
-import type { StatusDocument } from '../../../src/daemon/status.js';
-import { chooseTxChecksum } from '../../../src/daemon/tx-checksum.js';
-import { OffloadKeeper } from '../../../src/dataplane/offload-keeper.js';
-import { Doubt } from '../../../src/subnet/doubt.js';
-import { formatLeaseValue, parseLease } from '../../../src/subnet/lease.js';
-import type { OwnLease } from '../../../src/subnet/manager.js';
+import { parseLease } from '../../../src/subnet/lease.js';
 import { SubnetUsage } from '../../../src/subnet/subnet-usage.js';
 import { sleep } from '../../../src/daemon/tasks.js';
-import { StoreError, type KeyChange, type KeyValue } from '../../../src/subnet/store.js';
-import { macOf, NETWORK, OWN_MAC, prefix, UNDERLAY, vtepOf } from '../../support/dataplane.js';
-import { startReconciling, type Reconciling } from '../../support/reconciling.js';
-import { routeOn } from '../../support/netlink-contract-entries.js';
+import { StoreError } from '../../../src/subnet/store.js';
+import { NETWORK, OWN_MAC, prefix, UNDERLAY, vtepOf } from '../../support/dataplane.js';
 import { recordedLog } from '../../support/recorded-log.js';
 import { matchAll } from '../../support/match-all.js';
-
-const KEY_PREFIX = '/net/subnets/';
-const CONFIG = '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}';
-/** The agent started at steady 1,000 ms; it is now 2026-01-01T00:01:00Z, steady 61,000 ms. */
-const CLOCK = { wall: Date.UTC(2026, 0, 1, 0, 1, 0), steady: 61_000 };
-
-function optionsWith(flags: Record<string, string[]> = {}): AgentOptions {
-  const resolved = resolveAgentOptions({ 'etcd-prefix': ['/net'], ...flags }, [], {});
-  if (!resolved.ok) throw new Error(resolved.faults.join('; '));
-  return resolved.options;
-}
-const options = optionsWith();
-
-const build = (facts: Facts): StatusDocument => buildStatus(facts, options, CLOCK);
-const codes = (facts: Facts) => build(facts).problems.map(({ code }) => code);
-
-function entryOf(n: number, given: { readonly vni?: number; readonly publicIp?: string } = {}): KeyValue {
-  const value = formatLeaseValue({
-    publicIp: given.publicIp ?? vtepOf(n),
-    backendType: 'vxlan',
-    backendData: { VNI: given.vni ?? 1, VtepMAC: macOf(n) },
-  });
-  const revision = BigInt(n);
-  return {
-    ...{ key: `${KEY_PREFIX}10.5.${n}.0-24`, value, createRevision: revision, modRevision: revision },
-    leaseId: '0',
-  };
-}
-
-const own: OwnLease = {
-  key: `${KEY_PREFIX}10.5.1.0-24`,
-  subnet: prefix('10.5.1.0/24'),
-  value: '',
-  modRevision: 7n,
-  leaseId: '7587856389461679621',
-  origin: 'free',
-};
-
-/** What is known before etcd has answered. */
-function started(): Facts {
-  const facts = emptyFacts(1_000);
-  facts.config = new ConfigFollower('/net/config', recordedLog().log);
-  facts.underlay = {
-    ...{ name: UNDERLAY, mtu: 1500, address: vtepOf(1), publicIp: vtepOf(1) },
-    reason: 'it has the default route',
-  };
-  return facts;
-}
-
-function answered(config?: string): Facts {
-  const facts = started();
-  facts.connection = { connected: true, since: 2_000, error: undefined };
-  facts.mirrored = true;
-  facts.config?.see(config);
-  return facts;
-}
-
-/** A host with a lease and a reconciler at work on a fake kernel. */
-function joined(t: Test, entries: readonly KeyValue[]): { facts: Facts; reconciling: Reconciling } {
-  const facts = answered(CONFIG);
-  const configured = configureBackend('vxlan', {});
-  if (!configured.ok) throw new Error('vxlan');
-  const { log } = recordedLog();
-  const reconciling = startReconciling(t);
-  const overlay = new Overlay({ backend: configured.backend, network: NETWORK, keyPrefix: KEY_PREFIX, log });
-  overlay.attach(reconciling.reconciler);
-  const underlay = { device: UNDERLAY, address: vtepOf(1), publicIp: vtepOf(1), mtu: 1500, routes: [] };
-  const self = { subnets: { ipv4: own.subnet }, underlay, mac: OWN_MAC };
-  overlay.setOwn(own, self, new Map(entries.map(entry => [entry.key, entry])));
-  facts.backend = configured.backend;
-  facts.own = own;
-  facts.renewedAt = 60_000;
-  facts.expiresAt = 660_000;
-  facts.overlay = overlay;
-  facts.reconciler = reconciling.reconciler;
-  return { facts, reconciling };
-}
-
-async function withFiles(t: Test, facts: Facts): Promise<void> {
-  const directory = t.testdir();
-  const path = (name: string) => join(directory, name);
-  const paths = { subnetFile: path('s'), dockerEnvFile: path('e'), dockerOptsFile: path('o') };
-  facts.files = new EnvFiles(paths, recordedLog().log);
-  const ipv4 = { network: NETWORK, subnet: own.subnet };
-  await facts.files.write({ ipv4, mtu: 1450, ipMasq: false }, 31_000);
-}
+import {
+  KEY_PREFIX,
+  CONFIG,
+  CLOCK,
+  options,
+  build,
+  codes,
+  entryOf,
+  own,
+  started,
+  answered,
+  joined,
+  withFiles,
+} from '../../support/status-facts.js';
 
 t.test('before etcd has answered', async t => {
   const facts = started();
@@ -375,150 +288,4 @@ t.test('programming, then running', async t => {
 
   facts.stopping = true;
   t.match(build(facts), { phase: 'stopping', awaiting: null });
-});
-
-t.test('running with something wrong is degraded', async t => {
-  const { facts, reconciling } = joined(t, [entryOf(2)]);
-  await reconciling.settled();
-  await withFiles(t, facts);
-  t.equal(build(facts).verdict, 'healthy');
-  const check = (code: string, change: (on: Facts) => void) => {
-    const changed = { ...facts };
-    change(changed);
-    t.match(build(changed), { verdict: 'degraded', phase: 'running' }, code);
-    t.strictSame(codes(changed), [code]);
-    for (const { seen, cause, next } of build(changed).problems) t.ok(seen && cause && next);
-  };
-  check('etcd-away', on => {
-    on.connection = { connected: false, since: 60_000, error: new StoreError('unavailable', 'away') };
-  });
-  check('file-not-written', on => (on.stateError = 'cannot write /var/lib/selvedge'));
-  check('etcd-doubt', on => {
-    on.doubt = new Doubt(300);
-    const gone: KeyChange = { kind: 'delete', key: entryOf(2).key, modRevision: 9n };
-    const circumstances = { peers: new Set<string>(), ownKey: own.key, ownExpired: false, afterGap: false };
-    on.doubt.judge({ cause: 'relist', history: 'other-cluster', changes: [gone] }, circumstances, 60_000);
-    on.overlay?.applyChanges([gone], 'keep');
-    t.strictSame(build(on).etcd.doubt, {
-      reason: 'etcd is another cluster than before',
-      since: '2026-01-01T00:00:59.000Z',
-      until: '2026-01-01T00:05:59.000Z',
-      keptPeers: 1,
-    });
-  });
-  check('config-differs', on => on.config?.see('{"Network":"10.6.0.0/16"}'));
-});
-
-t.test('what the kernel refuses', async t => {
-  const { facts, reconciling } = joined(t, [entryOf(2)]);
-  await reconciling.settled();
-  await withFiles(t, facts);
-  reconciling.disturbance.refused = 24; // RTM_NEWROUTE
-  facts.overlay?.applyChanges([{ kind: 'put', entry: entryOf(3) }], 'believe');
-  await reconciling.settled();
-  const status = build(facts);
-  t.match(status, {
-    verdict: 'degraded',
-    peers: [{ state: 'programmed' }, { state: 'failing', error: /EOPNOTSUPP/ }],
-    problems: [{ code: 'kernel-refused', seen: /^refused by the kernel: .*10\.5\.3\.0\/24/ }],
-    dataPlane: {
-      desired: { route: 2 },
-      held: { route: 1, fdb: 2 },
-      failing: [
-        { entry: 'route 10.5.3.0/24 nhid 1115766976 via 10.5.3.0 dev flannel.1 onlink', error: /EOPNOTSUPP/ },
-      ],
-    },
-  });
-});
-
-t.test('what of others is in the way', async t => {
-  const { facts, reconciling } = joined(t, [entryOf(2)]);
-  const foreign = {
-    ...routeOn(reconciling.underlayIndex, '10.5.2.0', '192.168.77.9'),
-    protocol: 4,
-    multipath: false,
-  };
-  reconciling.fake.state.routes.push(foreign);
-  await reconciling.settled();
-  await withFiles(t, facts);
-  const status = build(facts);
-  t.strictSame(codes(facts), ['route-conflict']);
-  t.match(status.dataPlane, { desired: { route: 1, fdb: 1 }, held: { route: 0, fdb: 1 } });
-  matchAll(t, status.dataPlane?.conflicts ?? [], [
-    {
-      wanted: 'route 10.5.2.0/24 nhid 1115766912 via 10.5.2.0 dev flannel.1 onlink',
-      found: /10\.5\.2\.0\/24 via 192\.168\.77\.9/,
-    },
-  ]);
-  matchAll(t, status.peers, [{ state: 'failing', error: /^in the way: / }]);
-});
-
-t.test('a device that cannot be made', async t => {
-  const { facts, reconciling } = joined(t, [entryOf(2)]);
-  reconciling.fake.addLink({ name: 'flannel.1', kind: 'bridge' });
-  await reconciling.settled();
-  t.match(build(facts), {
-    phase: 'programming',
-    peers: [{ state: 'failing' }],
-    problems: [{ code: 'device-trouble', seen: /^device flannel\.1: /, next: 'ip -d link show flannel.1' }],
-  });
-});
-
-t.test('what another program keeps undoing', async t => {
-  const { facts, reconciling } = joined(t, [entryOf(2), entryOf(3)]);
-  await reconciling.settled();
-  await withFiles(t, facts);
-  const { fake, reconciler } = reconciling;
-  const takeAway = async () => {
-    const { routes } = fake.state;
-    routes.splice(0, routes.length, ...routes.filter(({ destination }) => destination[2] !== 2));
-    reconciler.doubt();
-    await reconciling.settled();
-  };
-  for (let i = 0; i < 6; i++) await takeAway();
-  t.match(build(facts), {
-    peers: [{ state: 'programmed' }, { state: 'programmed' }],
-    dataPlane: { repairs: 6 },
-  });
-  await takeAway();
-  t.match(build(facts), {
-    verdict: 'degraded',
-    peers: [{ state: 'failing', error: 'another program keeps undoing it' }, { state: 'programmed' }],
-    problems: [
-      {
-        code: 'contested-entry',
-        seen: /^put right again and again: route 10\.5\.2\.0\/24 .*\(6 times since 20/,
-      },
-    ],
-  });
-  await reconciling.advance(1_000);
-  t.match(build(facts), { peers: [{ state: 'programmed' }, {}], dataPlane: { repairs: 7 } }, 'after a pause');
-  await reconciling.advance(300_000);
-  t.strictSame(codes(facts), [], 'over, when it was quiet');
-});
-
-t.test('an offload that this kernel lets nobody turn off', async t => {
-  const { facts, reconciling } = joined(t, [entryOf(2)]);
-  await reconciling.settled();
-  await withFiles(t, facts);
-  const offload = { read: () => Promise.resolve('unsupported' as const), write: () => Promise.resolve() };
-  const choice = chooseTxChecksum('auto', { release: '5.4.1' });
-  const keeper = new OffloadKeeper(offload, choice.value, recordedLog().log);
-  facts.checksum = { choice, keeper };
-  await keeper.ensure('flannel.1');
-  t.match(build(facts), {
-    problems: [
-      {
-        code: 'checksum-not-set',
-        seen: /older than 5\.7 \(auto: kernel 5\.4\.1 spoils/,
-        next: 'ethtool -K flannel.1 tx-checksum-ip-generic off',
-      },
-    ],
-    dataPlane: { txChecksum: { wanted: 'off', active: null } },
-  });
-});
-
-t.test('every problem has a code of the registry, and no code is there twice', async t => {
-  t.equal(new Set(PROBLEM_CODES).size, PROBLEM_CODES.length);
-  t.ok(PROBLEM_CODES.every(code => /^[a-z]+(-[a-z]+)+$/.test(code)));
 });

@@ -1,0 +1,158 @@
+/** Facts → problems: what is wrong with a network that is joined. */
+import t from 'tap';
+import type { Facts } from '../../../src/daemon/facts.js';
+import { PROBLEM_CODES } from '../../../src/daemon/problems.js';
+import { chooseTxChecksum } from '../../../src/daemon/tx-checksum.js';
+import { OffloadKeeper } from '../../../src/dataplane/offload-keeper.js';
+import { Doubt } from '../../../src/subnet/doubt.js';
+import { StoreError, type KeyChange } from '../../../src/subnet/store.js';
+import { routeOn } from '../../support/netlink-contract-entries.js';
+import { recordedLog } from '../../support/recorded-log.js';
+import { matchAll } from '../../support/match-all.js';
+import { build, codes, entryOf, own, joined, withFiles } from '../../support/status-facts.js';
+
+t.test('running with something wrong is degraded', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  t.equal(build(facts).verdict, 'healthy');
+  const check = (code: string, change: (on: Facts) => void) => {
+    const changed = { ...facts };
+    change(changed);
+    t.match(build(changed), { verdict: 'degraded', phase: 'running' }, code);
+    t.strictSame(codes(changed), [code]);
+    for (const { seen, cause, next } of build(changed).problems) t.ok(seen && cause && next);
+  };
+  check('etcd-away', on => {
+    on.connection = { connected: false, since: 60_000, error: new StoreError('unavailable', 'away') };
+  });
+  check('file-not-written', on => (on.stateError = 'cannot write /var/lib/selvedge'));
+  check('etcd-doubt', on => {
+    on.doubt = new Doubt(300);
+    const gone: KeyChange = { kind: 'delete', key: entryOf(2).key, modRevision: 9n };
+    const circumstances = { peers: new Set<string>(), ownKey: own.key, ownExpired: false, afterGap: false };
+    on.doubt.judge({ cause: 'relist', history: 'other-cluster', changes: [gone] }, circumstances, 60_000);
+    on.overlay?.applyChanges([gone], 'keep');
+    t.strictSame(build(on).etcd.doubt, {
+      reason: 'etcd is another cluster than before',
+      since: '2026-01-01T00:00:59.000Z',
+      until: '2026-01-01T00:05:59.000Z',
+      keptPeers: 1,
+    });
+  });
+  check('config-differs', on => on.config?.see('{"Network":"10.6.0.0/16"}'));
+});
+
+t.test('what the kernel refuses', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  reconciling.disturbance.refused = 24; // RTM_NEWROUTE
+  facts.overlay?.applyChanges([{ kind: 'put', entry: entryOf(3) }], 'believe');
+  await reconciling.settled();
+  const status = build(facts);
+  t.match(status, {
+    verdict: 'degraded',
+    peers: [{ state: 'programmed' }, { state: 'failing', error: /EOPNOTSUPP/ }],
+    problems: [{ code: 'kernel-refused', seen: /^refused by the kernel: .*10\.5\.3\.0\/24/ }],
+    dataPlane: {
+      desired: { route: 2 },
+      held: { route: 1, fdb: 2 },
+      failing: [
+        { entry: 'route 10.5.3.0/24 nhid 1115766976 via 10.5.3.0 dev flannel.1 onlink', error: /EOPNOTSUPP/ },
+      ],
+    },
+  });
+});
+
+t.test('what of others is in the way', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  const foreign = {
+    ...routeOn(reconciling.underlayIndex, '10.5.2.0', '192.168.77.9'),
+    protocol: 4,
+    multipath: false,
+  };
+  reconciling.fake.state.routes.push(foreign);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  const status = build(facts);
+  t.strictSame(codes(facts), ['route-conflict']);
+  t.match(status.dataPlane, { desired: { route: 1, fdb: 1 }, held: { route: 0, fdb: 1 } });
+  matchAll(t, status.dataPlane?.conflicts ?? [], [
+    {
+      wanted: 'route 10.5.2.0/24 nhid 1115766912 via 10.5.2.0 dev flannel.1 onlink',
+      found: /10\.5\.2\.0\/24 via 192\.168\.77\.9/,
+    },
+  ]);
+  matchAll(t, status.peers, [{ state: 'failing', error: /^in the way: / }]);
+});
+
+t.test('a device that cannot be made', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  reconciling.fake.addLink({ name: 'flannel.1', kind: 'bridge' });
+  await reconciling.settled();
+  t.match(build(facts), {
+    phase: 'programming',
+    peers: [{ state: 'failing' }],
+    problems: [{ code: 'device-trouble', seen: /^device flannel\.1: /, next: 'ip -d link show flannel.1' }],
+  });
+});
+
+t.test('what another program keeps undoing', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2), entryOf(3)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  const { fake, reconciler } = reconciling;
+  const takeAway = async () => {
+    const { routes } = fake.state;
+    routes.splice(0, routes.length, ...routes.filter(({ destination }) => destination[2] !== 2));
+    reconciler.doubt();
+    await reconciling.settled();
+  };
+  for (let i = 0; i < 6; i++) await takeAway();
+  t.match(build(facts), {
+    peers: [{ state: 'programmed' }, { state: 'programmed' }],
+    dataPlane: { repairs: 6 },
+  });
+  await takeAway();
+  t.match(build(facts), {
+    verdict: 'degraded',
+    peers: [{ state: 'failing', error: 'another program keeps undoing it' }, { state: 'programmed' }],
+    problems: [
+      {
+        code: 'contested-entry',
+        seen: /^put right again and again: route 10\.5\.2\.0\/24 .*\(6 times since 20/,
+      },
+    ],
+  });
+  await reconciling.advance(1_000);
+  t.match(build(facts), { peers: [{ state: 'programmed' }, {}], dataPlane: { repairs: 7 } }, 'after a pause');
+  await reconciling.advance(300_000);
+  t.strictSame(codes(facts), [], 'over, when it was quiet');
+});
+
+t.test('an offload that this kernel lets nobody turn off', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  const offload = { read: () => Promise.resolve('unsupported' as const), write: () => Promise.resolve() };
+  const choice = chooseTxChecksum('auto', { release: '5.4.1' });
+  const keeper = new OffloadKeeper(offload, choice.value, recordedLog().log);
+  facts.checksum = { choice, keeper };
+  await keeper.ensure('flannel.1');
+  t.match(build(facts), {
+    problems: [
+      {
+        code: 'checksum-not-set',
+        seen: /older than 5\.7 \(auto: kernel 5\.4\.1 spoils/,
+        next: 'ethtool -K flannel.1 tx-checksum-ip-generic off',
+      },
+    ],
+    dataPlane: { txChecksum: { wanted: 'off', active: null } },
+  });
+});
+
+t.test('every problem has a code of the registry, and no code is there twice', async t => {
+  t.equal(new Set(PROBLEM_CODES).size, PROBLEM_CODES.length);
+  t.ok(PROBLEM_CODES.every(code => /^[a-z]+(-[a-z]+)+$/.test(code)));
+});
