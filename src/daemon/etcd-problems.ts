@@ -1,4 +1,5 @@
 /** Facts about etcd → problems. Pure. */
+import { etcdctl, quote } from '../subnet/etcdctl.js';
 import { nextEnd, type CertificateFile } from '../subnet/etcd3-credentials.js';
 import type { StoreError } from '../subnet/store.js';
 import { formatDuration } from './duration.js';
@@ -18,7 +19,7 @@ export function etcdProblems(facts: Facts, options: AgentOptions, at: ToIso, wal
   return [
     ...connectionProblems(facts, options, at),
     ...credentialProblems(facts, options, wall),
-    ...doubtProblems(facts, at),
+    ...doubtProblems(facts, options, at),
   ];
 }
 
@@ -64,7 +65,7 @@ export function etcdProblem(
   { etcd }: AgentOptions,
 ): Problem {
   const cause = error?.advice?.cause ?? CAUSES[code];
-  const next = error?.advice?.next ?? `etcdctl --endpoints ${etcd.endpoints.join(',')} endpoint health`;
+  const next = error?.advice?.next ?? `${etcdctl(etcd)} endpoint health`;
   const stays = code === 'etcd-away' ? '; the data plane stays as it is' : '';
   return problem(code, seen, `${cause}${stays}`, next);
 }
@@ -78,7 +79,7 @@ function credentialProblems({ credentials }: Facts, { etcd }: AgentOptions, wall
     const files = [caFile, certFile, keyFile, passwordFile].filter(file => file !== undefined);
     const seen = `${fault}; what was read before stays in use`;
     const cause = 'the files are being replaced, or do not belong together';
-    problems.unshift(problem('etcd-credentials', seen, cause, `ls -l ${files.join(' ')}`));
+    problems.unshift(problem('etcd-credentials', seen, cause, `ls -l ${files.map(quote).join(' ')}`));
   }
   return problems;
 }
@@ -96,19 +97,18 @@ function expiryProblem(certificate: CertificateFile, wall: number): Problem[] {
   const cause = 'it was not renewed; open connections go on, and new ones will be refused';
   const show =
     role === 'client'
-      ? `openssl x509 -in ${file} -noout -dates`
-      : `openssl crl2pkcs7 -nocrl -certfile ${file} | openssl pkcs7 -print_certs -text -noout`;
+      ? `openssl x509 -in ${quote(file)} -noout -dates`
+      : `openssl crl2pkcs7 -nocrl -certfile ${quote(file)} | openssl pkcs7 -print_certs -text -noout`;
   return [problem('certificate-expires', seen, cause, `${show}; a renewed file is read again by itself`)];
 }
 
-function doubtProblems({ doubt, overlay }: Facts, at: ToIso): Problem[] {
+function doubtProblems({ doubt, overlay }: Facts, { etcd }: AgentOptions, at: ToIso): Problem[] {
   if (doubt?.state === undefined) return [];
   const { reason, until } = doubt.state;
   const kept = overlay?.peers?.kept.size ?? 0;
   const seen = `etcd is in doubt: ${reason}; ${kept} peers that it no longer lists are kept until ${at(until)}`;
   const cause =
     'etcd was wiped, restored or exchanged, or hosts could not reach it for longer than their leases last';
-  return [
-    problem('etcd-doubt', seen, cause, 'wait until the hosts have registered again; etcdctl member list'),
-  ];
+  const next = `wait until the hosts have registered again; ${etcdctl(etcd)} member list`;
+  return [problem('etcd-doubt', seen, cause, next)];
 }

@@ -5,6 +5,7 @@ import { duplicateSeen } from './duplicate.js';
 import { etcdProblem, etcdProblems } from './etcd-problems.js';
 import type { Facts, LeaseTrouble, ToIso } from './facts.js';
 import { putConfigCommand } from './etcdctl.js';
+import { etcdctl } from '../subnet/etcdctl.js';
 import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
@@ -58,7 +59,7 @@ function configProblems(
   // Before the first answer nothing is known to be missing.
   if (!mirrored) return [];
   const key = configKeyOf(options);
-  const read = `etcdctl --endpoints ${options.etcd.endpoints.join(',')} get ${key}`;
+  const read = `${etcdctl(options.etcd)} get ${key}`;
   switch (config?.status.state) {
     case 'invalid':
       return [
@@ -91,7 +92,7 @@ function configProblems(
               'config-missing',
               `${key} does not exist; this host goes on with ${config.status.source === 'state' ? 'the copy in its state directory' : 'the one that runs'}`,
               'etcd lost its data, or the key was deleted (that alone ends no network: stop the agents and run selvedge cleanup)',
-              putConfigCommand(key, config.status.running, options.etcd.endpoints),
+              putConfigCommand(key, config.status.running, options.etcd),
             ),
       ];
     case 'running':
@@ -131,7 +132,7 @@ function leaseProblems(
     const cause = 'the range is small for so many hosts, or hosts that are gone still have their leases';
     problems.push(problem('subnets-running-out', seen, cause, makeRoom(options)));
   }
-  problems.push(...sharedIpProblems(overlay, duplicate?.key));
+  problems.push(...sharedIpProblems(overlay, duplicate?.key, options));
   return problems;
 }
 
@@ -140,11 +141,16 @@ function leaseProblem({ seen, error }: LeaseTrouble, own: Facts['own'], options:
   if (error?.kind === 'denied') return etcdProblem('etcd-denied', `our lease: ${seen}`, error, options);
   if (error?.kind === 'tls') return etcdProblem('etcd-tls', `our lease: ${seen}`, error, options);
   const cause = 'etcd refuses, or somebody else changes or deletes our key';
-  return problem('lease-trouble', `our lease: ${seen}`, cause, `etcdctl get ${own?.key ?? '--prefix /'}`);
+  return problem(
+    'lease-trouble',
+    `our lease: ${seen}`,
+    cause,
+    `${etcdctl(options.etcd)} get ${own?.key ?? '--prefix /'}`,
+  );
 }
 
 function makeRoom({ etcd }: AgentOptions): string {
-  const list = `etcdctl --endpoints ${etcd.endpoints.join(',')} get --prefix --keys-only ${etcd.prefix}/subnets/`;
+  const list = `${etcdctl(etcd)} get --prefix --keys-only ${etcd.prefix}/subnets/`;
   return `${list}, then widen SubnetMin to SubnetMax in the config, or delete keys of hosts that are gone`;
 }
 
@@ -152,7 +158,11 @@ function makeRoom({ etcd }: AgentOptions): string {
  * Of all leases that are set aside, those under our own public IP are trouble of ours.
  * @param told key of the one that is told of already
  */
-function sharedIpProblems(overlay: Facts['overlay'], told: string | undefined): Problem[] {
+function sharedIpProblems(
+  overlay: Facts['overlay'],
+  told: string | undefined,
+  { etcd }: AgentOptions,
+): Problem[] {
   const shared = [...(overlay?.peers?.setAside ?? [])].filter(
     ([key, { code }]) => code === 'own-public-ip' && key !== told,
   );
@@ -161,7 +171,7 @@ function sharedIpProblems(overlay: Facts['overlay'], told: string | undefined): 
       'public-ip-shared',
       `the lease ${key} has our public IP, and is not ours`,
       'another host has the same public IP, or this host left the lease behind',
-      `etcdctl get ${key}, then give one host another --public-ip, or delete the key`,
+      `${etcdctl(etcd)} get ${key}, then give one host another --public-ip, or delete the key`,
     ),
   );
 }

@@ -1,4 +1,5 @@
 /** Why a call could not be made → what it is called, its probable cause and the next command. Pure. */
+import { etcdctl, quote } from './etcdctl.js';
 import type { CredentialFiles } from './etcd3-credentials.js';
 import type { Probe, ServerCertificate } from './etcd3-probe.js';
 import type { Advice, StoreErrorKind } from './store.js';
@@ -86,6 +87,8 @@ function probedCode(probe: Probe | undefined, url: string): Code | undefined {
 function adviseOn(code: Code, certificate: ServerCertificate | undefined, situation: Situation): Diagnosis {
   const { url, files, username, keyPrefix } = situation;
   const { hostname, host, port } = new URL(url);
+  const access = { endpoints: [url], ...files, username };
+  const asRoot = etcdctl({ ...access, username: 'root' });
   const s_client = `openssl s_client -connect ${host} </dev/null`;
   const of = (kind: StoreErrorKind, cause: string, next: string): Diagnosis => ({
     kind,
@@ -140,7 +143,7 @@ function adviseOn(code: Code, certificate: ServerCertificate | undefined, situat
       return of(
         'denied',
         cause,
-        `etcdctl --endpoints ${url} --user ${username ?? 'USER'} get --limit 1 ${keyPrefix ?? '/'} (it asks for the password)${from}`,
+        `${etcdctl(access)} get --limit 1 ${keyPrefix ?? '/'} (it asks for the password)${from}`,
       );
     }
     case 'no-permission': {
@@ -150,7 +153,7 @@ function adviseOn(code: Code, certificate: ServerCertificate | undefined, situat
       return of(
         'denied',
         `${who} has no role that may read and write ${range}`,
-        `etcdctl user get ${username ?? 'USER'}; etcdctl role grant-permission ROLE --prefix=true readwrite ${keyPrefix ?? 'PREFIX'}`,
+        `${asRoot} user get ${username ?? 'USER'}; ${asRoot} role grant-permission ROLE --prefix=true readwrite ${keyPrefix ?? 'PREFIX'}`,
       );
     }
     case 'no-user':
@@ -169,7 +172,7 @@ function adviseOn(code: Code, certificate: ServerCertificate | undefined, situat
       return of(
         'denied',
         'etcd refuses a token that it has just given',
-        'etcdctl auth status; is --auth-token-ttl of etcd too short, or are its members apart?',
+        'etcdctl endpoint status --cluster; is --auth-token-ttl of etcd too short, or are its members apart?',
       );
     case 'host-unknown':
       return of(
@@ -181,13 +184,13 @@ function adviseOn(code: Code, certificate: ServerCertificate | undefined, situat
       return of(
         'unavailable',
         `nothing listens at ${host}: etcd is down, or on another port than ${port}`,
-        `etcdctl --endpoints ${url} endpoint health`,
+        `${etcdctl(access)} endpoint health`,
       );
     case 'no-answer':
       return of(
         'unavailable',
         `no answer from ${host}: etcd hangs, or a firewall or the network between drops packets`,
-        `etcdctl --endpoints ${url} endpoint health`,
+        `${etcdctl(access)} endpoint health`,
       );
   }
 }
@@ -203,7 +206,7 @@ function clientCertificateAdvice(
       'give --etcd-certfile and --etcd-keyfile',
     ];
   }
-  const look = `openssl x509 -in ${certFile} -noout -issuer -dates -ext extendedKeyUsage`;
+  const look = `openssl x509 -in ${quote(certFile)} -noout -issuer -dates -ext extendedKeyUsage`;
   if (clientEndsAt !== undefined && clientEndsAt <= now) {
     const ended = new Date(clientEndsAt).toISOString();
     return [

@@ -50,7 +50,7 @@ t.test('each way of being refused is told apart, and none reads like an outage',
   const advice = {
     code: 'no-permission',
     cause: 'the user "bob" has no role that may read and write all keys that start with /other/',
-    next: /etcdctl role grant-permission ROLE --prefix=true readwrite \/other\//,
+    next: /--user root role grant-permission ROLE --prefix=true readwrite \/other\//,
   };
   await t.rejects(abroad.list('/other/', never), {
     kind: 'denied',

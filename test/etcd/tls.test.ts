@@ -1,6 +1,8 @@
 /** Every way in which TLS to etcd fails, provoked for real; and certificates that change under a running store. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { etcdctl } from '../../src/subnet/etcdctl.js';
 import { freePort, needsEtcd, startEtcd, type Etcd, type EtcdOptions } from '../support/etcd.js';
 import {
   copyCertificate,
@@ -55,6 +57,8 @@ t.test('every way of failing has a name, a cause and a next command', needsEtcd(
     makeStore(t, { endpoints: [endpoint], ...(tls !== undefined && { tls }) }).read('/net/a');
   t.equal(await read(open, { caFile }), undefined, 'a CA alone will do');
   t.equal(await read(strict, { caFile, ...client }), undefined, 'a client certificate');
+  const advised = `${etcdctl({ endpoints: [strict], caFile, ...client })} get /net/a`;
+  t.equal(execFileSync('/bin/sh', ['-c', advised], { encoding: 'utf8' }), '', 'as advised to operators');
 
   const oldClient = issue('old-client', past);
   const strangeClient = issue('strange-client', { by: 'other' });

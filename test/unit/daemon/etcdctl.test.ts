@@ -5,7 +5,9 @@ import { putConfigCommand } from '../../../src/daemon/etcdctl.js';
 t.test('the command that puts a config back', async t => {
   const document = '{\n  "Network": "10.5.0.0/16",\n "Backend": {"Type": "vxlan"}}';
   t.equal(
-    putConfigCommand('/net/config', document, ['http://10.0.0.1:2379', 'http://10.0.0.2:2379']),
+    putConfigCommand('/net/config', document, {
+      endpoints: ['http://10.0.0.1:2379', 'http://10.0.0.2:2379'],
+    }),
     `etcdctl --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379 put /net/config '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}'`,
   );
 });
