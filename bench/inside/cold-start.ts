@@ -80,6 +80,7 @@ await answer('cold-start', async task => {
   reconciler.setHost(links, entries);
   for (const lease of table.accepted.values()) reconciler.setPeer(lease.key, backend.planPeer(lease, self));
   reconciler.setPeersComplete();
+  reconciler.allowPruning();
   const planned = performance.now();
   await reconciler.run(abort.signal);
   const ended = performance.now();

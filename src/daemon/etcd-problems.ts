@@ -106,7 +106,8 @@ function doubtProblems({ doubt, overlay }: Facts, { etcd }: AgentOptions, at: To
   if (doubt?.state === undefined) return [];
   const { reason, until } = doubt.state;
   const kept = overlay?.peers?.kept.size ?? 0;
-  const seen = `etcd is in doubt: ${reason}; ${kept} peers that it no longer lists are kept until ${at(until)}`;
+  const known = kept === 0 ? '' : ` (${kept} of them)`;
+  const seen = `etcd is in doubt: ${reason}; what leads to peers that it no longer lists${known} stays until ${at(until)}`;
   const cause =
     'etcd was wiped, restored or exchanged, or hosts could not reach it for longer than their leases last';
   const next = `wait until the hosts have registered again; ${etcdctl(etcd)} member list`;

@@ -9,6 +9,7 @@ import type { MirrorBatch, MirrorConnection, MirrorHandlers } from '../subnet/mi
 import type { KeyChange, Snapshot } from '../subnet/store.js';
 import type { Facts } from './facts.js';
 import type { AgentOptions } from './options.js';
+import { savedLeaseKey } from './saved-state.js';
 import type { Clock } from './tasks.js';
 
 /** A doubt can begin at any moment, and its end needs no more precision than this. */
@@ -25,6 +26,7 @@ export function configKeyOf(options: AgentOptions): string {
 
 export class StoreFeed implements MirrorHandlers {
   readonly #facts: Facts;
+  readonly #prefix: string;
   readonly #configKey: string;
   readonly #doubt: Doubt;
   readonly #log: Logger;
@@ -35,6 +37,7 @@ export class StoreFeed implements MirrorHandlers {
 
   constructor(facts: Facts, options: AgentOptions, log: Logger, clock: Clock) {
     this.#facts = facts;
+    this.#prefix = options.etcd.prefix;
     this.#configKey = configKeyOf(options);
     this.#doubt = new Doubt(options.doubtGraceSeconds);
     this.#renewalMs = renewalMs(options.leaseTtlSeconds);
@@ -52,6 +55,9 @@ export class StoreFeed implements MirrorHandlers {
 
   onReset({ entries }: Snapshot): void {
     this.#facts.mirrored = true;
+    const listed = new Set(entries.map(({ key }) => key));
+    const had = savedLeaseKey(this.#facts.saved, this.#prefix);
+    if (this.#doubt.judgeFirst(listed, had, this.#clock.now())) this.#logDoubt(undefined);
     this.#facts.config?.see(entries.find(entry => entry.key === this.#configKey)?.value);
   }
 
@@ -99,7 +105,7 @@ export class StoreFeed implements MirrorHandlers {
     const seconds = Math.round((state.until - this.#clock.now()) / 1000);
     this.#log.warn(
       { reason: state.reason },
-      `etcd is in doubt (${state.reason}): peers that it no longer lists are kept for ${seconds} s`,
+      `etcd is in doubt (${state.reason}): what leads to peers that it no longer lists is kept for ${seconds} s`,
     );
   }
 

@@ -210,12 +210,12 @@ export class Membership {
   }
 
   #onOwn(own: OwnLease): void {
-    const { options, mirror } = this.#context;
+    const { options, mirror, facts } = this.#context;
     const { range } = this.#config;
     this.#isDuplicateLogged = false;
     const underlay = this.#overlay.self?.underlay ?? this.#underlay;
     const self: Self = { subnets: { ipv4: own.subnet }, underlay, mac: this.#mac };
-    this.#overlay.setOwn(own, self, mirror.entries);
+    this.#overlay.setOwn(own, self, mirror.entries, facts.doubt?.state !== undefined);
     this.#env = {
       ipv4: { network: range.network, subnet: own.subnet },
       mtu: this.#backend.mtu(underlay),
@@ -264,7 +264,8 @@ export class Membership {
     const { log, facts } = this.#context;
     const { devices, networks } = this.#retired;
     if (devices.length + networks.length === 0) return;
-    while (!signal.aborted && !isHostProgrammed(facts)) await sleep(RETIRED_POLL_MS, signal);
+    const mayGo = () => isHostProgrammed(facts) && facts.doubt?.state === undefined;
+    while (!signal.aborted && !mayGo()) await sleep(RETIRED_POLL_MS, signal);
     if (signal.aborted) return;
     const { desired } = this.#reconciler.view;
     const say = (line: string) => log.info(`left by an earlier config: ${line}`);

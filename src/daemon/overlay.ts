@@ -53,8 +53,9 @@ export class Overlay {
   /**
    * A lease is ours: plans the host, and all its peers when the subnet is another than before.
    * @param entries everything under the prefix
+   * @param isInDoubt whether they may lack peers that live
    */
-  setOwn(own: OwnLease, self: Self, entries: ReadonlyMap<string, KeyValue>): void {
+  setOwn(own: OwnLease, self: Self, entries: ReadonlyMap<string, KeyValue>, isInDoubt: boolean): void {
     // The same subnet again, after its key was lost: what is known of the peers stays, also of those in doubt.
     if (this.#self !== undefined && samePrefix(this.#self.subnets.ipv4, self.subnets.ipv4)) return;
     const { backend, network, keyPrefix, log } = this.#options;
@@ -79,6 +80,7 @@ export class Overlay {
     const peers = this.#peers.accepted.size;
     log.info({ peers }, `peers known: ${peers}`);
     this.#reconciler?.setPeersComplete();
+    if (!isInDoubt) this.#reconciler?.allowPruning();
   }
 
   /** Keys under the prefix have changed. @param deletions `keep` while the store is in doubt */
@@ -86,9 +88,11 @@ export class Overlay {
     if (this.#peers !== undefined) this.#take(this.#peers.apply(changes, deletions));
   }
 
-  /** The doubt is over: peers whose key did not come back are gone. */
+  /** The doubt is over: peers whose key did not come back are gone, those of before the start too. */
   forgetKept(): void {
-    if (this.#peers !== undefined) this.#take(this.#peers.forgetKept());
+    if (this.#peers === undefined) return;
+    this.#take(this.#peers.forgetKept());
+    this.#reconciler?.allowPruning();
   }
 
   /**

@@ -82,6 +82,11 @@ export function savedConfig(state: SavedState, prefix: string): string | undefin
   return state.prefix === prefix ? state.config : undefined;
 }
 
+/** Key of the lease that this host had on this very prefix. @param prefix as above */
+export function savedLeaseKey(state: SavedState, prefix: string): string | undefined {
+  return state.prefix === prefix ? state.leaseKey : undefined;
+}
+
 /** Replaces the file in one step. @throws Error that names the path */
 export async function writeSavedState(path: string, state: SavedState): Promise<void> {
   const { subnet, retired, ...rest } = state;

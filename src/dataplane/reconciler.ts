@@ -69,6 +69,8 @@ export class Reconciler {
   #obstacles = NO_OBSTACLES;
   #held = new Map<string, Entry>();
   #peersComplete = false;
+  /** Whether what is ours and not desired goes: not yet, from the next full pass on, or it has gone once. */
+  #pruning: 'held' | 'due' | 'on' = 'held';
   #doubt = true;
   /** Changes of devices and addresses heard of, and how many of them a full pass has dealt with. */
   readonly #deviceChanges = { heard: 0, seen: 0 };
@@ -140,9 +142,16 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** The first complete set of leases has been handed over: from now on what is ours and not desired goes. */
+  /** The first complete set of leases has been handed over: what is found amiss from now on is damage. */
   setPeersComplete(): void {
     this.#peersComplete = true;
+    this.doubt();
+  }
+
+  /** What is ours and not desired goes from now on; until then it may be a live peer's that is yet to be handed over. */
+  allowPruning(): void {
+    if (this.#pruning !== 'held') return;
+    this.#pruning = 'due';
     this.doubt();
   }
 
@@ -240,9 +249,11 @@ export class Reconciler {
     this.#touched.clear();
     // What was listed once may be gone from both sides by now, and is to be listed no longer.
     const listed = allKeys(this.#conflicts, this.#failures.all);
+    const isFirstPruning = this.#pruning === 'due';
     const ops = this.#compare(allKeys(this.#desired.byKey, this.#held, asked, listed));
-    // What nobody asked for is damage.
-    const isRepair = (op: Op) => this.#settled && !asked.has(op.key);
+    // What nobody asked for is damage, but for what an earlier life has left.
+    const isRepair = (op: Op) =>
+      this.#settled && !asked.has(op.key) && !(isFirstPruning && op.kind === 'remove');
     const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
     this.#deviceChanges.seen = heard;
     const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(op.key, now());
@@ -250,6 +261,7 @@ export class Reconciler {
     this.#repairs += repaired.length;
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
     if (this.#peersComplete) this.#settled = true;
+    if (isFirstPruning) this.#pruning = 'on';
     this.#reading.clear();
     this.#lastFullCheckAt = now();
     this.#nextFullCheckAt =
@@ -274,7 +286,13 @@ export class Reconciler {
   /** The ops for these keys, without those that were refused a moment ago. Keeps the lists of conflicts and failures. */
   #compare(keys: ReadonlySet<string>): Op[] {
     const { ownership, now, log } = this.#options;
-    const { ops, conflicts } = diff(keys, this.#desired.byKey, this.#held, ownership, this.#peersComplete);
+    const { ops, conflicts } = diff(
+      keys,
+      this.#desired.byKey,
+      this.#held,
+      ownership,
+      this.#pruning !== 'held',
+    );
     const known = new Map(this.#conflicts);
     const needed = new Set(ops.map(op => op.key));
     for (const key of keys) {

@@ -61,6 +61,17 @@ export class Doubt {
     return this.#state !== undefined;
   }
 
+  /**
+   * Judges the first list after a start, when nothing is known to compare it with but the lease that this host had.
+   * @param listed all keys of the list
+   * @param leaseKey of that lease; undefined for a host that had none here
+   * @returns whether the list is in doubt
+   */
+  judgeFirst(listed: KnownKeys, leaseKey: string | undefined, now: number): boolean {
+    if (leaseKey !== undefined && !listed.has(leaseKey)) this.#begin('the lease that we had is gone', now);
+    return this.#state !== undefined;
+  }
+
   /** @returns whether a doubt has just ended */
   endIfDue(now: number): boolean {
     if (this.#state === undefined || now < this.#state.until) return false;

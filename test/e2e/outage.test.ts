@@ -7,6 +7,8 @@ import { startPackets, type PacketStream } from '../support/packets.js';
 
 /** Packets in each direction before, between and after what is tested. */
 const SOME_PACKETS = 1_000;
+/** Time enough for the hosts of a test to come back. */
+const SHORT_GRACE = ['--doubt-grace', '15s'];
 
 async function packetsBetween(t: Test, lab: Lab): Promise<PacketStream> {
   const stream = await startPackets(containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2)));
@@ -65,7 +67,7 @@ t.test('etcd is wiped while the agents are down: they come back as they were, a 
   // etcd is away yet: nothing is taken from the kernel, and what is awaited is said.
   const one = hostOf(lab, 1);
   const routes = await overlayRoutes(one);
-  await one.startAgent();
+  await one.startAgent(SHORT_GRACE);
   const waiting = await lab.waitFor({
     what: 'host1 to say what it waits for',
     deadlineSeconds: 20,
@@ -76,7 +78,7 @@ t.test('etcd is wiped while the agents are down: they come back as they were, a 
   t.same(await overlayRoutes(one), routes, 'routes are as before');
 
   await lab.etcd.start();
-  await hostOf(lab, 2).startAgent();
+  await hostOf(lab, 2).startAgent(SHORT_GRACE);
   await waitForSubnets(lab, 'both hosts to register again', subnets);
   const fresh = await lab.addHost();
   await fresh.startAgent();
@@ -102,9 +104,47 @@ t.test('etcd is wiped while the agents are down: they come back as they were, a 
     JSON.parse(document),
     'the command that status names brings the config back',
   );
-  for (const host of lab.hosts) await host.waitForHealth(2);
+  for (const host of lab.hosts) await host.waitForHealth(2, 40);
   t.match((await one.status())?.config, { state: 'running', source: 'etcd' });
 });
+
+t.test(
+  'etcd is wiped while the agents are down: a restarted one cuts nobody off, and no packet is lost',
+  async t => {
+    const lab = await startCluster(t);
+    const [one, two, three] = [hostOf(lab, 1), hostOf(lab, 2), hostOf(lab, 3)];
+    const routes = await overlayRoutes(one);
+    const third = (await three.status())?.lease?.subnet;
+    const document = await lab.etcd.ctl('get', '--print-value-only', '/net/config');
+    const stream = await packetsBetween(t, lab);
+    for (const host of lab.hosts) await host.stopAgent();
+    await lab.etcd.stop('SIGKILL');
+    await rm(`${lab.directory}/etcd/data`, { recursive: true });
+    await lab.etcd.start();
+    await lab.setConfig(document.trim());
+
+    await one.startAgent(SHORT_GRACE);
+    const status = await lab.waitFor({
+      what: 'host1 to run alone',
+      deadlineSeconds: 20,
+      read: () => one.status(),
+      until: seen => seen?.phase === 'running',
+    });
+    t.match(status?.problems, [{ code: 'etcd-doubt', seen: /the lease that we had is gone/ }]);
+    t.same(await overlayRoutes(one), routes, 'its routes are as before');
+    await stream.flow(SOME_PACKETS);
+
+    await two.startAgent(SHORT_GRACE);
+    for (const host of [one, two]) await host.waitForHealth(1, 60);
+    t.same(
+      await overlayRoutes(one),
+      routes.filter(({ dst }) => dst !== third),
+      'who never came back is gone when the doubt is over',
+    );
+    await stream.flow(SOME_PACKETS);
+    await noneLost(t, stream);
+  },
+);
 
 t.test(
   'etcd is out of reach for longer than the leases last: the same subnets again, and no packet is lost',

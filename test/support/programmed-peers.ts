@@ -17,6 +17,7 @@ export async function startWithPeers(t: Test): Promise<Reconciling> {
   lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
   for (const n of [2, 3, 4]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
   lab.reconciler.setPeersComplete();
+  lab.reconciler.allowPruning();
   await lab.settled();
   return lab;
 }

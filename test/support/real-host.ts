@@ -86,6 +86,7 @@ export function startRealHost(
   reconciler.setHost([link], [OWN_ADDRESS]);
   peers.forEach((entries, index) => reconciler.setPeer(`${index}`, entries));
   reconciler.setPeersComplete();
+  reconciler.allowPruning();
   const abort = new AbortController();
   const ended = reconciler.run(abort.signal);
   let stopped = false;

@@ -88,7 +88,7 @@ export function joined(t: Test, entries: readonly KeyValue[]): { facts: Facts; r
   overlay.attach(reconciling.reconciler);
   const underlay = { device: UNDERLAY, address: vtepOf(1), publicIp: vtepOf(1), mtu: 1500, routes: [] };
   const self = { subnets: { ipv4: own.subnet }, underlay, mac: OWN_MAC };
-  overlay.setOwn(own, self, new Map(entries.map(entry => [entry.key, entry])));
+  overlay.setOwn(own, self, new Map(entries.map(entry => [entry.key, entry])), false);
   facts.backend = configured.backend;
   facts.own = own;
   facts.renewedAt = 60_000;

@@ -100,7 +100,8 @@ export async function startAgent(
       },
       leaseEvents(facts, clock, {
         onOwn: lease => {
-          overlay.setOwn(lease, { subnets: { ipv4: lease.subnet }, underlay, mac }, mirror.entries);
+          const self = { subnets: { ipv4: lease.subnet }, underlay, mac };
+          overlay.setOwn(lease, self, mirror.entries, facts.doubt?.state !== undefined);
           agent.saved = {
             subnet: lease.subnet,
             leaseKey: lease.key,

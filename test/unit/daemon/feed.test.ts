@@ -50,7 +50,7 @@ function joined() {
   const entries = new Map([2, 3].map(peer => [entryOf(peer).key, entryOf(peer)]));
   feed.onConnection({ connected: true, since: 0, error: undefined });
   feed.onReset({ entries: [...entries.values()], revision: 9n, clusterId: 'c' });
-  overlay.setOwn(own, { subnets: { ipv4: own.subnet }, underlay, mac: OWN_MAC }, entries);
+  overlay.setOwn(own, { subnets: { ipv4: own.subnet }, underlay, mac: OWN_MAC }, entries, false);
   Object.assign(facts, {
     overlay,
     own,

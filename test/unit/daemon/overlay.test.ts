@@ -73,7 +73,7 @@ function lab(settings: Record<string, unknown> = {}) {
       value: '',
       ...{ modRevision: 1n, leaseId: '0', origin: 'free' },
     };
-    overlay.setOwn(lease, self, new Map(entries.map(entry => [entry.key, entry])));
+    overlay.setOwn(lease, self, new Map(entries.map(entry => [entry.key, entry])), false);
   };
   return {
     overlay,

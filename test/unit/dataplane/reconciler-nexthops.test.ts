@@ -15,6 +15,7 @@ t.test('a kernel without nexthop objects gets classic routes', async t => {
   lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
   for (const n of [2, 3]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
   lab.reconciler.setPeersComplete();
+  lab.reconciler.allowPruning();
   await lab.settled();
   lab.disturbance.refused = undefined;
   const classic = sorted([OWN_ADDRESS, ...peerEntries(2), ...peerEntries(3)]);
@@ -59,6 +60,7 @@ t.test('nexthop objects from so many peers on, and not to and fro at the limit',
   lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
   for (const n of [2, 3, 4]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
   lab.reconciler.setPeersComplete();
+  lab.reconciler.allowPruning();
   await holds(classic(2, 3, 4), 'few');
   lab.reconciler.setPeer('5', peerEntries(5));
   await holds(allOf(2, 3, 4, 5), 'enough: all of them');
@@ -69,6 +71,7 @@ t.test('nexthop objects from so many peers on, and not to and fro at the limit',
   next.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
   for (const n of [2, 3]) next.reconciler.setPeer(`${n}`, peerEntries(n));
   next.reconciler.setPeersComplete();
+  next.reconciler.allowPruning();
   await next.settled();
   t.equal(next.stats().changes, 0, 'a restart leaves it at that');
   lab.reconciler.setPeer('3', []);

@@ -56,6 +56,7 @@ t.test('first programming', async t => {
   t.same(lab.reconciler.peerState('2'), { programmed: true, error: undefined });
   t.equal(lab.reconciler.view.settled, false, 'the peers are not complete yet');
   lab.reconciler.setPeersComplete();
+  lab.reconciler.allowPruning();
   await lab.settled();
   t.match(lab.reconciler.view, { settled: true, repairs: 0, linkTrouble: undefined });
   t.same(warnings(lab), []);
@@ -296,6 +297,7 @@ t.test('a device without its underlay waits for it', async t => {
   lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
   lab.reconciler.setPeer('2', peerEntries(2));
   lab.reconciler.setPeersComplete();
+  lab.reconciler.allowPruning();
   await lab.settled();
   const trouble = { device: DEVICE, error: 'its underlay up0 does not exist', code: 'refused' };
   t.same(lab.reconciler.view.linkTrouble, trouble);
@@ -316,7 +318,7 @@ t.test('a device without its underlay waits for it', async t => {
   t.same(await lab.held(), allOf(2, 3));
 });
 
-t.test('nothing is pruned before the peers are complete, all that is stale after', async t => {
+t.test('nothing is pruned before that is allowed, all that is stale after', async t => {
   const lab = await startWithPeers(t);
   const { index } = deviceOf(lab);
   const next = startReconciling(t, lab.fake);
@@ -336,6 +338,10 @@ t.test('nothing is pruned before the peers are complete, all that is stale after
   );
   t.equal(kept.filter(entry => entry.kind === 'route').length, 6);
   next.reconciler.setPeersComplete();
+  await next.advance(120_000);
+  t.equal(next.reconciler.view.settled, true);
+  t.same(await next.held(), kept, 'nor then, while the list may lack some');
+  next.reconciler.allowPruning();
   await next.settled();
   const left = underlayRoute(subnetOf(9), '192.168.77.9', { protocol: 4 });
   t.same(await next.held(), programmed([...allOf(2), left]));
@@ -436,6 +442,7 @@ t.test('a restart with everything in place sends nothing', async t => {
   next.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
   for (const n of [2, 3, 4]) next.reconciler.setPeer(`${n}`, peerEntries(n));
   next.reconciler.setPeersComplete();
+  next.reconciler.allowPruning();
   await next.settled();
   t.equal(next.stats().changes, 0);
 });

@@ -54,6 +54,15 @@ t.test('what begins a doubt', async t => {
   }
 });
 
+t.test('the first list after a start is in doubt when it lacks the lease that this host had', async t => {
+  const listed = new Set([OWN, ...keys(2)]);
+  t.equal(new Doubt(300).judgeFirst(listed, OWN, 1000), false);
+  t.equal(new Doubt(300).judgeFirst(listed, undefined, 1000), false, 'a host that is new here');
+  const doubt = new Doubt(300);
+  t.equal(doubt.judgeFirst(new Set(keys(2)), OWN, 1000), true);
+  t.match(doubt.state, { reason: /the lease that we had/, since: 1000, until: 301_000 });
+});
+
 t.test('a doubt lasts for the grace time after its last reason', async t => {
   const doubt = new Doubt(10);
   const wiped = batch([], { cause: 'relist', history: 'revision-went-back' });
