@@ -207,7 +207,8 @@ export class Etcd {
           else reject(new Error(`${command.join(' ')}: ${stderr || error.message}`));
         },
       );
-      child.stdin?.end(input);
+      // A command that ends without reading its input is no failure of ours.
+      child.stdin?.on('error', () => undefined).end(input);
     });
   }
 
