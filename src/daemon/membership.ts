@@ -175,6 +175,7 @@ export class Membership {
         keyPrefix: keyPrefixOf(options),
         ttlSeconds: options.leaseTtlSeconds,
         entries: () => mirror.entries,
+        keptKeys: () => this.#overlay.peers?.kept ?? [],
         log,
         ...steadyClock,
         wallNow: Date.now,

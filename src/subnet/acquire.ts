@@ -95,12 +95,15 @@ export class Acquisition {
     const { range } = this.#wish;
     const own = findOwnLease(entries().values(), keyPrefix, this.#wish);
     if (own !== undefined && this.#news.isEnded(own.leaseId)) return 'again';
-    if (own !== undefined && isInRange(range, own.subnets.ipv4)) return this.#resume(own);
+    const isOutlived = own !== undefined && this.#isOutlived(own);
+    if (own !== undefined && !isOutlived && isInRange(range, own.subnets.ipv4)) return this.#resume(own);
     for (const rival of findRivals(entries().values(), keyPrefix, this.#wish)) {
       const outcome = this.#leftAlone.has(rival.lease.key) ? 'none' : await this.#face(rival, signal);
       if (outcome !== 'none') return outcome;
     }
-    const isGivenBack = own !== undefined && (await this.#giveBack(own));
+    const why = isOutlived ? 'is older than the one that we had last' : 'is not in the range of the config';
+    const isGivenBack = own !== undefined && (await this.#giveBack(own, why));
+    if (isOutlived && !isGivenBack) return 'again';
     const taken = takenSubnets(entries().keys(), keyPrefix, isGivenBack ? own.key : undefined);
     const choice = this.#choose(taken);
     return choice === undefined ? 'exhausted' : this.#create(choice);
@@ -202,18 +205,31 @@ export class Acquisition {
     return { ...own, origin: 'own', ...(granted && { granted: sinceGrant(granted) }) };
   }
 
+  /**
+   * Whether a lease of ours is one of before the last, as an etcd that was restored from an older snapshot has it: while
+   * the subnet of the last one can be had, our containers keep that. A reservation is an admin's word, and newer.
+   */
+  #isOutlived(own: Lease): boolean {
+    const { entries, keyPrefix } = this.#options;
+    const { range, preferred, preferredKey } = this.#wish;
+    const last = preferred.find(
+      ({ subnet }) => preferredKey === keyPrefix + formatSubnetKey({ ipv4: subnet }),
+    );
+    if (last === undefined || own.key === preferredKey) return false;
+    if (isReservation(own) || !hasOurId(own, this.#wish)) return false;
+    const others = takenSubnets(entries().keys(), keyPrefix, own.key);
+    return isInRange(range, last.subnet) && !others.some(other => overlaps(other, last.subnet));
+  }
+
   /** @returns whether its subnet is free again */
-  async #giveBack(own: Lease): Promise<boolean> {
+  async #giveBack(own: Lease, why: string): Promise<boolean> {
     const { store, log } = this.#options;
     const subnet = formatPrefix(own.subnets.ipv4);
     if (!hasOurId(own, this.#wish)) {
-      log.warn(
-        { key: own.key },
-        `lease ${subnet} bears our public IP but is not in the range of the config; left to expire`,
-      );
+      log.warn({ key: own.key }, `lease ${subnet} bears our public IP but ${why}; left to expire`);
       return false;
     }
-    log.warn({ key: own.key }, `our lease ${subnet} is not in the range of the config: given back`);
+    log.warn({ key: own.key }, `our lease ${subnet} ${why}: given back`);
     const { done } = await store.deleteIfUnchanged(own.key, own.modRevision);
     return done;
   }
@@ -226,12 +242,13 @@ export class Acquisition {
       if (isInRange(range, choice.subnet) && isFree(choice.subnet)) return choice;
       if (this.#passedOver.has(choice)) continue;
       this.#passedOver.add(choice);
-      this.#options.log.info(
+      this.#options.log.warn(
         { origin: choice.origin },
         `earlier subnet ${formatPrefix(choice.subnet)} is taken or out of range: another is chosen`,
       );
     }
-    const subnet = allocateSubnet(range, taken, this.#options.randomBelow);
+    const { keptKeys, keyPrefix, randomBelow } = this.#options;
+    const subnet = allocateSubnet(range, [...taken, ...takenSubnets(keptKeys(), keyPrefix)], randomBelow);
     return subnet && { subnet, origin: 'free' };
   }
 

@@ -10,6 +10,8 @@ export interface ManagerOptions {
   readonly ttlSeconds: number;
   /** Everything under the prefix as the mirror has it, by key. */
   readonly entries: () => ReadonlyMap<string, KeyValue>;
+  /** Keys of peers that are kept although etcd has lost them: their hosts will want these subnets again. */
+  readonly keptKeys: () => Iterable<string>;
   readonly log: Logger;
   /** Milliseconds of a steady clock. */
   readonly now: () => number;

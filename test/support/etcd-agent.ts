@@ -62,7 +62,7 @@ export function startEtcdAgent(
   const manager = new LeaseManager(
     {
       ...shared,
-      ...{ store, keyPrefix: KEY_PREFIX, ttlSeconds, entries: () => mirror.entries },
+      ...{ store, keyPrefix: KEY_PREFIX, ttlSeconds, entries: () => mirror.entries, keptKeys: () => [] },
       wallNow: Date.now,
       randomBelow,
     },

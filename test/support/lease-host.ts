@@ -67,6 +67,8 @@ export interface LeaseHostOptions {
   readonly store?: Store;
   /** Which free subnet it takes. */
   readonly seed?: bigint;
+  /** Peers that it keeps although they are not in the store. */
+  readonly keptKeys?: readonly string[];
   /** The mirror is behind from the first moment. */
   readonly isBehind?: boolean;
   readonly random?: number;
@@ -101,6 +103,7 @@ export async function startLeaseHost(
       keyPrefix: KEY_PREFIX,
       ttlSeconds: TTL_SECONDS,
       entries: () => entries,
+      keptKeys: () => options.keptKeys ?? [],
       log,
       now: clock.now,
       wallNow: () => WALL_START + clock.ms + (options.wallOffset?.() ?? 0),

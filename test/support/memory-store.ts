@@ -31,6 +31,12 @@ interface MemoryLease {
   expiresAt: number;
 }
 
+export interface MemoryBackup {
+  readonly revision: bigint;
+  readonly keys: ReadonlyMap<string, KeyValue>;
+  readonly leases: ReadonlyMap<string, MemoryLease>;
+}
+
 export class MemoryStore implements Store {
   /** How often each was called. */
   readonly calls = { list: 0, watch: 0 };
@@ -96,6 +102,22 @@ export class MemoryStore implements Store {
     this.history = [];
     this.keys.clear();
     this.leases.clear();
+  }
+
+  /** Everything as it is now, for `restore`; no history. */
+  backup(): MemoryBackup {
+    const { revision } = this;
+    return { revision, keys: new Map(this.keys), leases: new Map(this.leases) };
+  }
+
+  /** Another cluster answers, which begins with a backup; as etcd's, the leases begin their time anew. */
+  restore({ revision, keys, leases }: MemoryBackup): void {
+    this.replaceHistory({ clusterId: `${this.clusterId}'`, revision });
+    // What came before it is not told.
+    this.compacted = revision;
+    for (const [key, entry] of keys) this.keys.set(key, entry);
+    for (const [id, lease] of leases) this.leases.set(id, { ...lease });
+    this.restart();
   }
 
   /** Ends the leases whose time is over. */

@@ -93,6 +93,7 @@ export async function startAgent(
         keyPrefix: KEY_PREFIX,
         ttlSeconds: world.ttlSeconds,
         entries: () => mirror.entries,
+        keptKeys: () => overlay.peers?.kept ?? [],
         log,
         wallNow: () => clock.now(),
         random,

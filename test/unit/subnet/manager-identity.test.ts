@@ -231,7 +231,10 @@ t.test('the lease of our state is refreshed under another public IP: we are a cl
   await pass(4);
   t.strictSame([subnetsOf(host), host.troubles], [['10.5.1.0/24'], []]);
   t.match(await store.read(keyOf(5)), { value: valueSince(OTHER_IP), leaseId: id });
-  matchAll(t, messages(host, 'warn'), [/is in use at 192.0.2.99 by a host with our node id/]);
+  matchAll(t, messages(host, 'warn'), [
+    /is in use at 192.0.2.99 by a host with our node id/,
+    /^earlier subnet 10.5.5.0\/24 is taken/,
+  ]);
 });
 
 t.test('our id under another public IP, and not the lease of our state, is just another host', async t => {

@@ -422,7 +422,7 @@ t.test('that an earlier subnet is taken is said once', async t => {
   await pass(60);
   hooks.before = undefined;
   await pass(10);
-  const earlier = messages(host, 'info').filter(message => message.startsWith('earlier subnet'));
+  const earlier = messages(host, 'warn').filter(message => message.startsWith('earlier subnet'));
   t.strictSame(earlier, ['earlier subnet 10.5.5.0/24 is taken or out of range: another is chosen']);
   t.equal(host.owned.length, 1);
 });
