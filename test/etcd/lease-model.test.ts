@@ -13,6 +13,7 @@ const JOINS: readonly Action[] = [1, 2, 3].map(host => ({ kind: 'join', host }))
 const HISTORY: readonly Action[] = [
   ...JOINS,
   { kind: 'calm' },
+  { kind: 'back-up' },
   // A lease expires, and what led to it is compacted.
   { kind: 'cut', host: 1, how: 'refused' },
   { kind: 'delete', host: 2 },
@@ -32,6 +33,8 @@ const HISTORY: readonly Action[] = [
   { kind: 'wipe' },
   { kind: 'restart-agent', host: 2, finds: 'all' },
   { kind: 'join', host: 4 },
+  { kind: 'calm' },
+  { kind: 'restore' },
 ];
 
 t.jobs = WORLDS + 1;

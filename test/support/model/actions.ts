@@ -30,7 +30,7 @@ export type Action =
       readonly subnet: number;
     }
   | { readonly kind: 'wait'; readonly ttls: number }
-  | { readonly kind: 'compact' | 'restart-etcd' | 'wipe' | 'calm' };
+  | { readonly kind: 'compact' | 'restart-etcd' | 'wipe' | 'back-up' | 'restore' | 'calm' };
 
 const host = fc.integer({ min: 1, max: HOSTS });
 const constant = <const T>(value: T) => fc.constant(value);
@@ -62,7 +62,10 @@ export function anyAction(longestWait: number): fc.Arbitrary<Action> {
       }),
     },
     { weight: 3, arbitrary: fc.record({ kind: constant('compact') }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('restart-etcd', 'wipe') }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constantFrom('restart-etcd', 'wipe', 'back-up', 'restore') }),
+    },
     // Many rules are about who had been left alone: without a rest in between nobody ever is.
     { weight: 4, arbitrary: fc.record({ kind: constant('calm') }) },
   );

@@ -1,4 +1,5 @@
 /** The model's world on a real etcd, each host behind a proxy of its own, in real time: a sequence takes seconds. */
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { steadyClock } from '../../../src/daemon/tasks.js';
 import { createEtcd3Store } from '../../../src/subnet/etcd3-store.js';
@@ -21,6 +22,8 @@ export async function createEtcdWorld(): Promise<World> {
   const direct = createEtcd3Store({ log: silent, endpoints: [etcd.url] });
   const closing = new AbortController();
   const { signal } = closing;
+  let backup: string | undefined;
+  let backups = 0;
   return {
     clock: steadyClock,
     ttlSeconds: TTL_SECONDS,
@@ -42,11 +45,13 @@ export async function createEtcdWorld(): Promise<World> {
       await etcd.etcdctl('compact', String(revision)).catch(() => undefined);
     },
     restart: () => etcd.restart('SIGKILL'),
-    wipe: async () => {
-      await etcd.stop('SIGKILL');
-      etcd.wipe();
-      await etcd.start();
+    wipe: () => beginAgain(etcd, undefined),
+    backUp: async () => {
+      // etcdctl refuses to overwrite one.
+      backup = join(etcd.directory, `backup-${++backups}`);
+      await etcd.etcdctl('snapshot', 'save', backup);
     },
+    restore: () => beginAgain(etcd, backup),
     pass: async seconds => {
       if (signal.aborted) throw new Error('the world was closed');
       await steadyClock.sleep(seconds * 1000, signal);
@@ -71,6 +76,13 @@ export async function createEtcdWorld(): Promise<World> {
       await etcd.destroy();
     },
   };
+}
+
+async function beginAgain(etcd: Etcd, backup: string | undefined): Promise<void> {
+  await etcd.stop('SIGKILL');
+  etcd.wipe();
+  if (backup !== undefined) await etcd.restore(backup);
+  await etcd.start();
 }
 
 async function connect({ address, port }: Etcd): Promise<Link> {

@@ -46,13 +46,18 @@ export class Ledger {
     this.#present.clear();
   }
 
-  /** From now on it counts who takes a subnet. */
-  rest(present: readonly KeyValue[]): void {
-    this.#recent = [];
+  /** These are in the store without having been written. */
+  note(present: readonly KeyValue[]): void {
     for (const entry of present) {
       const lease = leaseOf(entry);
       if (lease !== undefined) this.#recent.push({ subnet: lease.subnets.ipv4, publicIp: lease.publicIp });
     }
+  }
+
+  /** From now on it counts who takes a subnet. */
+  rest(present: readonly KeyValue[]): void {
+    this.#recent = [];
+    this.note(present);
   }
 
   /** Whether somebody else has held the subnet, or a part of it, since the last rest. */

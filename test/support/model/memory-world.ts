@@ -19,6 +19,8 @@ setMaxListeners(0, never);
 export function createMemoryWorld(): World {
   const clock = new FakeClock();
   const store = new MemoryStore(clock.now);
+  const nothing = store.backup();
+  let backup = nothing;
   return {
     clock,
     ttlSeconds: 60,
@@ -33,11 +35,11 @@ export function createMemoryWorld(): World {
     },
     compact: async () => store.compact(),
     restart: async () => store.restart(),
-    wipe: async () => {
-      const { clusterId } = await store.list('/net/', never);
-      store.replaceHistory({ clusterId: `${clusterId}'`, revision: 1n });
-      store.restart();
+    wipe: async () => store.restore(nothing),
+    backUp: async () => {
+      backup = store.backup();
     },
+    restore: async () => store.restore(backup),
     pass: seconds => clock.pass(seconds * 1000, () => store.tick()),
     observe: (onPut, onDelete) => {
       const handlers: WatchHandlers = {

@@ -116,9 +116,15 @@ export class System {
         this.hosts.forEach(host => (host.disturbedAt = world.clock.now()));
         return world.restart();
       case 'wipe':
-        this.hosts.forEach(host => this.#disturb(host));
-        this.ledger.forget();
+        this.#forgetAll();
         return world.wipe();
+      case 'restore':
+        this.#forgetAll();
+        await world.restore();
+        this.ledger.note(await world.entries());
+        return;
+      case 'back-up':
+        return world.backUp();
       case 'calm':
         return this.#rest();
     }
@@ -126,6 +132,11 @@ export class System {
 
   #host(number: number): Host {
     return this.hosts[number - 1]!;
+  }
+
+  #forgetAll(): void {
+    this.hosts.forEach(host => this.#disturb(host));
+    this.ledger.forget();
   }
 
   /** Its key may have to be written anew, and is lost to a host that remembers nothing. */

@@ -39,6 +39,10 @@ export interface World {
   restart(): Promise<void>;
   /** All data is lost: another cluster answers at the same address. */
   wipe(): Promise<void>;
+  /** Keeps a copy of all data, the only one. */
+  backUp(): Promise<void>;
+  /** Another cluster answers, which begins with the copy; empty if there is none. */
+  restore(): Promise<void>;
   /** Lets time pass, and everything happen that is due in it. */
   pass(seconds: number): Promise<void>;
   /** Watches all writes from now on, round all links. */
