@@ -14,6 +14,17 @@ export type Op =
   | { readonly kind: 'replace'; readonly key: string; readonly entry: Entry; readonly held: Entry }
   | { readonly kind: 'remove'; readonly key: string; readonly held: Entry };
 
+/** The entry that an op puts or removes. */
+export function entryOf(op: Op): Entry {
+  return op.kind === 'remove' ? op.held : op.entry;
+}
+
+/** How many ops there are of each sort. */
+export function countOps(ops: readonly Op[]): { created: number; replaced: number; removed: number } {
+  const count = (kind: Op['kind']) => ops.filter(op => op.kind === kind).length;
+  return { created: count('create'), replaced: count('replace'), removed: count('remove') };
+}
+
 /** A foreign entry where one of ours belongs. It is left alone. */
 export interface Conflict {
   readonly key: string;

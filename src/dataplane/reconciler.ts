@@ -7,23 +7,12 @@
  */
 import type { Logger } from 'pino';
 import { Contests, describeContest } from './contests.js';
-import { allKeys, diff, heldByKey, sparingUsedNexthops, type Conflict, type Op } from './diff.js';
-import { DesiredEntries } from './desired.js';
-import { Failures } from './failures.js';
-import { isKernelTrouble, type Kernel, type OpResult } from './kernel.js';
+import { allKeys, countOps, entryOf, type Op } from './diff.js';
+import { EntryKeeper } from './entry-keeper.js';
+import { isKernelTrouble, type Kernel } from './kernel.js';
 import { LinkKeeper } from './link-keeper.js';
 import { describe, keyOf, sameEntry } from './kinds/index.js';
-import {
-  areFew,
-  findObstacles,
-  lower,
-  NEXTHOPS_PAY,
-  NO_OBSTACLES,
-  obstacleNotes,
-  sameObstacles,
-  type NexthopObstacles,
-  type NexthopRange,
-} from './lowering.js';
+import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
 import type { Entry, Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
@@ -59,15 +48,10 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #linkKeeper: LinkKeeper;
   readonly #reading: ReadTrouble;
-  readonly #nexthopRange: NexthopRange;
-  readonly #desired: DesiredEntries;
-  readonly #failures = new Failures();
-  readonly #conflicts = new Map<string, Conflict>();
+  readonly #entries: EntryKeeper;
   readonly #contests = new Contests();
   readonly #touched = new Set<string>();
   #links: readonly Link[] = [];
-  #obstacles = NO_OBSTACLES;
-  #held = new Map<string, Entry>();
   #peersComplete = false;
   /** Whether what is ours and not desired goes: not yet, from the next full pass on, or it has gone once. */
   #pruning: 'held' | 'due' | 'on' = 'held';
@@ -84,20 +68,21 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     const { kernel, ownership, log, now, offload } = options;
-    this.#desired = new DesiredEntries(planned => lower(planned, ownership, this.#obstacles));
     this.#linkKeeper = new LinkKeeper(kernel, log, now, this.#contests, offload);
     this.#reading = new ReadTrouble(options.log);
-    this.#nexthopRange = options.nexthopRange ?? NEXTHOPS_PAY;
+    const { nexthopRange = NEXTHOPS_PAY } = options;
+    const onDoubt = () => (this.#doubt = true);
+    this.#entries = new EntryKeeper({ kernel, ownership, log, now, nexthopRange, onDoubt });
   }
 
   get view(): ReconcilerView {
     return {
-      desired: this.#desired.byKey,
-      held: this.#held,
-      failures: this.#failures.all,
-      conflicts: this.#conflicts,
+      desired: this.#entries.desired.byKey,
+      held: this.#entries.held,
+      failures: this.#entries.failures.all,
+      conflicts: this.#entries.conflicts,
       contests: this.#contests.open,
-      obstacles: this.#obstacles,
+      obstacles: this.#entries.obstacles,
       linkTrouble: this.#linkKeeper.trouble,
       readTrouble: this.#reading.error,
       settled: this.#settled,
@@ -118,27 +103,25 @@ export class Reconciler {
 
   /** Whether an entry is there, or gone, because it should be. */
   isExpected(entry: Entry, isThere: boolean): boolean {
-    const wanted = this.#desired.byKey.get(keyOf(entry));
+    const wanted = this.#entries.desired.byKey.get(keyOf(entry));
     return isThere ? wanted !== undefined && sameEntry(wanted, entry) : wanted === undefined;
   }
 
   /** What the host itself needs, whoever its peers are. */
   setHost(links: readonly Link[], entries: readonly Entry[]): void {
     this.#links = links;
-    for (const key of this.#desired.set(HOST, entries)) this.#touched.add(key);
+    for (const key of this.#entries.desired.set(HOST, entries)) this.#touched.add(key);
     this.doubt();
   }
 
   /** What one peer needs; no entries when it is gone. Applied at once. */
   setPeer(id: string, entries: readonly Entry[]): void {
-    for (const key of this.#desired.set(peerOwner(id), entries)) {
+    for (const key of this.#entries.desired.set(peerOwner(id), entries)) {
       this.#touched.add(key);
       // What the kernel refused was another plan's.
-      this.#failures.clear(key);
+      this.#entries.failures.clear(key);
     }
-    const { few } = this.#obstacles;
-    // The full pass leads all routes in the other way then.
-    if (areFew(this.#desired.owners, this.#nexthopRange, !few) !== few) this.#doubt = true;
+    if (this.#entries.isOutgrown) this.#doubt = true;
     this.#wake();
   }
 
@@ -167,7 +150,7 @@ export class Reconciler {
    */
   doubtAfterChange(): void {
     this.#deviceChanges.heard++;
-    this.#failures.retryAll();
+    this.#entries.failures.retryAll();
     this.#linkKeeper.retryNow();
     this.doubt();
   }
@@ -189,22 +172,15 @@ export class Reconciler {
   #stateOf(owner: string): OwnerState {
     let error = this.#troubleText;
     let programmed = error === undefined;
-    for (const key of this.#desired.keysOf(owner)) {
-      if (this.#isHeld(key)) continue;
+    for (const key of this.#entries.desired.keysOf(owner)) {
+      if (this.#entries.isHeld(key)) continue;
       programmed = false;
-      const conflict = this.#conflicts.get(key);
+      const conflict = this.#entries.conflicts.get(key);
       if (conflict !== undefined) error ??= `in the way: ${describe(conflict.found)}`;
       else if (this.#contests.isOpen(key)) error ??= 'another program keeps undoing it';
-      else error ??= this.#failures.all.get(key)?.error;
+      else error ??= this.#entries.failures.all.get(key)?.error;
     }
     return { programmed, error };
-  }
-
-  /** Whether the kernel holds what is desired under this key. */
-  #isHeld(key: string): boolean {
-    const held = this.#held.get(key);
-    const wanted = this.#desired.byKey.get(key);
-    return held !== undefined && wanted !== undefined && sameEntry(wanted, held);
   }
 
   /** Trouble that keeps all entries from being programmed. */
@@ -242,22 +218,21 @@ export class Reconciler {
     // What the host needs has changed meanwhile: its devices come before entries, so this pass gives way to the next.
     if (this.#links !== links) return;
     onRead?.(entries);
-    const { owners } = this.#desired;
-    this.#meet(findObstacles(entries, ownership, !kernel.hasNexthops, owners, this.#nexthopRange));
-    this.#held = heldByKey(entries, ownership);
-    const asked = allKeys(this.#touched, this.#desired.formerOwners);
+    const relowered = this.#entries.take(entries);
+    const { desired, held, conflicts, failures } = this.#entries;
+    const asked = allKeys(this.#touched, relowered, desired.formerOwners);
     this.#touched.clear();
     // What was listed once may be gone from both sides by now, and is to be listed no longer.
-    const listed = allKeys(this.#conflicts, this.#failures.all);
+    const keys = allKeys(desired.byKey, held, asked, conflicts, failures.all);
     const isFirstPruning = this.#pruning === 'due';
-    const ops = this.#compare(allKeys(this.#desired.byKey, this.#held, asked, listed));
+    const ops = this.#entries.compare(keys, this.#pruning !== 'held');
     // What nobody asked for is damage, but for what an earlier life has left.
     const isRepair = (op: Op) =>
       this.#settled && !asked.has(op.key) && !(isFirstPruning && op.kind === 'remove');
     const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
     this.#deviceChanges.seen = heard;
     const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(op.key, now());
-    const repaired = (await this.#apply(ops.filter(mayTry))).filter(isRepair);
+    const repaired = (await this.#entries.apply(ops.filter(mayTry))).filter(isRepair);
     this.#repairs += repaired.length;
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
     if (this.#peersComplete) this.#settled = true;
@@ -268,102 +243,10 @@ export class Reconciler {
       this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
   }
 
-  /** Lowers all plans anew when other routes than before have to be classic. */
-  #meet(obstacles: NexthopObstacles): void {
-    const before = this.#obstacles;
-    this.#obstacles = obstacles;
-    if (sameObstacles(before, obstacles)) return;
-    for (const key of this.#desired.lowerAgain()) this.#touched.add(key);
-    for (const note of obstacleNotes(obstacles, this.#desired.byKey.values())) this.#options.log.info(note);
-  }
-
   async #hotPass(): Promise<void> {
     const keys = new Set(this.#touched);
     this.#touched.clear();
-    await this.#apply(this.#compare(keys));
-  }
-
-  /** The ops for these keys, without those that were refused a moment ago. Keeps the lists of conflicts and failures. */
-  #compare(keys: ReadonlySet<string>): Op[] {
-    const { ownership, now, log } = this.#options;
-    const { ops, conflicts } = diff(
-      keys,
-      this.#desired.byKey,
-      this.#held,
-      ownership,
-      this.#pruning !== 'held',
-    );
-    const known = new Map(this.#conflicts);
-    const needed = new Set(ops.map(op => op.key));
-    for (const key of keys) {
-      this.#conflicts.delete(key);
-      // What is as it should be by now, not wanted any more, or somebody else's is not to be tried again.
-      if (!needed.has(key)) this.#failures.clear(key);
-      if (!this.#held.has(key)) this.#desired.forgetFormerOwner(key);
-    }
-    for (const conflict of conflicts) {
-      this.#conflicts.set(conflict.key, conflict);
-      const before = known.get(conflict.key);
-      if (before !== undefined && sameEntry(before.found, conflict.found)) continue;
-      const found = describe(conflict.found);
-      const wanted = describe(conflict.wanted);
-      log.warn(
-        { found, wanted },
-        `${found} is not ours and is left alone: it stands in the way of ${wanted}`,
-      );
-    }
-    return ops.filter(op => this.#failures.mayTry(op.key, now()));
-  }
-
-  /**
-   * Puts first; then, with their results known, the removals that take nothing away from a live peer.
-   * @returns the ops that the kernel has carried out
-   */
-  async #apply(ops: readonly Op[]): Promise<Op[]> {
-    const puts = await this.#send(ops.filter(op => op.kind !== 'remove'));
-    const may = ops.filter(op => op.kind === 'remove' && this.#mayRemove(op.key));
-    const removals = await this.#send(sparingUsedNexthops(may, this.#held));
-    return [...puts, ...removals];
-  }
-
-  /**
-   * Not what has come to be wanted meanwhile, nor what its last owner may still live by: while what replaces it was
-   * refused, the old stays, until a full pass finds the new in place. An owner that is gone wants nothing, and so holds
-   * nothing back.
-   */
-  #mayRemove(key: string): boolean {
-    if (this.#desired.byKey.has(key)) return false;
-    const owner = this.#desired.formerOwners.get(key);
-    if (owner === undefined) return true;
-    for (const wanted of this.#desired.keysOf(owner)) if (!this.#isHeld(wanted)) return false;
-    return true;
-  }
-
-  /** @returns the ops that the kernel has carried out */
-  async #send(ops: readonly Op[]): Promise<Op[]> {
-    if (ops.length === 0) return [];
-    const results = await this.#options.kernel.apply(ops);
-    const done = ops.filter((op, index) => this.#record(op, results[index] ?? { kind: 'unknown' }));
-    this.#options.log.debug(countOps(done), 'kernel entries changed');
-    return done;
-  }
-
-  /** @returns whether it was done */
-  #record(op: Op, result: OpResult): boolean {
-    const { log, now } = this.#options;
-    const text = describe(entryOf(op));
-    if (result.kind === 'done') {
-      if (op.kind === 'remove') {
-        this.#held.delete(op.key);
-        this.#desired.forgetFormerOwner(op.key);
-      } else this.#held.set(op.key, op.entry);
-      if (this.#failures.clear(op.key)) log.info({ entry: text }, `${text}: accepted by the kernel at last`);
-      return true;
-    }
-    this.#doubt = true;
-    if (result.kind === 'refused' && this.#failures.add(op.key, result.message, now()))
-      log.warn({ entry: text, code: result.code }, result.message);
-    return false;
+    await this.#entries.apply(this.#entries.compare(keys, this.#pruning !== 'held'));
   }
 
   #tellRepairs(ops: readonly Op[]): void {
@@ -396,7 +279,7 @@ export class Reconciler {
   #dueAt(): number {
     if (this.#troubleText !== undefined) return this.#troubleEndsAt;
     const { nextRepair } = this.#contests;
-    return Math.min(this.#nextFullCheckAt, nextRepair, this.#failures.nextRetry ?? Infinity);
+    return Math.min(this.#nextFullCheckAt, nextRepair, this.#entries.failures.nextRetry ?? Infinity);
   }
 
   /** Until something is asked for or falls due. */
@@ -420,19 +303,11 @@ export class Reconciler {
     if (now < this.#dueAt()) return;
     const isDue = now >= Math.min(this.#nextFullCheckAt, this.#contests.nextRepair);
     if (this.#troubleText !== undefined || isDue) this.#doubt = true;
-    for (const [key, failure] of this.#failures.all) if (failure.notBefore <= now) this.#touched.add(key);
+    for (const [key, failure] of this.#entries.failures.all)
+      if (failure.notBefore <= now) this.#touched.add(key);
   }
 }
 
 function peerOwner(id: string): string {
   return `peer ${id}`;
-}
-
-function entryOf(op: Op): Entry {
-  return op.kind === 'remove' ? op.held : op.entry;
-}
-
-function countOps(ops: readonly Op[]): { created: number; replaced: number; removed: number } {
-  const count = (kind: Op['kind']) => ops.filter(op => op.kind === kind).length;
-  return { created: count('create'), replaced: count('replace'), removed: count('remove') };
 }

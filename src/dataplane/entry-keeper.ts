@@ -1,0 +1,171 @@
+/**
+ * Keeps entries: what is desired, what the kernel holds as far as we know, what it refused, and what stands in the way.
+ * When to look, and at which keys, is its caller's affair.
+ */
+import type { Logger } from 'pino';
+import { DesiredEntries } from './desired.js';
+import { countOps, diff, entryOf, heldByKey, sparingUsedNexthops, type Conflict, type Op } from './diff.js';
+import { Failures } from './failures.js';
+import type { Kernel, OpResult } from './kernel.js';
+import { describe, sameEntry } from './kinds/index.js';
+import {
+  areFew,
+  findObstacles,
+  lower,
+  NO_OBSTACLES,
+  obstacleNotes,
+  sameObstacles,
+  type NexthopObstacles,
+  type NexthopRange,
+} from './lowering.js';
+import type { Entry } from './model.js';
+import type { Ownership } from './ownership.js';
+
+export interface EntryKeeperOptions {
+  readonly kernel: Kernel;
+  readonly ownership: Ownership;
+  readonly log: Logger;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** With how many peers nexthop objects are used. */
+  readonly nexthopRange: NexthopRange;
+  /** What the kernel holds may be other than what we know: read everything again. */
+  readonly onDoubt: () => void;
+}
+
+export class EntryKeeper {
+  readonly desired: DesiredEntries;
+  readonly failures = new Failures();
+  readonly #options: EntryKeeperOptions;
+  readonly #conflicts = new Map<string, Conflict>();
+  #obstacles = NO_OBSTACLES;
+  #held = new Map<string, Entry>();
+
+  constructor(options: EntryKeeperOptions) {
+    this.#options = options;
+    this.desired = new DesiredEntries(planned => lower(planned, options.ownership, this.#obstacles));
+  }
+
+  /** What the kernel holds, by `keyOf`: as last read, with what has been changed since. */
+  get held(): ReadonlyMap<string, Entry> {
+    return this.#held;
+  }
+
+  get conflicts(): ReadonlyMap<string, Conflict> {
+    return this.#conflicts;
+  }
+
+  get obstacles(): NexthopObstacles {
+    return this.#obstacles;
+  }
+
+  /** Whether the kernel holds what is desired under this key. */
+  isHeld(key: string): boolean {
+    const held = this.#held.get(key);
+    const wanted = this.desired.byKey.get(key);
+    return held !== undefined && wanted !== undefined && sameEntry(wanted, held);
+  }
+
+  /** Whether there are by now so many or so few peers that `take` will lead all routes in the other way. */
+  get isOutgrown(): boolean {
+    const { few } = this.#obstacles;
+    return areFew(this.desired.owners, this.#options.nexthopRange, !few) !== few;
+  }
+
+  /**
+   * The kernel has been read. Lowers all plans anew when other routes than before have to be classic.
+   * @returns the keys under which therefore something else is desired
+   */
+  take(entries: readonly Entry[]): ReadonlySet<string> {
+    const { kernel, ownership, nexthopRange, log } = this.#options;
+    const { owners, byKey } = this.desired;
+    const before = this.#obstacles;
+    this.#obstacles = findObstacles(entries, ownership, !kernel.hasNexthops, owners, nexthopRange);
+    this.#held = heldByKey(entries, ownership);
+    if (sameObstacles(before, this.#obstacles)) return new Set();
+    const changed = this.desired.lowerAgain();
+    for (const note of obstacleNotes(this.#obstacles, byKey.values())) log.info(note);
+    return changed;
+  }
+
+  /**
+   * Compares under these keys, and keeps the lists of conflicts and failures.
+   * @param prune whether what is ours and not desired may go
+   * @returns what is to be changed, without what was refused a moment ago
+   */
+  compare(keys: ReadonlySet<string>, prune: boolean): Op[] {
+    const { ownership, now, log } = this.#options;
+    const { ops, conflicts } = diff(keys, this.desired.byKey, this.#held, ownership, prune);
+    const known = new Map(this.#conflicts);
+    const needed = new Set(ops.map(op => op.key));
+    for (const key of keys) {
+      this.#conflicts.delete(key);
+      // What is as it should be by now, not wanted any more, or somebody else's is not to be tried again.
+      if (!needed.has(key)) this.failures.clear(key);
+      if (!this.#held.has(key)) this.desired.forgetFormerOwner(key);
+    }
+    for (const conflict of conflicts) {
+      this.#conflicts.set(conflict.key, conflict);
+      const before = known.get(conflict.key);
+      if (before !== undefined && sameEntry(before.found, conflict.found)) continue;
+      const found = describe(conflict.found);
+      const wanted = describe(conflict.wanted);
+      log.warn(
+        { found, wanted },
+        `${found} is not ours and is left alone: it stands in the way of ${wanted}`,
+      );
+    }
+    return ops.filter(op => this.failures.mayTry(op.key, now()));
+  }
+
+  /**
+   * Puts first; then, with their results known, the removals that take nothing away from a live peer.
+   * @returns the ops that the kernel has carried out
+   */
+  async apply(ops: readonly Op[]): Promise<Op[]> {
+    const puts = await this.#send(ops.filter(op => op.kind !== 'remove'));
+    const may = ops.filter(op => op.kind === 'remove' && this.#mayRemove(op.key));
+    const removals = await this.#send(sparingUsedNexthops(may, this.#held));
+    return [...puts, ...removals];
+  }
+
+  /**
+   * Not what has come to be wanted meanwhile, nor what its last owner may still live by: while what replaces it was
+   * refused, the old stays, until a full pass finds the new in place. An owner that is gone wants nothing, and so holds
+   * nothing back.
+   */
+  #mayRemove(key: string): boolean {
+    if (this.desired.byKey.has(key)) return false;
+    const owner = this.desired.formerOwners.get(key);
+    if (owner === undefined) return true;
+    for (const wanted of this.desired.keysOf(owner)) if (!this.isHeld(wanted)) return false;
+    return true;
+  }
+
+  /** @returns the ops that the kernel has carried out */
+  async #send(ops: readonly Op[]): Promise<Op[]> {
+    if (ops.length === 0) return [];
+    const results = await this.#options.kernel.apply(ops);
+    const done = ops.filter((op, index) => this.#record(op, results[index] ?? { kind: 'unknown' }));
+    this.#options.log.debug(countOps(done), 'kernel entries changed');
+    return done;
+  }
+
+  /** @returns whether it was done */
+  #record(op: Op, result: OpResult): boolean {
+    const { log, now, onDoubt } = this.#options;
+    const text = describe(entryOf(op));
+    if (result.kind === 'done') {
+      if (op.kind === 'remove') {
+        this.#held.delete(op.key);
+        this.desired.forgetFormerOwner(op.key);
+      } else this.#held.set(op.key, op.entry);
+      if (this.failures.clear(op.key)) log.info({ entry: text }, `${text}: accepted by the kernel at last`);
+      return true;
+    }
+    onDoubt();
+    if (result.kind === 'refused' && this.failures.add(op.key, result.message, now()))
+      log.warn({ entry: text, code: result.code }, result.message);
+    return false;
+  }
+}
