@@ -42,7 +42,7 @@ export function ipToBytes(address: IpAddress): Uint8Array {
 
 /** Every message to the kernel has one or two: no bigint on this way. */
 function ipv4Bytes(address: IpAddress): Uint8Array {
-  const value = ipv4Number(address);
+  const value = ipv4ToNumber(address);
   const bytes = new Uint8Array(4);
   bytes[0] = value >>> 24;
   bytes[1] = value >>> 16;
@@ -75,7 +75,7 @@ export function ipFromBytes(bytes: Uint8Array): IpAddress {
 
 /** The address as an unsigned number of 32 or 128 bits. */
 export function ipToNumber(address: IpAddress): bigint {
-  if (familyOf(address) === 4) return BigInt(ipv4Number(address));
+  if (familyOf(address) === 4) return BigInt(ipv4ToNumber(address));
   return new IPCIDR(`${address}/128`).start<bigint>({ type: 'bigInteger' });
 }
 
@@ -84,12 +84,24 @@ export function ipFromNumber(value: bigint, family: Family): IpAddress {
   if (value < 0n || value >> BigInt(bitsOf(family)) !== 0n) {
     throw new RangeError(`${value} is not the number of an IPv${family} address`);
   }
-  if (family === 4) {
-    const n = Number(value);
-    return `${n >>> 24}.${(n >>> 16) & 0xff}.${(n >>> 8) & 0xff}.${n & 0xff}`;
-  }
+  if (family === 4) return ipv4FromNumber(Number(value));
   const hex = value.toString(16).padStart(32, '0');
   return canonicalIpv6(hex.replace(/(.{4})(?!$)/g, '$1:'));
+}
+
+/**
+ * The number of a canonical IPv4 address, without a bigint: for what is done with every entry.
+ * @throws RangeError for what is no IPv4 address
+ */
+export function ipv4ToNumber(address: IpAddress): number {
+  const value = parseIpv4Number(address);
+  if (value === undefined) throw new RangeError(`not an IPv4 address: ${address}`);
+  return value;
+}
+
+/** The IPv4 address whose number has these low 32 bits; the inverse of `ipv4ToNumber`. */
+export function ipv4FromNumber(value: number): IpAddress {
+  return `${value >>> 24}.${(value >>> 16) & 0xff}.${(value >>> 8) & 0xff}.${value & 0xff}`;
 }
 
 /**
@@ -122,13 +134,6 @@ function withoutDottedTail(text: string): string {
   const value = parseIpv4Number(text.slice(start));
   if (value === undefined) return text;
   return `${text.slice(0, start)}${(value >>> 16).toString(16)}:${(value & 0xffff).toString(16)}`;
-}
-
-/** The number of a canonical IPv4 address. */
-function ipv4Number(address: IpAddress): number {
-  const value = parseIpv4Number(address);
-  if (value === undefined) throw new RangeError(`not an IP address: ${address}`);
-  return value;
 }
 
 const [DOT, ZERO, NINE] = ['.', '0', '9'].map(character => character.charCodeAt(0)) as [

@@ -1,5 +1,14 @@
 /** IP prefixes of both families: parse, print, compare, cut into subnets. Pure. */
-import { bitsOf, familyOf, ipFromNumber, ipToNumber, parseIp, type Family, type IpAddress } from './ip.js';
+import {
+  bitsOf,
+  familyOf,
+  ipFromNumber,
+  ipToNumber,
+  ipv4ToNumber,
+  parseIp,
+  type Family,
+  type IpAddress,
+} from './ip.js';
 
 /** A block of addresses. `address` has no bits set beyond `length` unless a function says otherwise. */
 export interface Prefix {
@@ -68,6 +77,11 @@ export function containsPrefix(outer: Prefix, inner: Prefix): boolean {
 /** Whether the address is in the prefix; false across families. */
 export function containsIp(outer: Prefix, address: IpAddress): boolean {
   if (outer.family !== familyOf(address)) return false;
+  if (outer.family === 4) {
+    // Shifting by 32 is shifting by 0.
+    const differing = ipv4ToNumber(outer.address) ^ ipv4ToNumber(address);
+    return outer.length === 0 || differing >>> (32 - outer.length) === 0;
+  }
   const { first, last } = rangeOf(outer);
   const value = ipToNumber(address);
   return value >= first && value <= last;

@@ -10,12 +10,18 @@ import type { Entry } from './model.js';
 /** From what a backend plans to what the kernel is given. */
 export type Lowering = (planned: readonly Entry[]) => readonly Entry[];
 
+/** What one owner wants. */
+interface Owned {
+  readonly planned: readonly Entry[];
+  readonly entries: readonly Entry[];
+  /** Of the entries, in their order. */
+  readonly keys: readonly string[];
+}
+
 export class DesiredEntries {
   readonly #lowering: Lowering;
-  readonly #plans = new Map<string, readonly Entry[]>();
+  readonly #owned = new Map<string, Owned>();
   readonly #byKey = new Map<string, Entry>();
-  readonly #ownerOf = new Map<string, string>();
-  readonly #keysOf = new Map<string, ReadonlySet<string>>();
   readonly #formerOwnerOf = new Map<string, string>();
 
   constructor(lowering: Lowering = planned => planned) {
@@ -29,7 +35,7 @@ export class DesiredEntries {
 
   /** How many owners want anything. */
   get owners(): number {
-    return this.#plans.size;
+    return this.#owned.size;
   }
 
   /** By key, who dropped it last, for keys that nobody wants now: until then, that owner may live by what is there. */
@@ -38,8 +44,8 @@ export class DesiredEntries {
   }
 
   /** The keys of everything that this owner wants. */
-  keysOf(owner: string): ReadonlySet<string> {
-    return this.#keysOf.get(owner) ?? new Set();
+  keysOf(owner: string): readonly string[] {
+    return this.#owned.get(owner)?.keys ?? [];
   }
 
   /**
@@ -47,10 +53,18 @@ export class DesiredEntries {
    * @param planned as a backend plans them
    * @returns the keys that may have to change in the kernel
    */
-  set(owner: string, planned: readonly Entry[]): Set<string> {
-    if (planned.length === 0) this.#plans.delete(owner);
-    else this.#plans.set(owner, planned);
-    return this.#put(owner, this.#lowering(planned));
+  set(owner: string, planned: readonly Entry[]): readonly string[] {
+    const before = this.#owned.get(owner);
+    if (before !== undefined) this.#drop(owner, before);
+    const entries = this.#lowering(planned);
+    const keys = entries.map(keyOf);
+    keys.forEach((key, index) => {
+      this.#byKey.set(key, entries[index]!);
+      this.#formerOwnerOf.delete(key);
+    });
+    if (keys.length === 0) this.#owned.delete(owner);
+    else this.#owned.set(owner, { planned, entries, keys });
+    return before === undefined ? keys : [...new Set([...before.keys, ...keys])];
   }
 
   /**
@@ -59,8 +73,8 @@ export class DesiredEntries {
    */
   lowerAgain(): Set<string> {
     const touched = new Set<string>();
-    for (const [owner, planned] of this.#plans) {
-      for (const key of this.#put(owner, this.#lowering(planned))) touched.add(key);
+    for (const [owner, { planned }] of this.#owned) {
+      for (const key of this.set(owner, planned)) touched.add(key);
     }
     return touched;
   }
@@ -70,26 +84,12 @@ export class DesiredEntries {
     this.#formerOwnerOf.delete(key);
   }
 
-  #put(owner: string, entries: readonly Entry[]): Set<string> {
-    const touched = new Set(this.keysOf(owner));
-    for (const key of touched) {
+  #drop(owner: string, { entries, keys }: Owned): void {
+    keys.forEach((key, index) => {
       // A host that moved to another subnet takes its MAC along: the new peer may have taken the key over already.
-      if (this.#ownerOf.get(key) !== owner) continue;
-      this.#ownerOf.delete(key);
+      if (this.#byKey.get(key) !== entries[index]) return;
       this.#byKey.delete(key);
       this.#formerOwnerOf.set(key, owner);
-    }
-    const keys = new Set<string>();
-    for (const entry of entries) {
-      const key = keyOf(entry);
-      keys.add(key);
-      touched.add(key);
-      this.#byKey.set(key, entry);
-      this.#ownerOf.set(key, owner);
-      this.#formerOwnerOf.delete(key);
-    }
-    if (keys.size === 0) this.#keysOf.delete(owner);
-    else this.#keysOf.set(owner, keys);
-    return touched;
+    });
   }
 }

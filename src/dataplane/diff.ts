@@ -89,10 +89,20 @@ export function sparingUsedNexthops(
   return removals.filter(op => !used.has(nexthopOf(op)));
 }
 
+/** A map or set, whose keys are looked at. */
+interface Keyed {
+  readonly size: number;
+  has(key: string): boolean;
+  keys(): Iterable<string>;
+}
+
 /** Every key of these maps and sets, once. */
-export function allKeys(...sources: readonly { keys(): Iterable<string> }[]): Set<string> {
-  const keys = new Set<string>();
-  for (const source of sources) for (const key of source.keys()) keys.add(key);
+export function allKeys(...sources: readonly Keyed[]): string[] {
+  const keys: string[] = [];
+  sources.forEach((source, index) => {
+    const earlier = sources.slice(0, index).filter(({ size }) => size > 0);
+    for (const key of source.keys()) if (earlier.every(other => !other.has(key))) keys.push(key);
+  });
   return keys;
 }
 
@@ -119,7 +129,7 @@ export function heldByKey(entries: Iterable<Entry>, ownership: Ownership): Map<s
 }
 
 /** More than twice the order of any kind. */
-const LAST = 100;
+const LAST = 20;
 
 /**
  * What a packet meets last is there first, and the route comes last. Additions before removals, so that a live peer's
@@ -127,5 +137,8 @@ const LAST = 100;
  */
 function inSafeOrder(ops: readonly Op[]): Op[] {
   const place = (op: Op) => (op.kind === 'remove' ? LAST - kindOf(op.held).order : kindOf(op.entry).order);
-  return ops.toSorted((a, b) => place(a) - place(b));
+  // There are few places and many ops: no need to compare these with each other.
+  const byPlace: Op[][] = Array.from({ length: LAST + 1 }, () => []);
+  for (const op of ops) byPlace[place(op)]!.push(op);
+  return byPlace.flat();
 }

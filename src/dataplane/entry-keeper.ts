@@ -93,17 +93,11 @@ export class EntryKeeper {
    * @param prune whether what is ours and not desired may go
    * @returns what is to be changed, without what was refused a moment ago
    */
-  compare(keys: ReadonlySet<string>, prune: boolean): Op[] {
+  compare(keys: readonly string[], prune: boolean): readonly Op[] {
     const { ownership, now, log } = this.#options;
     const { ops, conflicts } = diff(keys, this.desired.byKey, this.#held, ownership, prune);
     const known = new Map(this.#conflicts);
-    const needed = new Set(ops.map(op => op.key));
-    for (const key of keys) {
-      this.#conflicts.delete(key);
-      // What is as it should be by now, not wanted any more, or somebody else's is not to be tried again.
-      if (!needed.has(key)) this.failures.clear(key);
-      if (!this.#held.has(key)) this.desired.forgetFormerOwner(key);
-    }
+    this.#forgetSettled(keys, ops);
     for (const conflict of conflicts) {
       this.#conflicts.set(conflict.key, conflict);
       const before = known.get(conflict.key);
@@ -115,7 +109,22 @@ export class EntryKeeper {
         `${found} is not ours and is left alone: it stands in the way of ${wanted}`,
       );
     }
-    return ops.filter(op => this.failures.mayTry(op.key, now()));
+    if (this.failures.all.size === 0) return ops;
+    const at = now();
+    return ops.filter(op => this.failures.mayTry(op.key, at));
+  }
+
+  /** These keys are looked at: what is known of them from before holds no more. */
+  #forgetSettled(keys: readonly string[], ops: readonly Op[]): void {
+    const { failures, desired } = this;
+    if (this.#conflicts.size + failures.all.size + desired.formerOwners.size === 0) return;
+    const needed = new Set(ops.map(op => op.key));
+    for (const key of keys) {
+      this.#conflicts.delete(key);
+      // What is as it should be by now, not wanted any more, or somebody else's is not to be tried again.
+      if (!needed.has(key)) failures.clear(key);
+      if (!this.#held.has(key)) desired.forgetFormerOwner(key);
+    }
   }
 
   /**
@@ -154,18 +163,20 @@ export class EntryKeeper {
   /** @returns whether it was done */
   #record(op: Op, result: OpResult): boolean {
     const { log, now, onDoubt } = this.#options;
-    const text = describe(entryOf(op));
     if (result.kind === 'done') {
       if (op.kind === 'remove') {
         this.#held.delete(op.key);
         this.desired.forgetFormerOwner(op.key);
       } else this.#held.set(op.key, op.entry);
-      if (this.failures.clear(op.key)) log.info({ entry: text }, `${text}: accepted by the kernel at last`);
+      if (this.failures.clear(op.key)) {
+        const entry = describe(entryOf(op));
+        log.info({ entry }, `${entry}: accepted by the kernel at last`);
+      }
       return true;
     }
     onDoubt();
     if (result.kind === 'refused' && this.failures.add(op.key, result.message, now()))
-      log.warn({ entry: text, code: result.code }, result.message);
+      log.warn({ entry: describe(entryOf(op)), code: result.code }, result.message);
     return false;
   }
 }

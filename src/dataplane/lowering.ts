@@ -54,24 +54,26 @@ export function lower(
   obstacles: NexthopObstacles,
 ): readonly Entry[] {
   if (obstacles.few || obstacles.unsupported) return planned;
-  return planned.flatMap((entry): readonly Entry[] => {
-    if (entry.kind !== 'route' || entry.device === undefined || !devices.has(entry.device)) return [entry];
-    const id = nexthopIdOf(entry.destination);
-    return id === undefined || obstacles.taken.has(id) ? [entry] : byNexthop(entry, id);
-  });
+  const lowered: Entry[] = [];
+  for (const entry of planned) {
+    const nexthop = entry.kind === 'route' ? nexthopFor(entry, devices, obstacles) : undefined;
+    if (entry.kind !== 'route' || nexthop === undefined) lowered.push(entry);
+    else lowered.push(nexthop, { ...entry, nexthopId: nexthop.id });
+  }
+  return lowered;
 }
 
-function byNexthop(route: RouteEntry, id: number): readonly [NexthopEntry, RouteEntry] {
-  const { gateway, device, onLink, protocol } = route;
-  const nexthop: NexthopEntry = {
-    kind: 'nexthop',
-    id,
-    ...(gateway !== undefined && { gateway }),
-    ...(device !== undefined && { device }),
-    onLink,
-    protocol,
-  };
-  return [nexthop, { ...route, nexthopId: id }];
+/** The nexthop object by which this route is to go, or undefined when it stays classic. */
+function nexthopFor(
+  { destination, gateway, device, onLink, protocol }: RouteEntry,
+  devices: ReadonlySet<string>,
+  { taken }: NexthopObstacles,
+): NexthopEntry | undefined {
+  if (gateway === undefined || device === undefined || !devices.has(device)) return undefined;
+  const id = nexthopIdOf(destination);
+  return id === undefined || taken.has(id)
+    ? undefined
+    : { kind: 'nexthop', id, gateway, device, onLink, protocol };
 }
 
 /**

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { ipFromBytes, ipToBytes } from '../address/ip.js';
 import { macFromBytes, macToBytes } from '../address/mac.js';
-import type { Op } from './diff.js';
+import { entryOf, type Op } from './diff.js';
 import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpResult } from './kernel.js';
 import { describe, kindOf, KINDS } from './kinds/index.js';
 import { UnknownDeviceError, type DeviceTable, type DumpRequest, type Kind } from './kinds/kind.js';
@@ -26,7 +26,7 @@ import {
   type Link as DecodedLink,
   type LinkRequest,
 } from './netlink/link.js';
-import type { Message } from './netlink/message.js';
+import type { Message, MessageWriter } from './netlink/message.js';
 import type { NetlinkSocket } from './netlink/socket.js';
 
 /** How kernels refuse a type of request that they do not know. */
@@ -91,26 +91,24 @@ export class NetlinkKernel implements Kernel {
   }
 
   async apply(ops: readonly Op[]): Promise<readonly OpResult[]> {
-    const results = new Array<OpResult>(ops.length);
-    const operations: Operation[] = [];
+    const results: OpResult[] = [];
+    const changes: Change[] = [];
     const places: number[] = [];
     ops.forEach((op, index) => {
       const missing = this.#missingDevice(op);
       if (missing === undefined) {
-        operations.push(this.#toOperation(op));
+        changes.push(new Change(op, this.#devices));
         places.push(index);
+        results.push(DONE);
       } else if (op.kind === 'remove') {
         // What was on a device that is gone is gone as well.
-        results[index] = { kind: 'done' };
+        results.push(DONE);
       } else {
-        results[index] = {
-          kind: 'refused',
-          code: 'ENODEV',
-          message: `${describe(op.entry)}: no device ${missing}`,
-        };
+        const message = `${describe(op.entry)}: no device ${missing}`;
+        results.push({ kind: 'refused', code: 'ENODEV', message });
       }
     });
-    const outcomes = await this.#socket.batch(operations);
+    const outcomes = await this.#socket.batch(changes);
     outcomes.forEach((outcome, n) => (results[places[n]!] = toResult(outcome)));
     return results;
   }
@@ -186,23 +184,36 @@ export class NetlinkKernel implements Kernel {
   }
 
   #missingDevice(op: Op): string | undefined {
-    const entry = op.kind === 'remove' ? op.held : op.entry;
+    const entry = entryOf(op);
     return entry.device === undefined || this.#devices.has(entry.device) ? undefined : entry.device;
   }
+}
 
-  #toOperation(op: Op): Operation {
-    const devices = this.#devices;
-    const entry = op.kind === 'remove' ? op.held : op.entry;
+/** An op as a message. A class, for there are tens of thousands at a start, and closures would be made for each. */
+class Change implements Operation {
+  readonly type: number;
+  readonly flags: number;
+  readonly #op: Op;
+  readonly #devices: DeviceTable;
+
+  constructor(op: Op, devices: DeviceTable) {
+    const kind = kindOf(entryOf(op));
+    this.type = op.kind === 'remove' ? kind.removeType : kind.putType;
+    this.flags = flagsOf(op);
+    this.#op = op;
+    this.#devices = devices;
+  }
+
+  describe(): string {
+    const text = describe(entryOf(this.#op));
+    return this.#op.kind === 'remove' ? `remove ${text}` : text;
+  }
+
+  write(writer: MessageWriter): void {
+    const entry = entryOf(this.#op);
     const kind = kindOf(entry);
-    return {
-      type: op.kind === 'remove' ? kind.removeType : kind.putType,
-      flags: flagsOf(op),
-      describe: () => (op.kind === 'remove' ? `remove ${describe(entry)}` : describe(entry)),
-      write: writer =>
-        op.kind === 'remove'
-          ? kind.encodeRemoval(writer, entry, devices)
-          : kind.encode(writer, entry, devices),
-    };
+    if (this.#op.kind === 'remove') kind.encodeRemoval(writer, entry, this.#devices);
+    else kind.encode(writer, entry, this.#devices);
   }
 }
 
@@ -237,17 +248,18 @@ function flagsOf(op: Op): number {
   return NLM_F_CREATE | (isExclusive ? NLM_F_EXCL : NLM_F_REPLACE);
 }
 
+const DONE: OpResult = { kind: 'done' };
+const UNKNOWN: OpResult = { kind: 'unknown' };
+
 function toResult(outcome: Outcome): OpResult {
   switch (outcome.kind) {
     case 'ok':
-      return { kind: 'done' };
+      return DONE;
     case 'unknown':
-      return { kind: 'unknown' };
+      return UNKNOWN;
     case 'failed': {
       const { error } = outcome;
-      return isAlreadyGone(error)
-        ? { kind: 'done' }
-        : { kind: 'refused', code: error.code, message: error.message };
+      return isAlreadyGone(error) ? DONE : { kind: 'refused', code: error.code, message: error.message };
     }
   }
 }

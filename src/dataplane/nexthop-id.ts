@@ -1,5 +1,5 @@
 /** The ids of our nexthop objects: which subnet has which. Pure. */
-import { ipFromNumber, ipToNumber, type IpAddress } from '../address/ip.js';
+import { ipv4FromNumber, ipv4ToNumber, type IpAddress } from '../address/ip.js';
 import type { Prefix } from '../address/prefix.js';
 
 /**
@@ -18,11 +18,11 @@ const LONGEST = 30;
  */
 export function nexthopIdOf({ family, address, length }: Prefix): number | undefined {
   if (family !== 4 || length > LONGEST) return undefined;
-  return HIGH | (Number(ipToNumber(address)) >>> 2);
+  return HIGH | (ipv4ToNumber(address) >>> 2);
 }
 
 /** The base address of the subnet that has this id, or undefined for an id that is not of our form. */
 export function subnetAddressOf(nexthopId: number): IpAddress | undefined {
   if (nexthopId >>> 30 !== 1) return undefined;
-  return ipFromNumber(BigInt((nexthopId << 2) >>> 0), 4);
+  return ipv4FromNumber(nexthopId << 2);
 }

@@ -110,17 +110,16 @@ export class Reconciler {
   /** What the host itself needs, whoever its peers are. */
   setHost(links: readonly Link[], entries: readonly Entry[]): void {
     this.#links = links;
-    for (const key of this.#entries.desired.set(HOST, entries)) this.#touched.add(key);
+    this.#touch(this.#entries.desired.set(HOST, entries));
     this.doubt();
   }
 
   /** What one peer needs; no entries when it is gone. Applied at once. */
   setPeer(id: string, entries: readonly Entry[]): void {
-    for (const key of this.#entries.desired.set(peerOwner(id), entries)) {
-      this.#touched.add(key);
-      // What the kernel refused was another plan's.
-      this.#entries.failures.clear(key);
-    }
+    const keys = this.#entries.desired.set(peerOwner(id), entries);
+    this.#touch(keys);
+    // What the kernel refused was another plan's.
+    for (const key of keys) this.#entries.failures.clear(key);
     if (this.#entries.isOutgrown) this.#doubt = true;
     this.#wake();
   }
@@ -167,6 +166,12 @@ export class Reconciler {
         this.#takeDue();
       }
     }
+  }
+
+  /** What is asked for is no repair. Where a full pass is due, and none counts as repair yet, it needs no telling. */
+  #touch(keys: readonly string[]): void {
+    if (this.#doubt && !this.#settled) return;
+    for (const key of keys) this.#touched.add(key);
   }
 
   #stateOf(owner: string): OwnerState {
@@ -220,7 +225,7 @@ export class Reconciler {
     onRead?.(entries);
     const relowered = this.#entries.take(entries);
     const { desired, held, conflicts, failures } = this.#entries;
-    const asked = allKeys(this.#touched, relowered, desired.formerOwners);
+    const asked = new Set(allKeys(this.#touched, relowered, desired.formerOwners));
     this.#touched.clear();
     // What was listed once may be gone from both sides by now, and is to be listed no longer.
     const keys = allKeys(desired.byKey, held, asked, conflicts, failures.all);
@@ -244,7 +249,7 @@ export class Reconciler {
   }
 
   async #hotPass(): Promise<void> {
-    const keys = new Set(this.#touched);
+    const keys = [...this.#touched];
     this.#touched.clear();
     await this.#entries.apply(this.#entries.compare(keys, this.#pruning !== 'held'));
   }

@@ -29,7 +29,7 @@ export const fdb: Kind<FdbEntry> = {
   putType: RTM_NEWNEIGH,
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {
-    encodeNeighbour(writer, { ...header(entry, devices), destination: ipToBytes(entry.vtep) });
+    encodeNeighbour(writer, header(entry, devices, ipToBytes(entry.vtep)));
   },
   // Without the VTEP: with one that is not (any more) the right one, the kernel answers "done" and removes nothing.
   encodeRemoval(writer, entry, devices) {
@@ -51,13 +51,14 @@ export const fdb: Kind<FdbEntry> = {
   },
 };
 
-function header(entry: FdbEntry, devices: DeviceTable): Neighbour {
+function header(entry: FdbEntry, devices: DeviceTable, destination?: Uint8Array): Neighbour {
   return {
     family: AF_BRIDGE,
     interfaceIndex: devices.indexOf(entry.device),
     state: NUD_PERMANENT,
     flags: NTF_SELF,
     type: 0,
+    destination,
     linkAddress: macToBytes(entry.mac),
   };
 }

@@ -31,7 +31,7 @@ export const neighbour: Kind<NeighbourEntry> = {
   putType: RTM_NEWNEIGH,
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {
-    encodeNeighbour(writer, { ...header(entry, devices), linkAddress: macToBytes(entry.mac) });
+    encodeNeighbour(writer, header(entry, devices, macToBytes(entry.mac)));
   },
   encodeRemoval(writer, entry, devices) {
     encodeNeighbour(writer, header(entry, devices));
@@ -52,7 +52,7 @@ export const neighbour: Kind<NeighbourEntry> = {
   },
 };
 
-function header(entry: NeighbourEntry, devices: DeviceTable): Neighbour {
+function header(entry: NeighbourEntry, devices: DeviceTable, linkAddress?: Uint8Array): Neighbour {
   return {
     family: familyOf(entry.address) === 4 ? AF_INET : AF_INET6,
     interfaceIndex: devices.indexOf(entry.device),
@@ -60,5 +60,6 @@ function header(entry: NeighbourEntry, devices: DeviceTable): Neighbour {
     flags: 0,
     type: RTN_UNICAST,
     destination: ipToBytes(entry.address),
+    linkAddress,
   };
 }

@@ -49,8 +49,8 @@ export const nexthop: Kind<NexthopEntry> = {
       protocol: entry.protocol,
       flags: entry.onLink ? RTNH_F_ONLINK : 0,
       id: entry.id,
-      ...(entry.gateway !== undefined && { gateway: ipToBytes(entry.gateway) }),
-      ...(entry.device !== undefined && { outInterface: devices.indexOf(entry.device) }),
+      gateway: entry.gateway === undefined ? undefined : ipToBytes(entry.gateway),
+      outInterface: entry.device === undefined ? undefined : devices.indexOf(entry.device),
     });
   },
   encodeRemoval: (writer, entry) => encodeNexthopSelector(writer, entry.id),

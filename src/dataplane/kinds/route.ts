@@ -47,12 +47,7 @@ export const route: Kind<RouteEntry> = {
   encodeRemoval(writer, entry, devices) {
     const { gateway, outInterface, nexthopId, ...key } = request(entry, devices);
     const isClassic = entry.special === undefined && nexthopId === undefined;
-    encodeRoute(writer, {
-      ...key,
-      scope: RT_SCOPE_NOWHERE,
-      ...(isClassic && gateway !== undefined && { gateway }),
-      ...(isClassic && outInterface !== undefined && { outInterface }),
-    });
+    encodeRoute(writer, { ...key, scope: RT_SCOPE_NOWHERE, ...(isClassic && { gateway, outInterface }) });
   },
   dumps: () => [{ type: RTM_GETROUTE, write: writer => encodeRouteDump(writer, AF_INET) }],
   decode(body, devices) {
@@ -82,6 +77,9 @@ export const route: Kind<RouteEntry> = {
 const ANY_TYPE = 0;
 
 function request(entry: RouteEntry, devices: DeviceTable): RouteRequest {
+  const { gateway, device, onLink, nexthopId } = entry;
+  // The kernel takes an id or a way, not both.
+  const byId = nexthopId !== undefined;
   return {
     family: entry.destination.family === 4 ? AF_INET : AF_INET6,
     destination: ipToBytes(entry.destination.address),
@@ -91,20 +89,11 @@ function request(entry: RouteEntry, devices: DeviceTable): RouteRequest {
     protocol: entry.protocol,
     scope: RT_SCOPE_UNIVERSE,
     type: entry.special === undefined ? RTN_UNICAST : ANY_TYPE,
+    flags: onLink && !byId ? RTNH_F_ONLINK : 0,
     metric: entry.metric,
-    // The kernel takes an id or a way, not both.
-    ...(entry.nexthopId === undefined ? way(entry, devices) : { flags: 0, nexthopId: entry.nexthopId }),
-  };
-}
-
-function way(
-  { gateway, device, onLink }: RouteEntry,
-  devices: DeviceTable,
-): Pick<RouteRequest, 'flags' | 'gateway' | 'outInterface'> {
-  return {
-    flags: onLink ? RTNH_F_ONLINK : 0,
-    ...(gateway !== undefined && { gateway: ipToBytes(gateway) }),
-    ...(device !== undefined && { outInterface: devices.indexOf(device) }),
+    gateway: gateway === undefined || byId ? undefined : ipToBytes(gateway),
+    outInterface: device === undefined || byId ? undefined : devices.indexOf(device),
+    nexthopId,
   };
 }
 

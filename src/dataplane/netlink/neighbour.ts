@@ -30,8 +30,8 @@ export interface Neighbour {
   /** ndm_type: RTN_UNICAST where it is set at all. */
   readonly type: number;
   /** The neighbour's address, or the VTEP's for AF_BRIDGE: 4 or 16 bytes. */
-  readonly destination?: Uint8Array;
-  readonly linkAddress?: Uint8Array;
+  readonly destination?: Uint8Array | undefined;
+  readonly linkAddress?: Uint8Array | undefined;
   /** RTPROT_*: who made it. Kept by the kernel for ARP and NDP, not for FDB. */
   readonly protocol?: number;
   readonly vlan?: number;

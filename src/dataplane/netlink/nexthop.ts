@@ -13,8 +13,8 @@ export interface NexthopRequest {
   /** Unique among all nexthop objects of the network namespace; 0 lets the kernel choose. */
   readonly id: number;
   /** 4 or 16 bytes. */
-  readonly gateway?: Uint8Array;
-  readonly outInterface?: number;
+  readonly gateway?: Uint8Array | undefined;
+  readonly outInterface?: number | undefined;
 }
 
 /** A nexthop object as the kernel tells it. */

@@ -38,11 +38,11 @@ export interface RouteRequest {
   /** RTA_PRIORITY, part of the key. 0 is left out: IPv6 then stores 1024. */
   readonly metric: number;
   /** 4 or 16 bytes; of the other family than the route's when the kernel calls it RTA_VIA. */
-  readonly gateway?: Uint8Array;
-  readonly outInterface?: number;
-  readonly preferredSource?: Uint8Array;
+  readonly gateway?: Uint8Array | undefined;
+  readonly outInterface?: number | undefined;
+  readonly preferredSource?: Uint8Array | undefined;
   /** Id of the nexthop object that carries the route. */
-  readonly nexthopId?: number;
+  readonly nexthopId?: number | undefined;
 }
 
 /** A route as the kernel tells it. */
