@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { DEFAULT_RUN_DIR } from '../daemon/socket-path.js';
 import { AgentUnreachableError, findSocket, readStatus } from './agent-client.js';
 import { EXIT } from './exit-codes.js';
+import { printableJson } from './printable.js';
 import { renderStatus } from './status-text.js';
 
 const EXAMPLES = `
@@ -47,7 +48,7 @@ async function showStatus(flags: StatusFlags): Promise<number> {
     const document = await readStatus(flags.socket ?? (await findSocket(flags.runDir, flags.instance)));
     process.stdout.write(
       flags.output === 'json'
-        ? `${JSON.stringify(document, null, 2)}\n`
+        ? `${printableJson(document)}\n`
         : renderStatus(document, { now: new Date(), all: flags.all === true }),
     );
     return document.verdict === 'healthy' ? EXIT.healthy : EXIT.degraded;

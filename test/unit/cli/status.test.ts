@@ -51,6 +51,21 @@ t.test('the verdict is the exit code', async t => {
   }
 });
 
+t.test(
+  'what came from etcd does nothing to a terminal, as JSON neither, and reads back as it is',
+  async t => {
+    const path = join(runDirectory(t), 'net.sock');
+    const [first, ...others] = healthyStatus.peers;
+    // C0, DEL, C1 (0x9b begins a control sequence as ESC [ does), a mark of direction.
+    const error = '\x1b[2J \x7f \x80 \x9b31m \x9f \u202e end';
+    const document = { ...healthyStatus, peers: [{ ...first!, error }, ...others] };
+    await serve(t, path, document);
+    const { out } = await status(t, '-o', 'json', '--socket', path);
+    t.match(out, '"\\u001b[2J \\u007f \\u0080 \\u009b31m \\u009f \\u202e end"');
+    t.same(JSON.parse(out), document);
+  },
+);
+
 t.test('no agent', async t => {
   const directory = runDirectory(t);
   t.match(await status(t, '--run-dir', directory), {
