@@ -17,7 +17,7 @@ export interface Answer {
   readonly line: string;
 }
 
-/** What a host gets that takes no other TTL, and what flanneld grants: a day to come back. */
+/** What flanneld grants: a day to come back. An agent that wants another time takes that with its next renewal. */
 const TTL_SECONDS = 24 * 3600;
 
 /**

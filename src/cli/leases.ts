@@ -48,7 +48,8 @@ ${CODES}`;
 const RELEASE = `
 A reservation that nobody uses is deleted. One that a host uses becomes an
 ordinary lease. A lease is deleted when its host has not renewed it for two
-minutes and is no flanneld, or with --force.
+minutes (for two thirds of its time, if that is shorter) and is no flanneld, or
+with --force.
 ${ETCD}
 
 Example:

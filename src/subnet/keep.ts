@@ -6,6 +6,7 @@ import { parseLease } from './lease.js';
 import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
 import type { Deletion, News } from './news.js';
 import { hasOurId, type LeaseWish, type Loss, type OwnLease } from './own-lease.js';
+import { hangOnOwnTime } from './own-time.js';
 import { answerMs, renewalMs } from './renewal.js';
 import { isReservation } from './reservation.js';
 import { StoreError, type KeyValue } from './store.js';
@@ -31,6 +32,8 @@ export class LeaseKeeper {
   /** Since when renewals fail. */
   #failingSince: number | undefined;
   #proof: Proof | undefined;
+  /** The etcd lease whose time is as near to ours as etcd grants it. */
+  #fitLeaseId: string | undefined;
 
   constructor(options: ManagerOptions, events: ManagerEvents, news: News) {
     this.#options = options;
@@ -68,6 +71,12 @@ export class LeaseKeeper {
           // Once over the whole interval: hosts that were started together shall not renew together.
           renewAt = now() + longest * (isSpread ? 0.9 + 0.1 * random() : random());
           isSpread = true;
+          const fitted = lives ? await this.#fitTime(own) : own;
+          if (fitted !== own) {
+            own = fitted;
+            renewAt = this.#begin(own);
+            this.#events.onMoved(own);
+          }
         }
         retry = RETRY_MS.first;
         const { notBefore } = this.#contest;
@@ -153,10 +162,11 @@ export class LeaseKeeper {
   }
 
   /** @returns when to renew first: a lease that was granted just now need not be proven, one of before at once */
-  #begin({ granted }: OwnLease): number {
+  #begin({ granted, leaseId }: OwnLease): number {
     const { now, wallNow, random } = this.#options;
     this.#proof = undefined;
     if (granted === undefined) return -Infinity;
+    this.#fitLeaseId = leaseId;
     const { at, seconds } = granted;
     const age = now() - at;
     this.#proof = { at, wallAt: wallNow() - age, seconds };
@@ -180,6 +190,17 @@ export class LeaseKeeper {
     this.#noteSuccess(own);
     this.#events.onRenewed(secondsLeft);
     return true;
+  }
+
+  /** Sees to it that the etcd lease has the time that this host wants. */
+  async #fitTime(own: OwnLease): Promise<OwnLease> {
+    const seconds = this.#proof?.seconds;
+    const isFit = seconds === this.#options.ttlSeconds || own.leaseId === this.#fitLeaseId;
+    if (seconds === undefined || isFit) return own;
+    const fitted = await hangOnOwnTime(this.#options, own, seconds);
+    // Else the mirror will tell what became of the key, and the next renewal tries again.
+    if (fitted !== undefined) this.#fitLeaseId = fitted.leaseId;
+    return fitted ?? own;
   }
 
   /** An operator made our key a reservation, or an ordinary lease again. */

@@ -35,7 +35,7 @@ export interface Awaiting {
 export interface ManagerEvents {
   /** A lease is ours; the subnet may differ from the one before. */
   onOwn(lease: OwnLease): void;
-  /** Somebody hung our key on another etcd lease, or on none: a reservation. All else is as it was. */
+  /** Our key hangs on another etcd lease, or on none: a reservation. All else is as it was. */
   onMoved(lease: OwnLease): void;
   /** The store has confirmed that the lease lives. @param secondsLeft undefined for a reservation */
   onRenewed(secondsLeft: number | undefined): void;

@@ -2,7 +2,8 @@
  * The host's own lease: acquire, keep, and acquire again when it is lost.
  *
  * A key is created only if absent and changed only by compare on the revision that we know to be ours. Our earlier lease
- * is kept alive by its own etcd lease, without rewriting the key, so that no other host hears of our restart.
+ * is kept alive by its own etcd lease, without rewriting the key, so that no other host hears of our restart; unless that
+ * was granted for another time than this host wants.
  */
 import { formatPrefix } from '../address/prefix.js';
 import { Acquisition } from './acquire.js';
@@ -10,9 +11,9 @@ import { LeaseKeeper } from './keep.js';
 import type { ManagerEvents, ManagerOptions } from './manager-options.js';
 import type { MirrorHistory } from './mirror.js';
 import { News } from './news.js';
-import type { LeaseWish, Origin, OwnLease } from './own-lease.js';
-import { revokeIfPossible } from './revoke.js';
-import { StoreError, type KeyChange } from './store.js';
+import type { LeaseWish, Origin } from './own-lease.js';
+import { revokeIfUnused } from './revoke.js';
+import type { KeyChange } from './store.js';
 
 export type { Awaiting, ManagerEvents, ManagerOptions } from './manager-options.js';
 export {
@@ -63,31 +64,13 @@ export class LeaseManager {
       this.#events.onLost(loss);
       if (signal.aborted) return;
       log.warn({ subnet, loss }, `lease of ${subnet} lost (${loss}): acquiring again`);
-      if (loss === 'taken') await this.#giveBackLeaseOf(own);
+      if (loss === 'taken') await revokeIfUnused(this.#options, own);
       wish = {
         ...wish,
         preferred: [{ subnet: own.subnet, origin: own.origin, since: own.since }],
         preferredKey: own.key,
       };
     }
-  }
-
-  /** Revokes the etcd lease of a key that was taken from us, if no key hangs on it: revoking deletes what does. */
-  async #giveBackLeaseOf({ key, leaseId }: OwnLease): Promise<void> {
-    const { store, entries, log } = this.#options;
-    if (leaseId === '0' || [...entries().values()].some(entry => entry.leaseId === leaseId)) return;
-    try {
-      // The mirror may be behind.
-      if ((await store.read(key))?.leaseId === leaseId) return;
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      log.debug(
-        { key, kind: error.kind },
-        `whether our etcd lease still has a key is not known: ${error.message}`,
-      );
-      return;
-    }
-    await revokeIfPossible(this.#options, leaseId);
   }
 }
 

@@ -10,6 +10,11 @@ export function renewalMs(ttlSeconds: number): number {
   return Math.min((ttlSeconds * 1000) / 3, LONGEST_MS);
 }
 
+/** A lease that was not refreshed for so long has no living holder, or one that is cut off from etcd. */
+export function silentAfterMs(ttlSeconds: number): number {
+  return 2 * renewalMs(ttlSeconds);
+}
+
 /** Longest wait for the answer to a refresh. Of a short lease at most a sixth, so that two endpoints in a row may be silent. */
 export function answerMs(ttlSeconds: number): number {
   return Math.min((ttlSeconds * 1000) / 6, LONGEST_ANSWER_MS);

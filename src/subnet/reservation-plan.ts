@@ -17,6 +17,7 @@ import { isInRange } from './allocate.js';
 import { formatSubnetKey, parseLease, parseSubnetKey, type Lease } from './lease.js';
 import type { LeaseTime } from './lease-times.js';
 import type { SubnetRange } from './network-config.js';
+import { silentAfterMs } from './renewal.js';
 import { isReservation, isUnusedReservation } from './reservation.js';
 import type { KeyValue } from './store.js';
 
@@ -46,9 +47,6 @@ export interface Holdings {
   /** `<prefix>/subnets/`. */
   readonly keyPrefix: string;
 }
-
-/** An agent of ours renews once a minute at least: who did not for so long is gone, or cut off from etcd. */
-const ALIVE_SECONDS = 120;
 
 /** Who a lease belongs to, for people: `192.0.2.7 (node7)`. */
 export function holderOf({ publicIp, holder }: Lease): string {
@@ -118,10 +116,13 @@ export function planRelease(
   if (isReservation(lease)) return { kind: 'let-expire', entry, lease };
   if (time === undefined) return refuse('state', `the lease of ${text} has just ended: nothing to do`);
   const ago = time.refreshedSecondsAgo;
-  if (ago < ALIVE_SECONDS) {
+  const silentAfter = Math.ceil(silentAfterMs(time.grantedSeconds) / 1000);
+  // The age is rounded up.
+  if (ago <= silentAfter) {
     return refuse(
       'state',
-      `${text} is held by ${holderOf(lease)}, which renewed it ${ago} s ago: stop its agent first, or use --force`,
+      `${text} is held by ${holderOf(lease)}, which renewed it ${ago} s ago: stop its agent and try again ` +
+        `${silentAfter} s later, or use --force`,
     );
   }
   // flanneld renews once a day, and ends when its key is deleted.

@@ -1,12 +1,12 @@
 /**
  * Whether the holder of a lease lives, told from when its etcd lease was refreshed. Pure.
  *
- * Every agent refreshes its etcd lease at the latest after `renewalMs` of what was granted. A lease that was not refreshed
- * for twice as long has no living holder, or one that is cut off from etcd. A single refresh proves nothing: etcd gives
- * all leases their whole time again when another member becomes its leader, as it does when hosts come and go.
+ * Every agent refreshes its etcd lease at the latest after `renewalMs` of what was granted, and counts as gone after
+ * `silentAfterMs`. A single refresh proves nothing: etcd gives all leases their whole time again when another member becomes
+ * its leader, as it does when hosts come and go.
  */
 import type { HeldLease } from './own-lease.js';
-import { renewalMs } from './renewal.js';
+import { silentAfterMs } from './renewal.js';
 import type { StoreLease } from './store.js';
 
 /** So many refreshes are a holder's doing. */
@@ -50,7 +50,7 @@ export function sight(
     lease,
     // What is left is rounded down, so that the age is rounded up.
     refreshed: { from: asked - age, to: answered - age + 1000 },
-    windowMs: 2 * renewalMs(read.grantedSeconds),
+    windowMs: silentAfterMs(read.grantedSeconds),
   };
 }
 

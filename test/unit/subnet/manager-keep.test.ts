@@ -67,14 +67,76 @@ t.test('the first renewal is anywhere in the interval, the others are near its e
   }
 });
 
-t.test('a lease that was granted for a shorter time is renewed as it needs', async t => {
+t.test('a lease that was granted for another time gets an etcd lease of ours, once', async t => {
+  for (const seconds of [30, 2 * TTL_SECONDS]) {
+    const { store, start, pass } = lab(t);
+    const { id } = await store.grantLease(seconds);
+    const value = valueSince('192.0.2.1');
+    store.put(KEY, value, id);
+    const host = await start();
+    await pass(1);
+    const entry = (await store.read(KEY))!;
+    t.match(entry, { value });
+    t.match(await store.readLease(entry.leaseId), { grantedSeconds: TTL_SECONDS });
+    t.equal(await store.readLease(id), undefined, 'the other is given back');
+    await pass(3 * TTL_SECONDS);
+    t.strictSame(await store.read(KEY), entry);
+    t.strictSame([host.troubles, host.owned.length, host.moves], [[], 1, [entry.leaseId]]);
+    t.equal(host.renewals.at(-1), TTL_SECONDS);
+  }
+});
+
+t.test('an operator makes an ordinary lease of our reservation: it gets our time', async t => {
   const { store, start, pass } = lab(t);
-  const { id } = await store.grantLease(30);
+  store.put(KEY, valueSince('192.0.2.1'));
+  await start();
+  await pass(60);
+  store.put(KEY, valueSince('192.0.2.1'), (await store.grantLease(86_400)).id);
+  await pass(1);
+  const { leaseId } = (await store.read(KEY))!;
+  t.match(await store.readLease(leaseId), { grantedSeconds: TTL_SECONDS });
+});
+
+t.test('the etcd lease of before stays while another key hangs on it', async t => {
+  const { store, start, pass } = lab(t);
+  const { id } = await store.grantLease(2 * TTL_SECONDS);
   store.put(KEY, valueSince('192.0.2.1'), id);
+  store.put(`${KEY_PREFIX}10.5.2.0-24`, 'theirs', id);
+  await start();
+  await pass(1);
+  t.not((await store.read(KEY))!.leaseId, id);
+  t.match(await store.read(`${KEY_PREFIX}10.5.2.0-24`), { leaseId: id });
+});
+
+t.test('etcd grants no other time: the key is not written, and it is asked once', async t => {
+  const { store, start, pass, count } = lab(t);
+  const { id } = await store.grantLease(2 * TTL_SECONDS);
+  const grant = store.grantLease.bind(store);
+  store.grantLease = () => grant(2 * TTL_SECONDS);
+  store.put(KEY, valueSince('192.0.2.1'), id);
+  const before = await store.read(KEY);
+  await start();
+  await pass(2 * TTL_SECONDS);
+  t.strictSame(await store.read(KEY), before);
+  t.strictSame([count('grantLease'), count('revokeLease')], [1, 1]);
+});
+
+t.test('the key is written by somebody at that moment: tried again with the next renewal', async t => {
+  const { store, hooks, start, pass, count } = lab(t);
+  const { id } = await store.grantLease(2 * TTL_SECONDS);
+  store.put(KEY, valueSince('192.0.2.1'), id);
+  hooks.before = method => {
+    if (method !== 'replaceIfUnchanged') return;
+    hooks.before = undefined;
+    store.put(KEY, valueSince('192.0.2.1'), id);
+  };
   const host = await start();
-  await pass(TTL_SECONDS);
-  t.strictSame([host.troubles, host.owned.length], [[], 1]);
+  await pass(1);
   t.match(await store.read(KEY), { leaseId: id });
+  t.strictSame([count('grantLease'), count('revokeLease')], [1, 1], 'that grant is given back');
+  await pass(60);
+  t.match(await store.readLease((await store.read(KEY))!.leaseId), { grantedSeconds: TTL_SECONDS });
+  t.strictSame(host.troubles, []);
 });
 
 t.test('what ended a lease', async t => {

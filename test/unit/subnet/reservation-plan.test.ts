@@ -66,28 +66,30 @@ t.test('whether a subnet can be reserved', async t => {
 });
 
 t.test('whether a subnet can be given back', async t => {
-  const time = (refreshedSecondsAgo: number) => ({
-    grantedSeconds: 600,
+  const time = (refreshedSecondsAgo: number, grantedSeconds = 600) => ({
+    grantedSeconds,
     secondsLeft: 1,
     refreshedSecondsAgo,
   });
-  const plan = (found: readonly KeyValue[], ago: number | undefined, force = false) =>
+  const plan = (found: readonly KeyValue[], ago: number | undefined, force = false, granted = 600) =>
     planRelease(
       { entries: found, keyPrefix: KEY_PREFIX },
       parsePrefix('10.5.7.0/24')!,
-      ago === undefined ? undefined : time(ago),
+      ago === undefined ? undefined : time(ago, granted),
       force,
     );
   t.match(plan([entry('10.5.7.0-24', formatReservation('192.0.2.7'))], undefined), { kind: 'delete' });
   t.match(plan([{ ...leased, leaseId: '0' }], undefined), { kind: 'let-expire' });
-  t.match(plan([leased], 120), { kind: 'delete' });
-  t.match(plan([leased], 119, true), { kind: 'delete' });
+  t.match(plan([leased], 121), { kind: 'delete' });
+  t.match(plan([leased], 120, true), { kind: 'delete' });
+  t.match(plan([leased], 21, false, 30), { kind: 'delete' }, 'who has a short lease is silent sooner');
+  t.match(plan([leased], 20, false, 30), { kind: 'refuse', reason: /try again 20 s later/ });
   for (const [found, ago, reason] of [
     [[], undefined, /neither leased nor reserved/],
     [
       [leased],
-      119,
-      /held by 192\.0\.2\.7 \(node7\), which renewed it 119 s ago: stop its agent first, or use --force/,
+      120,
+      /held by 192\.0\.2\.7 \(node7\), which renewed it 120 s ago: stop its agent and try again 120 s later, or use --force/,
     ],
     [[leased], undefined, /has just ended/],
     [[entry('10.5.7.0-24', valueOf('192.0.2.7'), '9')], 50_000, /may be a flanneld's/],
