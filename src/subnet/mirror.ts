@@ -111,6 +111,9 @@ export class Mirror {
    * @throws what a handler throws
    */
   async run(signal: AbortSignal): Promise<void> {
+    // The first list is not delayed, however many hosts start together: etcd answers a thousand lists of a thousand leases
+    // in seconds, and who gets no answer in time comes again after a random pause. After an outage there is none, unless
+    // it was as long as the time between two lists: the watch goes on where it was.
     while (!signal.aborted) {
       if (this.#position === undefined || this.#nextListAt <= this.#options.now()) {
         const listed = await this.#list(signal);
