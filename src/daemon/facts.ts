@@ -5,9 +5,9 @@
 import type { Backend } from '../backends/backend.js';
 import type { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
+import type { StoreConnection } from '../subnet/connection-watch.js';
 import type { Doubt } from '../subnet/doubt.js';
 import type { CredentialsView } from '../subnet/etcd3-store.js';
-import type { MirrorConnection } from '../subnet/mirror.js';
 import type { Awaiting, HeldLease, LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
 import type { StoreError } from '../subnet/store.js';
 import type { SubnetUsage } from '../subnet/subnet-usage.js';
@@ -32,7 +32,7 @@ export interface LeaseTrouble {
 export interface Facts {
   readonly startedAt: number;
   stopping: boolean;
-  connection: MirrorConnection | undefined;
+  connection: StoreConnection | undefined;
   /** How the files that let us into etcd are doing. */
   credentials: CredentialsView | undefined;
   /** Whether the store's deletions are believed. */

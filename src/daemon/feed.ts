@@ -3,9 +3,10 @@
  * not there yet read the mirror when they come.
  */
 import type { Logger } from 'pino';
+import type { StoreConnection } from '../subnet/connection-watch.js';
 import { Doubt, type Circumstances } from '../subnet/doubt.js';
 import { renewalMs } from '../subnet/manager.js';
-import type { MirrorBatch, MirrorConnection, MirrorHandlers } from '../subnet/mirror.js';
+import type { MirrorBatch, MirrorHandlers } from '../subnet/mirror.js';
 import type { KeyChange, Snapshot } from '../subnet/store.js';
 import type { Facts } from './facts.js';
 import type { AgentOptions } from './options.js';
@@ -46,7 +47,7 @@ export class StoreFeed implements MirrorHandlers {
     facts.doubt = this.#doubt;
   }
 
-  onConnection(connection: MirrorConnection): void {
+  onConnection(connection: StoreConnection): void {
     const isBack =
       connection.connected && this.#facts.mirrored && this.#facts.connection?.connected === false;
     if (isBack) this.#backAt = this.#clock.now();

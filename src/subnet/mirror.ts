@@ -6,14 +6,13 @@
  * Store port and nothing of etcd.
  */
 import type { Logger } from 'pino';
-import { causeOf, Outage } from './outage.js';
+import { ConnectionWatch, type StoreConnection } from './connection-watch.js';
 import {
   StoreError,
   type KeyChange,
   type KeyValue,
   type Snapshot,
   type Store,
-  type StoreErrorKind,
   type WatchEnd,
   type WatchHandlers,
 } from './store.js';
@@ -31,20 +30,12 @@ export interface MirrorBatch {
   readonly clusterId: string;
 }
 
-export interface MirrorConnection {
-  readonly connected: boolean;
-  /** Milliseconds of the clock at which this began. */
-  readonly since: number;
-  /** Why it is away; while connected, that it refuses lists beside a watch that goes on. */
-  readonly error: StoreError | undefined;
-}
-
 export interface MirrorHandlers {
   /** The first complete list; called once, before all others but `onConnection`. */
   onReset(snapshot: Snapshot): void;
   onChanges(batch: MirrorBatch): void;
   /** Called when it changes: the store answers, or does not, or for another reason than before. */
-  onConnection(connection: MirrorConnection): void;
+  onConnection(connection: StoreConnection): void;
 }
 
 export interface MirrorOptions {
@@ -64,14 +55,6 @@ const LAST_RETRY_MS = 5_000;
 /** A watch that stood for so long ends the series of failures. */
 const STABLE_MS = 10_000;
 
-/** What a failure means for us: only the first is an outage of the store's. */
-const TROUBLE_WORDS: Readonly<Record<StoreErrorKind, string>> = {
-  unavailable: 'the store is away',
-  tls: 'no secure connection to the store',
-  denied: 'the store refuses us',
-  invalid: 'the store cannot do what it is asked',
-};
-
 /** All up to this revision of this cluster is known. */
 interface Position {
   readonly revision: bigint;
@@ -90,8 +73,7 @@ export class Mirror {
   /** Revisions at which the watch changed keys while a list is under way. */
   #changedMeanwhile: Map<string, bigint> | undefined;
   #nextListAt = 0;
-  #connection: MirrorConnection | undefined;
-  #outage: Outage | undefined;
+  readonly #connection: ConnectionWatch;
   #failures = 0;
 
   constructor(store: Store, prefix: string, handlers: MirrorHandlers, options: MirrorOptions) {
@@ -99,6 +81,8 @@ export class Mirror {
     this.#prefix = prefix;
     this.#handlers = handlers;
     this.#options = options;
+    const log = options.log.child({ prefix });
+    this.#connection = new ConnectionWatch(options.now, log, connection => handlers.onConnection(connection));
   }
 
   /** What the store holds, by key, as far as is known. Live: it changes before a handler is called. */
@@ -139,7 +123,7 @@ export class Mirror {
     const handlers: WatchHandlers = {
       onOpen: () => {
         openedAt = this.#options.now();
-        this.#connected();
+        this.#connection.works();
       },
       onChanges: (changes, revision) => {
         if (!either.aborted) this.#onWatchChanges(changes, { revision, clusterId: from.clusterId });
@@ -185,15 +169,18 @@ export class Mirror {
       if (signal.aborted) return undefined;
       this.#options.log.debug({ err: error, prefix: this.#prefix }, 'list failed');
       // While the watch stands this is no outage: the watch itself says when the store is away.
-      if (how === undefined) this.#disconnected(error);
-      else this.#refusedBesideWatch(error);
+      if (how === undefined) this.#connection.fails(error);
+      else {
+        this.#planNextList();
+        this.#connection.failsInPart(error);
+      }
       return undefined;
     } finally {
       this.#changedMeanwhile = undefined;
     }
     if (signal.aborted) return undefined;
     this.#planNextList();
-    this.#connected();
+    this.#connection.works();
     const history = historyOf(before, snapshot);
     if (before === undefined) this.#reset(snapshot);
     else this.#compare(snapshot, history, meanwhile);
@@ -253,56 +240,9 @@ export class Mirror {
   }
 
   #noteEnd(end: WatchEnd): void {
-    if (end.kind === 'broken') this.#disconnected(end.error);
+    if (end.kind === 'broken') this.#connection.fails(end.error);
     else this.#options.log.info({ end, prefix: this.#prefix }, 'watch ended; listing again');
   }
-
-  #connected(): void {
-    const connection = this.#connection;
-    if (connection?.connected === true && connection.error === undefined) return;
-    const now = this.#options.now();
-    const since = connection?.connected === true ? connection.since : now;
-    if (connection !== undefined) {
-      const awaySeconds = Math.round((since - connection.since) / 100) / 10;
-      this.#options.log.info({ prefix: this.#prefix, awaySeconds }, 'the store answers again');
-    }
-    this.#outage = undefined;
-    this.#setConnection({ connected: true, since, error: undefined });
-  }
-
-  #disconnected(error: StoreError): void {
-    const { now, log } = this.#options;
-    this.#outage ??= new Outage(now());
-    if (this.#outage.note(error, now())) log.warn(this.#about(error), `${describe(error)}; trying again`);
-    const shown = this.#outage.toShow(now());
-    const before = this.#connection;
-    const isKnown =
-      before?.connected === false && before.error && shown && causeOf(before.error) === causeOf(shown);
-    if (isKnown !== true) this.#setConnection({ connected: false, since: this.#outage.since, error: shown });
-  }
-
-  /** An answer that is missing this once may come next time; a refusal is an operator's to mend. */
-  #refusedBesideWatch(error: StoreError): void {
-    this.#planNextList();
-    const { connected = false, since = 0, error: before } = this.#connection ?? {};
-    if (!connected || error.kind === 'unavailable') return;
-    if (before !== undefined && causeOf(before) === causeOf(error)) return;
-    this.#options.log.warn(this.#about(error), `${describe(error)}; the watch goes on`);
-    this.#setConnection({ connected, since, error });
-  }
-
-  #about(error: StoreError): object {
-    return { err: error, prefix: this.#prefix };
-  }
-
-  #setConnection(connection: MirrorConnection): void {
-    this.#connection = connection;
-    this.#handlers.onConnection(connection);
-  }
-}
-
-function describe({ kind, message, advice }: StoreError): string {
-  return `${TROUBLE_WORDS[kind]}: ${advice?.cause ?? message}`;
 }
 
 /** A list answers with what is committed when it is asked for, so it can never be behind what was known before. */

@@ -15,23 +15,19 @@ export class Outage {
   /** @param since when it began, in milliseconds of the clock given to the methods */
   constructor(readonly since: number) {}
 
-  /** Notes a failure. @returns whether nothing had this cause before in this outage */
-  note(error: StoreError, now: number): boolean {
-    const cause = causeOf(error);
-    const isNew = !this.#latest.has(cause);
-    this.#latest.delete(cause);
-    this.#latest.set(cause, { error, at: now });
-    return isNew;
-  }
-
   /**
-   * The failure to be shown: the last one; but of several endpoints one that is down does not hide that another, in the
-   * same round, refuses us.
+   * Notes a failure.
+   * @returns whether nothing had this cause before in this outage; and the failure to be shown, which is the last one, but of
+   * several endpoints one that is down does not hide that another refuses us in the same round
    */
-  toShow(now: number): StoreError | undefined {
-    const failures = [...this.#latest.values()];
-    const refusal = failures.findLast(({ error, at }) => error.kind !== 'unavailable' && now - at < ROUND_MS);
-    return (refusal ?? failures.at(-1))?.error;
+  note(error: StoreError, now: number): { readonly isNew: boolean; readonly shown: StoreError } {
+    const cause = causeOf(error);
+    const isNew = !this.#latest.delete(cause);
+    this.#latest.set(cause, { error, at: now });
+    const refusal = [...this.#latest.values()].findLast(
+      failure => failure.error.kind !== 'unavailable' && now - failure.at < ROUND_MS,
+    );
+    return { isNew, shown: refusal?.error ?? error };
   }
 }
 

@@ -1,7 +1,8 @@
 /** All of an agent that talks to etcd, mirror and lease, on a real store: what it costs etcd is what an agent costs it. */
 import type { Test } from 'tap';
+import type { StoreConnection } from '../../src/subnet/connection-watch.js';
 import { LeaseManager, type OwnLease } from '../../src/subnet/manager.js';
-import { Mirror, type MirrorConnection } from '../../src/subnet/mirror.js';
+import { Mirror } from '../../src/subnet/mirror.js';
 import type { SubnetRange } from '../../src/subnet/network-config.js';
 import type { KeyValue, Store, StoreError } from '../../src/subnet/store.js';
 import { sleep } from '../../src/daemon/tasks.js';
@@ -14,7 +15,7 @@ export interface EtcdAgent {
   readonly renewals: () => number;
   readonly connected: () => boolean;
   /** As the mirror told it last. */
-  readonly connection: () => MirrorConnection | undefined;
+  readonly connection: () => StoreConnection | undefined;
   /** What the lease manager said of failures, in order. */
   readonly troubles: readonly StoreError[];
   /** What its mirror holds. */
@@ -43,7 +44,7 @@ export function startEtcdAgent(
   const owned: OwnLease[] = [];
   let renewals = 0;
   let exhaustions = 0;
-  let connection: MirrorConnection | undefined;
+  let connection: StoreConnection | undefined;
   const troubles: StoreError[] = [];
   const stopping = new AbortController();
   const shared = { log: silent, now: () => performance.now(), random: Math.random, sleep };

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { Mirror, type MirrorBatch, type MirrorConnection } from '../../../src/subnet/mirror.js';
+import type { StoreConnection } from '../../../src/subnet/connection-watch.js';
+import { Mirror, type MirrorBatch } from '../../../src/subnet/mirror.js';
 import {
   StoreError,
   type KeyChange,
@@ -45,7 +46,7 @@ interface Fixture {
   readonly clock: Clock;
   readonly resets: Snapshot[];
   readonly batches: MirrorBatch[];
-  readonly connections: MirrorConnection[];
+  readonly connections: StoreConnection[];
   readonly lines: LogLine[];
   /** What an owner knows that does as the handlers say. */
   readonly known: Map<string, string>;
@@ -71,7 +72,7 @@ function start(
 ): Fixture {
   const resets: Snapshot[] = [];
   const batches: MirrorBatch[] = [];
-  const connections: MirrorConnection[] = [];
+  const connections: StoreConnection[] = [];
   const known = new Map<string, string>();
   const { log, lines } = recordedLog();
   const mirror = new Mirror(
