@@ -16,7 +16,7 @@ import type { Problem } from './status.js';
 const MOST_LISTED = 20;
 
 /**
- * Everything that is wrong at this moment, what matters most first.
+ * Everything that is wrong at this moment, what matters most first, and warnings last.
  * @param faults of the config document in the store
  * @param wall now, in milliseconds since the epoch
  */
@@ -27,7 +27,7 @@ export function problemsOf(
   at: ToIso,
   wall: number,
 ): Problem[] {
-  return [
+  const problems = [
     ...etcdProblems(facts, options, at, wall),
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts, options),
@@ -36,6 +36,8 @@ export function problemsOf(
     ...checksumProblems(facts),
     ...fileProblems(facts),
   ];
+  const isWarning = ({ severity }: Problem) => Number(severity === 'warning');
+  return problems.toSorted((a, b) => isWarning(a) - isWarning(b));
 }
 
 function fileProblems({ files, stateError }: Facts): Problem[] {

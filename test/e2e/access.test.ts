@@ -29,8 +29,8 @@ interface Secured {
   readonly passwordFile: string;
 }
 
-/** etcd with TLS, client certificates and users, and two healthy agents with a container each. */
-async function startSecured(t: Test): Promise<Secured> {
+/** etcd with TLS, client certificates and users, and two agents that the etcd user `bob` lets in. */
+async function startSecured(t: Test, bob: 'readwrite' | 'read'): Promise<Secured> {
   const lab = await createLab(t);
   const certificates = makeCertificates();
   t.teardown(() => certificates.remove());
@@ -55,7 +55,7 @@ async function startSecured(t: Test): Promise<Secured> {
     etcdctlArgs: ['--insecure-skip-tls-verify', `--cert=${client.certFile}`, `--key=${client.keyFile}`],
   });
   t.teardown(() => etcd.destroy());
-  await enableAuth(etcd);
+  await enableAuth(etcd, bob);
   await etcd.etcdctl(AS_ROOT, 'put', '/net/config', '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}');
   const options = [
     ['--etcd-endpoints', etcd.url, '--etcd-cafile', trusted],
@@ -64,10 +64,6 @@ async function startSecured(t: Test): Promise<Secured> {
     ['--lease-ttl', '60s', '--log-level', 'trace'],
   ].flat();
   for (let i = 0; i < 2; i++) await (await lab.addHost()).startAgent(options);
-  for (const host of lab.hosts) {
-    await host.waitForHealth(1);
-    await host.addContainer();
-  }
   return { lab, etcd, certificates, serving, ours, trusted, passwordFile };
 }
 
@@ -88,10 +84,14 @@ function statusWhen(
 const codesOf = ({ problems }: StatusDocument) => problems.map(({ code }) => code);
 
 t.test('certificates, CA and password change under running agents: no packet is lost', async t => {
-  const secured = await startSecured(t);
+  const secured = await startSecured(t, 'readwrite');
   const { lab, etcd, certificates, serving, ours, trusted, passwordFile } = secured;
   const { issue, otherCaFile } = certificates;
   const one = hostOf(lab, 1);
+  for (const host of lab.hosts) {
+    await host.waitForHealth(1);
+    await host.addContainer();
+  }
   const leases = async () =>
     (await etcd.etcdctl(AS_ROOT, 'get', '--prefix', '/net/subnets/', '--write-out=fields'))
       .split('\n')
@@ -130,6 +130,22 @@ t.test('certificates, CA and password change under running agents: no packet is 
   t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
   t.same(await leases(), before, 'the leases are the same, and nobody wrote to them');
   await noSecretIn(t, secured);
+});
+
+t.test('a role that may only read: status says so, and the agents join once it may write', async t => {
+  const { lab, etcd } = await startSecured(t, 'read');
+  const one = hostOf(lab, 1);
+  const denied = await statusWhen(lab, one, 'is denied', status => codesOf(status).includes('etcd-denied'));
+  t.match(denied, { phase: 'acquiring', etcd: { connected: true } });
+  t.match(denied?.problems, [
+    {
+      seen: /^our lease: none yet: create \/net\/subnets\/.*permission denied/,
+      cause: /the user "bob" has no role that may read and write all keys that start with \/net\//,
+    },
+    { code: 'certificate-expires', seen: /^our client certificate .*ours\.crt ends on .*, in 2\d h$/ },
+  ]);
+  await etcd.etcdctl(AS_ROOT, 'role', 'grant-permission', 'net', '--prefix=true', 'readwrite', '/net/');
+  for (const host of lab.hosts) await host.waitForHealth(1);
 });
 
 /** Nothing that an operator sees holds a password, a key or a token; at log level trace. */

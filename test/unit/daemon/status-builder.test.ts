@@ -72,10 +72,14 @@ t.test('a part that etcd refuses', async t => {
   const facts = answered(CONFIG);
   facts.connection = { connected: true, since: 2_000, error };
   facts.leaseTrouble = { seen: 'none yet: permission denied', error };
+  const ending = { role: 'CA', file: '/etc/ca.pem', ends: [CLOCK.wall] } as const;
+  facts.credentials = { certificates: [ending], fault: undefined };
   matchAll(t, build(facts).problems, [
     { code: 'etcd-denied', seen: /^etcd tells of changes, and refuses lists: list .net/ },
     { code: 'etcd-denied', seen: 'our lease: none yet: permission denied' },
+    { code: 'certificate-expires', severity: 'warning' },
   ]);
+  facts.credentials = undefined;
   t.match(build(facts).etcd, { connected: true, lastError: /permission denied/ });
   facts.connection = { connected: true, since: 2_000, error: undefined };
   facts.leaseTrouble = { seen: 'none yet', error: new StoreError('tls', 'no') };
