@@ -54,6 +54,9 @@ commonName = supplied
 /** Makes two CAs, and a server certificate for 127.0.0.1 and `localhost` and a client certificate of the first. */
 export function makeCertificates(): Certificates {
   const directory = mkdtempSync(join(tmpdir(), 'selvedge-certificates-'));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  // On the ways out that `t.teardown` does not see.
+  process.once('exit', remove);
   const file = (name: string) => join(directory, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
   for (const ca of ['ca', 'other']) {
@@ -92,7 +95,10 @@ export function makeCertificates(): Certificates {
     client: issue('client'),
     file,
     issue,
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove: () => {
+      process.off('exit', remove);
+      remove();
+    },
   };
 }
 
