@@ -25,6 +25,11 @@ export function configKeyOf(options: AgentOptions): string {
   return `${options.etcd.prefix}/config`;
 }
 
+/** Every lease key of the network starts with it. */
+export function keyPrefixOf(options: AgentOptions): string {
+  return `${options.etcd.prefix}/subnets/`;
+}
+
 export class StoreFeed implements MirrorHandlers {
   readonly #facts: Facts;
   readonly #prefix: string;

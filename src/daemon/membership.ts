@@ -13,7 +13,7 @@ import { listenToKernel } from '../dataplane/kernel-listener.js';
 import type { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { Reconciler } from '../dataplane/reconciler.js';
-import { LeaseManager, type HeldLease, type LeaseWish, type Loss, type OwnLease } from '../subnet/manager.js';
+import type { HeldLease, LeaseManager, LeaseWish, Loss, OwnLease } from '../subnet/manager.js';
 import type { Mirror } from '../subnet/mirror.js';
 import type { Store } from '../subnet/store.js';
 import { SubnetUsage } from '../subnet/subnet-usage.js';
@@ -21,8 +21,9 @@ import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
 import { duplicateMessage } from './duplicate.js';
 import { isHostProgrammed, type Facts } from './facts.js';
+import { keyPrefixOf } from './feed.js';
 import { removeLeftovers } from './leftovers.js';
-import { leaseEvents } from './lease-events.js';
+import { createLeaseManager } from './lease-manager.js';
 import type { Holder } from './lock.js';
 import { messageOf, OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
@@ -48,11 +49,6 @@ export interface Context {
 /** How soon files that could not be written are tried again. */
 const FILE_RETRY_MS = 10_000;
 const RETIRED_POLL_MS = 100;
-
-/** Every lease key of the network starts with it. */
-export function keyPrefixOf(options: AgentOptions): string {
-  return `${options.etcd.prefix}/subnets/`;
-}
 
 /** What was found out about this host before it joined. */
 export interface Findings {
@@ -120,7 +116,6 @@ export class Membership {
     const failed = new Promise<void>((_, reject) => (this.#fail = reject));
     const manager = this.#createManager();
     const usage = this.#createUsage();
-    facts.manager = manager;
     facts.usage = usage;
     const stopListening = listenToKernel({
       interests: {
@@ -168,25 +163,14 @@ export class Membership {
   }
 
   #createManager(): LeaseManager {
-    const { options, store, mirror, log, facts } = this.#context;
-    return new LeaseManager(
+    const surroundings = { ...steadyClock, wallNow: Date.now, random: Math.random, randomBelow };
+    return createLeaseManager(
+      { ...this.#context, overlay: this.#overlay, surroundings },
       {
-        store,
-        keyPrefix: keyPrefixOf(options),
-        ttlSeconds: options.leaseTtlSeconds,
-        entries: () => mirror.entries,
-        keptKeys: () => this.#overlay.peers?.kept ?? [],
-        log,
-        ...steadyClock,
-        wallNow: Date.now,
-        random: Math.random,
-        randomBelow,
-      },
-      leaseEvents(facts, steadyClock, {
         onOwn: own => this.#onOwn(own),
         onLost: loss => this.#onLost(loss),
         onDuplicate: lease => this.#onDuplicate(lease),
-      }),
+      },
     );
   }
 

@@ -7,13 +7,13 @@ import type { MacAddress } from '../../../src/address/mac.js';
 import { ConfigFollower } from '../../../src/daemon/config-follower.js';
 import { emptyFacts, type Facts } from '../../../src/daemon/facts.js';
 import { configKeyOf, StoreFeed } from '../../../src/daemon/feed.js';
-import { leaseEvents } from '../../../src/daemon/lease-events.js';
+import { createLeaseManager } from '../../../src/daemon/lease-manager.js';
 import { resolveAgentOptions, type AgentOptions } from '../../../src/daemon/options.js';
 import { Overlay } from '../../../src/daemon/overlay.js';
 import { savedConfig, type SavedState } from '../../../src/daemon/saved-state.js';
 import { chooseMac } from '../../../src/daemon/start-up.js';
 import { aborted } from '../../../src/daemon/tasks.js';
-import { findOwnLease, LeaseManager } from '../../../src/subnet/manager.js';
+import { findOwnLease } from '../../../src/subnet/manager.js';
 import { Mirror } from '../../../src/subnet/mirror.js';
 import { nodeOf } from '../lease-host.js';
 import { recordedLog, type LogLine } from '../recorded-log.js';
@@ -86,36 +86,25 @@ export async function startAgent(
     const underlay = { device: 'up0', address: publicIp, publicIp, mtu: 1500, routes: [] };
     const overlay = new Overlay({ backend, network: range.network, keyPrefix: KEY_PREFIX, log });
     facts.overlay = overlay;
-    const manager = new LeaseManager(
+    const surroundings = {
+      ...clock,
+      wallNow: () => clock.now(),
+      random,
+      randomBelow: (below: bigint) => BigInt(Math.floor(random() * Number(below))),
+    };
+    const manager = createLeaseManager(
+      { options, log, facts, store: link.store, mirror, overlay, surroundings },
       {
-        ...clock,
-        store: link.store,
-        keyPrefix: KEY_PREFIX,
-        ttlSeconds: world.ttlSeconds,
-        entries: () => mirror.entries,
-        keptKeys: () => overlay.peers?.kept ?? [],
-        log,
-        wallNow: () => clock.now(),
-        random,
-        randomBelow: below => BigInt(Math.floor(random() * Number(below))),
-      },
-      leaseEvents(facts, clock, {
         onOwn: lease => {
           const self = { subnets: { ipv4: lease.subnet }, underlay, mac };
           overlay.setOwn(lease, self, mirror.entries, facts.doubt?.state !== undefined);
-          agent.saved = {
-            subnet: lease.subnet,
-            leaseKey: lease.key,
-            mac,
-            config: running.text,
-            prefix: '/net',
-          };
+          const { subnet, key: leaseKey } = lease;
+          agent.saved = { subnet, leaseKey, mac, config: running.text, prefix: options.etcd.prefix };
         },
         onLost: () => undefined,
         onDuplicate: () => undefined,
-      }),
+      },
     );
-    facts.manager = manager;
     const preferred = saved.subnet === undefined ? [] : [{ subnet: saved.subnet, origin: 'state' as const }];
     const attributes = { publicIp, ...backend.leaseData(mac) };
     await manager.run({ ...own, preferred, attributes }, signal);
