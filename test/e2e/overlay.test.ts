@@ -58,7 +58,7 @@ t.test('vxlan: keys, device and entries are those that flannel nodes expect', as
   const peer = keys.find(({ value }) => value.includes(two.address))!;
   t.match(own.key, /^\/net\/subnets\/10\.5\.\d+\.0-24$/);
   t.equal(
-    own.value,
+    withoutHolder(own.value),
     `{"PublicIP":"${one.address}","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"${mac}"}}`,
   );
   t.not(own.lease, '0', 'the key ends with its etcd lease');
@@ -86,7 +86,10 @@ t.test('host-gw: keys and routes are those that flannel nodes expect', async t =
   const lab = await startCluster(t, { hosts: 2, backend: { Type: 'host-gw' } });
   const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
   const own = await leaseOf(lab, one);
-  t.equal(own.value, `{"PublicIP":"${one.address}","PublicIPv6":null,"BackendType":"host-gw"}`);
+  t.equal(
+    withoutHolder(own.value),
+    `{"PublicIP":"${one.address}","PublicIPv6":null,"BackendType":"host-gw"}`,
+  );
   const peer = await leaseOf(lab, two);
   t.same(await overlayRoutes(one), [
     { dst: subnetOf(peer), gateway: two.address, dev: 'eth0', flags: [], protocol: '83' },
@@ -124,3 +127,8 @@ t.test('vxlan with DirectRouting, GBP, Learning, another port, VNI and MTU', asy
   );
   t.same(await unreachedPairs(lab.hosts), []);
 });
+
+/** The value of a lease as flannel nodes read it: they pass over our own field, which must come last and whole. */
+function withoutHolder(value: string): string {
+  return value.replace(/,"Selvedge":{"NodeID":"[0-9a-f]{32}",[^{}]*}(?=}$)/, '');
+}
