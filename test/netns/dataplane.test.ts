@@ -281,6 +281,19 @@ void inNamespace(t, import.meta.url, () => {
     }
   });
 
+  t.test('nexthop objects on the overlay device outlive the underlay’s cable', async t => {
+    const { reconciler } = startRealHost(t);
+    await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
+    await poll(() => reconciler.view.settled);
+    for (const device of ['up1', UNDERLAY]) {
+      run(`link set ${device} down`);
+      t.same(entriesOn(DEVICE), expected(2, 3, 4), `${device} is down`);
+      run(`link set ${device} up`);
+      t.same(entriesOn(DEVICE), expected(2, 3, 4), `${device} is up again`);
+    }
+    t.equal(reconciler.view.repairs, 0, 'and nothing had to be put back');
+  });
+
   t.test('what we do ourselves makes us read nothing', async t => {
     const { reconciler, socket } = startRealHost(t);
     await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
