@@ -4,7 +4,8 @@ import type { Prefix } from '../address/prefix.js';
 import type { Origin } from '../subnet/manager.js';
 import { readFileIfPresent } from './files.js';
 import type { AgentOptions } from './options.js';
-import { readSavedState, stateFileOf, type SavedState } from './saved-state.js';
+import { messageOf } from './operator-error.js';
+import { readSavedState, stateFileOf, writeSavedState, type SavedState } from './saved-state.js';
 import { parseSubnetEnv } from './subnet-env.js';
 
 /** A part that cannot be read is as if it had never been written, and said so in the log. */
@@ -12,6 +13,18 @@ export async function recallState(options: AgentOptions, log: Logger): Promise<S
   const { state, fault } = await readSavedState(stateFileOf(options.instanceStateDir));
   if (fault !== undefined) log.warn(fault);
   return state;
+}
+
+/**
+ * The lease ended on purpose: its subnet is asked for again at the next start, and that its key is missing then says
+ * nothing against the store.
+ */
+export async function forgetLease(options: AgentOptions, saved: SavedState, log: Logger): Promise<void> {
+  try {
+    await writeSavedState(stateFileOf(options.instanceStateDir), { ...saved, leaseKey: undefined });
+  } catch (error) {
+    log.error(messageOf(error));
+  }
 }
 
 /** Subnets that this host had before, the best first. The state counts more: others may have written the file. */

@@ -22,18 +22,19 @@ export interface ReleaseOptions {
  * Revokes the etcd lease of the host's key, so that the key goes at once and the other hosts forget this one. A
  * reservation stays; so does a lease when the store does not answer in time, until it expires. Both are logged.
  * @param own the lease that the host holds
+ * @returns whether it is gone
  */
 export async function releaseLease(
   own: OwnLease,
   { store, entries, clock, log }: ReleaseOptions,
-): Promise<void> {
+): Promise<boolean> {
   const subnet = formatPrefix(own.subnet);
   if (isReservation(own)) {
     log.info(
       { key: own.key },
       `${subnet} is reserved for this host and stays so, in spite of --release-on-exit`,
     );
-    return;
+    return false;
   }
   const given = new AbortController();
   try {
@@ -44,9 +45,11 @@ export async function releaseLease(
     late.catch(() => undefined);
     await Promise.race([revoke(own, store, entries), late]);
     log.info({ key: own.key }, `lease of ${subnet} given back, as --release-on-exit says`);
+    return true;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     log.warn({ key: own.key }, `lease of ${subnet} not given back: ${messageOf(error)}; it will expire`);
+    return false;
   } finally {
     given.abort();
   }

@@ -13,7 +13,7 @@ import { emptyFacts } from './facts.js';
 import { configKeyOf, StoreFeed } from './feed.js';
 import { takeLock } from './lock.js';
 import { joinNetwork } from './join.js';
-import { recallState } from './memory.js';
+import { forgetLease, recallState } from './memory.js';
 import { openStore } from './open-store.js';
 import type { AgentOptions } from './options.js';
 import { releaseLease } from './release.js';
@@ -76,8 +76,10 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
   } finally {
     facts.stopping = true;
     const held = facts.ownLost === undefined ? facts.own : undefined;
-    if (options.releaseOnExit && signal.aborted && held !== undefined)
-      await releaseLease(held, { store, entries: mirror.entries, clock: steadyClock, log });
+    const mustRelease = options.releaseOnExit && signal.aborted && held !== undefined;
+    const isReleased =
+      mustRelease && (await releaseLease(held, { store, entries: mirror.entries, clock: steadyClock, log }));
+    if (isReleased || facts.ownLost === 'deleted') await forgetLease(options, facts.saved, log);
     store.close();
     netlink.close();
     await control.close();

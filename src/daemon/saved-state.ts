@@ -13,7 +13,7 @@ export interface SavedState {
   readonly prefix?: string;
   readonly subnet?: Prefix;
   /** Key of our lease in the store. */
-  readonly leaseKey?: string;
+  readonly leaseKey?: string | undefined;
   /** MAC of the overlay device. */
   readonly mac?: MacAddress;
   /** Name of the overlay device, as long as it may exist. */

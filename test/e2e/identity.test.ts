@@ -151,6 +151,14 @@ t.test('--on-revoke: an admin deletes the key of a host', async t => {
   t.match(leaves.agent!.log(), new RegExp(`our lease of ${subnetOf(gone)} was deleted in etcd: leaving`));
   t.same(await overlayRoutes(leaves), routes, 'the data plane stays');
   await waitForKeys(lab, 'nothing to be acquired', [kept.key]);
+
+  await leaves.startAgent();
+  await leaves.waitForHealth(1);
+  t.equal(
+    (await leaseOf(lab, leaves)).key,
+    gone.key,
+    'its subnet is asked for at the next start, without a doubt',
+  );
 });
 
 t.test('--release-on-exit: the other hosts forget this one, and it comes back to its subnet', async t => {

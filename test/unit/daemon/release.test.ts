@@ -32,7 +32,7 @@ async function lab(isReservation = false, otherKeys: readonly string[] = []) {
 
 t.test('the key goes with its etcd lease', async t => {
   const { store, own, lines, release, keys } = await lab();
-  await release();
+  t.equal(await release(), true);
   t.strictSame(await keys(), []);
   t.equal(await store.readLease(own.leaseId), undefined);
   matchAll(t, lines, [{ level: 'info', msg: /^lease of 10.5.1.0\/24 given back/ }]);
@@ -40,7 +40,7 @@ t.test('the key goes with its etcd lease', async t => {
 
 t.test('a reservation stays', async t => {
   const { lines, release, keys } = await lab(true);
-  await release();
+  t.equal(await release(), false);
   t.strictSame(await keys(), [KEY]);
   matchAll(t, lines, [{ level: 'info', msg: /^10.5.1.0\/24 is reserved for this host and stays so/ }]);
 });
@@ -54,7 +54,7 @@ t.test('what somebody else hung on our etcd lease stays', async t => {
 t.test('a store that is away, and one that does not answer, hold nobody up for long', async t => {
   const { store, lines, release } = await lab();
   store.goAway(new StoreError('unavailable', 'connection refused'));
-  await release();
+  t.equal(await release(), false);
   matchAll(t, lines, [{ level: 'warn', msg: /not given back: connection refused; it will expire$/ }]);
 
   const silent = await lab();
