@@ -1,7 +1,7 @@
 /** The files that tell Docker and others of our subnet: written together, only when they are true, again until it works. */
 import type { Logger } from 'pino';
 import { formatDockerEnv, formatDockerOpts } from './docker-env.js';
-import { writeFileAtomically } from './files.js';
+import type { WriteFile } from './files.js';
 import { messageOf } from './operator-error.js';
 import { formatSubnetEnv, type SubnetEnv } from './subnet-env.js';
 
@@ -14,13 +14,15 @@ export interface EnvFilePaths {
 export class EnvFiles {
   readonly #paths: EnvFilePaths;
   readonly #log: Logger;
+  readonly #writeFile: WriteFile;
   readonly #writtenAt = new Map<string, number>();
   #error: string | undefined;
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(paths: EnvFilePaths, log: Logger) {
+  constructor(paths: EnvFilePaths, log: Logger, writeFile: WriteFile) {
     this.#paths = paths;
     this.#log = log;
+    this.#writeFile = writeFile;
   }
 
   /** When each file was written, on the clock that `write` is given; empty until all were. */
@@ -53,7 +55,7 @@ export class EnvFiles {
     const written: string[] = [];
     try {
       for (const [path, contents] of files) {
-        if ((await writeFileAtomically(path, contents)) === 'written') written.push(path);
+        if ((await this.#writeFile(path, contents)) === 'written') written.push(path);
       }
     } catch (error) {
       const message = messageOf(error);

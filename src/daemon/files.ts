@@ -7,6 +7,8 @@ import { messageOf } from './operator-error.js';
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
+export type WriteFile = (path: string, contents: string) => Promise<'written' | 'unchanged'>;
+
 /**
  * Puts a file in place in one step: a reader sees the old contents or the new, also after a crash or on a full disk.
  * A file that already has the contents is left alone, so that watchers of it are not woken for nothing.
@@ -14,7 +16,7 @@ const DIRECTORY_MODE = 0o755;
  * @returns `unchanged` when the file had these contents already
  * @throws Error that names the path; the old file is whole and no temporary file is left
  */
-export async function writeFileAtomically(path: string, contents: string): Promise<'written' | 'unchanged'> {
+export const writeFileAtomically: WriteFile = async (path, contents) => {
   try {
     // A file that can't be read can still be replaced; what can't be replaced fails below.
     const present = await readFileIfPresent(path).catch(() => undefined);
@@ -27,7 +29,7 @@ export async function writeFileAtomically(path: string, contents: string): Promi
   } catch (error) {
     throw new Error(`cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
-}
+};
 
 /** @returns the contents as UTF-8, or undefined when there is no such file */
 export async function readFileIfPresent(path: string): Promise<string | undefined> {

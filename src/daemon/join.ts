@@ -3,8 +3,6 @@ import { hostname } from 'node:os';
 import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
 import type { Backend, Underlay } from '../backends/backend.js';
-import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
-import { NetlinkOffload } from '../dataplane/offload.js';
 import { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import { printableName } from '../subnet/holder.js';
 import { parseLease } from '../subnet/lease.js';
@@ -15,7 +13,6 @@ import { keyPrefixOf } from './feed.js';
 import { readKernelWord } from './host-checks.js';
 import type { ChosenInterface } from './interface.js';
 import { retiredBy } from './leftovers.js';
-import { takeLock } from './lock.js';
 import { Membership, type Context } from './membership.js';
 import { recallSubnets } from './memory.js';
 import { readNodeId } from './node-id.js';
@@ -32,20 +29,19 @@ export async function joinNetwork(
   chosen: ChosenInterface,
   signal: AbortSignal,
 ): Promise<void> {
-  const { options, log, facts, mirror, netlink, holder } = context;
+  const { options, log, facts, mirror, host } = context;
   const { backend, range } = config;
-  if (backend.device !== undefined) await takeLock(`device ${backend.device}`, holder);
+  if (backend.device !== undefined) await host.takeDevice(backend.device);
   const { name: device, address, mtu, publicIp } = chosen;
   const underlay: Underlay = { device, address, mtu, publicIp, routes: [] };
-  const kernel = new NetlinkKernel(netlink);
-  const links = await kernel.readLinks();
+  const links = await host.kernel.readLinks();
   checkBackend(backend, underlay, links);
   const { saved } = facts;
   if (backend.device !== undefined && backend.device !== saved.device) {
-    await requireDeviceOfNetwork(kernel, backend.device, range.network);
+    await requireDeviceOfNetwork(host.kernel, backend.device, range.network);
   }
 
-  const node = { nodeId: await readNodeId(options, log), name: printableName(hostname()) };
+  const node = { nodeId: await readNodeId(options, log, host.writeFile), name: printableName(hostname()) };
   const ownLease = findOwnLease(mirror.entries.values(), keyPrefixOf(options), {
     publicIp,
     node,
@@ -54,9 +50,8 @@ export async function joinNetwork(
   });
   const mac = chooseMac(backend, links, ownLease, unclonedMac(saved.mac, context, backend, publicIp));
   const retired = retiredBy(saved, { device: backend.device, network: range.network });
-  const offload = new NetlinkOffload();
-  const checksum = backend.device === undefined ? undefined : await planChecksum(context, offload);
-  const membership = new Membership(context, config, { underlay, kernel, mac, retired, checksum });
+  const checksum = backend.device === undefined ? undefined : await planChecksum(context);
+  const membership = new Membership(context, config, { underlay, mac, retired, checksum });
   const wish: LeaseWish = {
     range,
     publicIp,
@@ -65,16 +60,12 @@ export async function joinNetwork(
     preferredKey: saved.leaseKey,
     attributes: { publicIp, ...backend.leaseData(mac) },
   };
-  try {
-    await membership.run(wish, signal);
-  } finally {
-    offload.close();
-  }
+  await membership.run(wish, signal);
 }
 
-async function planChecksum({ options, log }: Context, offload: NetlinkOffload): Promise<Facts['checksum']> {
+async function planChecksum({ options, log, host }: Context): Promise<Facts['checksum']> {
   const choice = chooseTxChecksum(options.txChecksum, await readKernelWord());
-  return { choice, keeper: new OffloadKeeper(offload, choice.value, log) };
+  return { choice, keeper: new OffloadKeeper(host.offload, choice.value, log) };
 }
 
 /**

@@ -9,9 +9,7 @@ import type { MacAddress } from '../address/mac.js';
 import { formatPrefix } from '../address/prefix.js';
 import type { Backend, Self, Underlay } from '../backends/backend.js';
 import { isKernelTrouble } from '../dataplane/kernel.js';
-import { listenToKernel } from '../dataplane/kernel-listener.js';
-import type { NetlinkKernel } from '../dataplane/netlink-kernel.js';
-import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
+import type { Interests } from '../dataplane/kernel-watch.js';
 import { Reconciler } from '../dataplane/reconciler.js';
 import type { HeldLease, LeaseManager, LeaseWish, Loss, OwnLease } from '../subnet/manager.js';
 import type { Mirror } from '../subnet/mirror.js';
@@ -23,8 +21,8 @@ import { duplicateMessage } from './duplicate.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import { keyPrefixOf } from './feed.js';
 import { removeLeftovers } from './leftovers.js';
+import type { Host } from './host.js';
 import { createLeaseManager } from './lease-manager.js';
-import type { Holder } from './lock.js';
 import { messageOf, OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
 import { Overlay } from './overlay.js';
@@ -38,10 +36,9 @@ export interface Context {
   readonly options: AgentOptions;
   readonly log: Logger;
   readonly facts: Facts;
-  readonly netlink: NetlinkSocket;
+  readonly host: Host;
   readonly store: Store;
   readonly mirror: Mirror;
-  readonly holder: Holder;
   /** Ends the agent as a signal does: exit code 0, and the data plane stays. */
   readonly leave: () => void;
 }
@@ -53,7 +50,6 @@ const RETIRED_POLL_MS = 100;
 /** What was found out about this host before it joined. */
 export interface Findings {
   readonly underlay: Underlay;
-  readonly kernel: NetlinkKernel;
   readonly mac: MacAddress | undefined;
   readonly retired: Retired;
   /** Undefined for a backend without a device. */
@@ -65,7 +61,6 @@ export class Membership {
   readonly #config: RunnableConfig;
   readonly #backend: Backend;
   readonly #underlay: Underlay;
-  readonly #kernel: NetlinkKernel;
   readonly #mac: MacAddress | undefined;
   readonly #overlay: Overlay;
   readonly #reconciler: Reconciler;
@@ -76,20 +71,19 @@ export class Membership {
   #fail: (error: OperatorError) => void = () => undefined;
 
   constructor(context: Context, config: RunnableConfig, findings: Findings) {
-    const { options, log, facts } = context;
+    const { options, log, facts, host } = context;
     const { backend, range } = config;
-    const { underlay, kernel, mac, retired, checksum } = findings;
+    const { underlay, mac, retired, checksum } = findings;
     this.#context = context;
     this.#config = config;
     this.#backend = backend;
     this.#underlay = underlay;
-    this.#kernel = kernel;
     this.#mac = mac;
     this.#retired = retired;
     this.#overlay = new Overlay({ backend, network: range.network, keyPrefix: keyPrefixOf(options), log });
-    this.#files = new EnvFiles(options, log);
+    this.#files = new EnvFiles(options, log, host.writeFile);
     this.#reconciler = new Reconciler({
-      kernel,
+      kernel: host.kernel,
       ownership: {
         network: range.network,
         devices: this.#devices,
@@ -112,25 +106,20 @@ export class Membership {
   }
 
   async run(wish: LeaseWish, signal: AbortSignal): Promise<void> {
-    const { facts, log, netlink } = this.#context;
+    const { facts, host } = this.#context;
     const failed = new Promise<void>((_, reject) => (this.#fail = reject));
     const manager = this.#createManager();
     const usage = this.#createUsage();
     facts.usage = usage;
-    const stopListening = listenToKernel({
-      interests: {
-        network: this.#config.range.network,
-        overlay: this.#devices,
-        underlay: this.#underlay.device,
-        isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
-      },
-      devices: () => this.#kernel.devices,
-      ownPort: netlink.port,
-      log,
-      onConcern: concern => {
-        if (concern === 'devices') this.#reconciler.doubtAfterChange();
-        else this.#reconciler.doubt();
-      },
+    const interests: Interests = {
+      network: this.#config.range.network,
+      overlay: this.#devices,
+      underlay: this.#underlay.device,
+      isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
+    };
+    const stopListening = host.listen(interests, concern => {
+      if (concern === 'devices') this.#reconciler.doubtAfterChange();
+      else this.#reconciler.doubt();
     });
     try {
       await runTogether(signal, [
@@ -210,7 +199,7 @@ export class Membership {
   }
 
   async #saveState(own: OwnLease): Promise<void> {
-    const { options, facts, log } = this.#context;
+    const { options, facts, log, host } = this.#context;
     const state: SavedState = {
       prefix: options.etcd.prefix,
       subnet: own.subnet,
@@ -223,7 +212,7 @@ export class Membership {
     };
     facts.saved = state;
     try {
-      await writeSavedState(stateFileOf(options.instanceStateDir), state);
+      await writeSavedState(stateFileOf(options.instanceStateDir), state, host.writeFile);
       facts.stateError = undefined;
     } catch (error) {
       facts.stateError = messageOf(error);
@@ -257,7 +246,7 @@ export class Membership {
     try {
       for (const network of [this.#config.range.network, ...networks]) {
         const leftovers = { network, devices, underlay: this.#underlay.device };
-        await removeLeftovers(this.#kernel, leftovers, { desired, dryRun: false, say });
+        await removeLeftovers(this.#context.host.kernel, leftovers, { desired, dryRun: false, say });
       }
     } catch (error) {
       if (!(error instanceof OperatorError) && !isKernelTrouble(error)) throw error;

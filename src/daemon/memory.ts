@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Prefix } from '../address/prefix.js';
 import type { Origin } from '../subnet/manager.js';
-import { readFileIfPresent } from './files.js';
+import { readFileIfPresent, writeFileAtomically } from './files.js';
 import type { AgentOptions } from './options.js';
 import { messageOf } from './operator-error.js';
 import { readSavedState, stateFileOf, writeSavedState, type SavedState } from './saved-state.js';
@@ -21,7 +21,11 @@ export async function recallState(options: AgentOptions, log: Logger): Promise<S
  */
 export async function forgetLease(options: AgentOptions, saved: SavedState, log: Logger): Promise<void> {
   try {
-    await writeSavedState(stateFileOf(options.instanceStateDir), { ...saved, leaseKey: undefined });
+    await writeSavedState(
+      stateFileOf(options.instanceStateDir),
+      { ...saved, leaseKey: undefined },
+      writeFileAtomically,
+    );
   } catch (error) {
     log.error(messageOf(error));
   }

@@ -9,7 +9,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { isNodeId } from '../subnet/holder.js';
-import { readFileIfPresent, writeFileAtomically } from './files.js';
+import { readFileIfPresent, type WriteFile } from './files.js';
 import { messageOf } from './operator-error.js';
 
 /** Made once with `systemd-id128 new`; another one would make other hosts of all. */
@@ -32,7 +32,7 @@ export function nodeIdFileOf(stateDir: string): string {
  * something else is replaced; a file that cannot be written costs a host with a machine id nothing. Both are logged.
  * @returns 32 lower-case hexadecimal digits
  */
-export async function readNodeId(files: NodeIdFiles, log: Logger): Promise<string> {
+export async function readNodeId(files: NodeIdFiles, log: Logger, writeFile: WriteFile): Promise<string> {
   const { stateDir, machineIdFile = '/etc/machine-id' } = files;
   const path = nodeIdFileOf(stateDir);
   const kept = await readFileIfPresent(path).catch((error: unknown) => {
@@ -44,7 +44,7 @@ export async function readNodeId(files: NodeIdFiles, log: Logger): Promise<strin
   if (kept !== undefined) log.warn(`${path} holds no node id (32 hexadecimal digits): made anew`);
   const made = deriveNodeId(await readMachineId(machineIdFile)) ?? asUuid(randomBytes(16));
   try {
-    await writeFileAtomically(path, `${made}\n`);
+    await writeFile(path, `${made}\n`);
   } catch (error) {
     log.warn(`the node id is not kept: ${messageOf(error)}`);
   }

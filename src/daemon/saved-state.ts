@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseMac, type MacAddress } from '../address/mac.js';
 import { formatPrefix, parsePrefix, type Prefix } from '../address/prefix.js';
-import { readFileIfPresent, writeFileAtomically } from './files.js';
+import { readFileIfPresent, type WriteFile } from './files.js';
 
 const VERSION = 1;
 
@@ -88,7 +88,7 @@ export function savedLeaseKey(state: SavedState, prefix: string): string | undef
 }
 
 /** Replaces the file in one step. @throws Error that names the path */
-export async function writeSavedState(path: string, state: SavedState): Promise<void> {
+export async function writeSavedState(path: string, state: SavedState, writeFile: WriteFile): Promise<void> {
   const { subnet, retired, ...rest } = state;
   const json = {
     version: VERSION,
@@ -96,7 +96,7 @@ export async function writeSavedState(path: string, state: SavedState): Promise<
     ...rest,
     ...(retired && { retired: { devices: retired.devices, networks: retired.networks.map(formatPrefix) } }),
   };
-  await writeFileAtomically(path, `${JSON.stringify(json, null, 2)}\n`);
+  await writeFile(path, `${JSON.stringify(json, null, 2)}\n`);
 }
 
 function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import { configureBackend } from '../../src/backends/registry.js';
 import { ConfigFollower } from '../../src/daemon/config-follower.js';
 import { EnvFiles } from '../../src/daemon/env-files.js';
+import { writeFileAtomically } from '../../src/daemon/files.js';
 import { emptyFacts, type Facts } from '../../src/daemon/facts.js';
 import { resolveAgentOptions, type AgentOptions } from '../../src/daemon/options.js';
 import { Overlay } from '../../src/daemon/overlay.js';
@@ -103,7 +104,7 @@ export async function withFiles(t: Test, facts: Facts): Promise<void> {
   const directory = t.testdir();
   const path = (name: string) => join(directory, name);
   const paths = { subnetFile: path('s'), dockerEnvFile: path('e'), dockerOptsFile: path('o') };
-  facts.files = new EnvFiles(paths, recordedLog().log);
+  facts.files = new EnvFiles(paths, recordedLog().log, writeFileAtomically);
   const ipv4 = { network: NETWORK, subnet: own.subnet };
   await facts.files.write({ ipv4, mtu: 1450, ipMasq: false }, 31_000);
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { parsePrefix } from '../../../src/address/prefix.js';
 import { EnvFiles } from '../../../src/daemon/env-files.js';
+import { writeFileAtomically } from '../../../src/daemon/files.js';
 import type { SubnetEnv } from '../../../src/daemon/subnet-env.js';
 import { recordedLog } from '../../support/recorded-log.js';
 import { matchAll } from '../../support/match-all.js';
@@ -20,7 +21,7 @@ function lab(directory: string) {
     dockerEnvFile: join(directory, 'docker'),
     dockerOptsFile: join(directory, 'docker-opts'),
   };
-  return { paths, lines, files: new EnvFiles(paths, log) };
+  return { paths, lines, files: new EnvFiles(paths, log, writeFileAtomically) };
 }
 
 t.test('the three files are written together, and once', async t => {

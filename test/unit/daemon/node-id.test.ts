@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { writeFileAtomically } from '../../../src/daemon/files.js';
 import { deriveNodeId, readNodeId } from '../../../src/daemon/node-id.js';
 import { matchAll } from '../../support/match-all.js';
 import { recordedLog } from '../../support/recorded-log.js';
@@ -14,7 +15,8 @@ async function read(t: Test, files: Record<string, string>) {
   const directory = t.testdir(files);
   const stateDir = join(directory, 'state');
   const { log, lines } = recordedLog();
-  const again = () => readNodeId({ stateDir, machineIdFile: join(directory, 'machine-id') }, log);
+  const again = () =>
+    readNodeId({ stateDir, machineIdFile: join(directory, 'machine-id') }, log, writeFileAtomically);
   return { stateDir, path: join(stateDir, 'node-id'), id: await again(), again, lines };
 }
 
@@ -31,7 +33,7 @@ t.test('derived from the machine id, and kept', async t => {
 t.test('what is in the file wins', async t => {
   const directory = t.testdir({ 'machine-id': MACHINE_ID, state: { 'node-id': OTHER } });
   const files = { stateDir: join(directory, 'state'), machineIdFile: join(directory, 'machine-id') };
-  t.equal(await readNodeId(files, recordedLog().log), OTHER);
+  t.equal(await readNodeId(files, recordedLog().log, writeFileAtomically), OTHER);
   t.equal(await readFile(join(directory, 'state', 'node-id'), 'utf8'), OTHER, 'untouched');
 });
 
@@ -56,7 +58,7 @@ t.test('a file that holds something else is said so and replaced', async t => {
     const directory = t.testdir({ 'machine-id': MACHINE_ID, state: { 'node-id': text } });
     const { log, lines } = recordedLog();
     const files = { stateDir: join(directory, 'state'), machineIdFile: join(directory, 'machine-id') };
-    t.equal(await readNodeId(files, log), DERIVED);
+    t.equal(await readNodeId(files, log, writeFileAtomically), DERIVED);
     matchAll(t, lines, [{ level: 'warn', msg: /node-id holds no node id .*made anew$/ }]);
     t.equal(await readFile(join(directory, 'state', 'node-id'), 'utf8'), `${DERIVED}\n`);
   }
@@ -67,6 +69,9 @@ t.test('a file that can be neither read nor replaced', async t => {
   const stateDir = join(directory, 'state');
   await mkdir(join(stateDir, 'node-id', 'x'), { recursive: true });
   const { log, lines } = recordedLog();
-  t.equal(await readNodeId({ stateDir, machineIdFile: join(directory, 'machine-id') }, log), DERIVED);
+  t.equal(
+    await readNodeId({ stateDir, machineIdFile: join(directory, 'machine-id') }, log, writeFileAtomically),
+    DERIVED,
+  );
   matchAll(t, lines, [{ msg: /^the node id cannot be read from/ }, { msg: /^the node id is not kept: / }]);
 });

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parsePrefix } from '../../../src/address/prefix.js';
+import { writeFileAtomically } from '../../../src/daemon/files.js';
 import { recallState, recallSubnets } from '../../../src/daemon/memory.js';
 import { resolveAgentOptions } from '../../../src/daemon/options.js';
 import {
@@ -33,7 +34,7 @@ async function readText(t: Test, text: string) {
 t.test('what is written is read again', async t => {
   for (const state of [full, {}, { mac: 'c6:d2:32:6f:8f:44' }]) {
     const path = stateFileOf(join(t.testdir(), 'net'));
-    await writeSavedState(path, state);
+    await writeSavedState(path, state, writeFileAtomically);
     t.strictSame(await readSavedState(path), { state, fault: undefined });
   }
 });
@@ -46,7 +47,7 @@ t.test('the config of another network is not taken for this one', async t => {
 
 t.test('the file is for people too', async t => {
   const path = stateFileOf(t.testdir());
-  await writeSavedState(path, { subnet: full.subnet!, mac: full.mac! });
+  await writeSavedState(path, { subnet: full.subnet!, mac: full.mac! }, writeFileAtomically);
   t.equal(
     await readFile(path, 'utf8'),
     '{\n  "version": 1,\n  "subnet": "10.5.2.0/24",\n  "mac": "c6:d2:32:6f:8f:44"\n}\n',
@@ -96,7 +97,7 @@ t.test('a path that cannot be read or written is named', async t => {
     state: {},
     fault: `${path} cannot be read as the state of an agent`,
   });
-  await t.rejects(writeSavedState(path, {}), /cannot write .*\/state\.json/);
+  await t.rejects(writeSavedState(path, {}, writeFileAtomically), /cannot write .*\/state\.json/);
 });
 
 t.test('what is recalled of subnets: the state before the subnet file', async t => {

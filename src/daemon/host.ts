@@ -1,0 +1,42 @@
+/** The host as the agent changes it: a port, so that `selvedge plan` can bring one that only takes notes. */
+import type { Logger } from 'pino';
+import type { Kernel } from '../dataplane/kernel.js';
+import { listenToKernel } from '../dataplane/kernel-listener.js';
+import type { Concern, Interests } from '../dataplane/kernel-watch.js';
+import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
+import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
+import { NetlinkOffload, type Offload } from '../dataplane/offload.js';
+import { writeFileAtomically, type WriteFile } from './files.js';
+import { takeLock, type Holder } from './lock.js';
+
+export interface Host {
+  readonly kernel: Kernel;
+  readonly offload: Offload;
+  readonly writeFile: WriteFile;
+  /** @throws OperatorError when another agent keeps the device */
+  takeDevice(device: string): Promise<void>;
+  /** @returns ends it */
+  listen(interests: Interests, onConcern: (concern: Concern) => void): () => void;
+  close(): void;
+}
+
+/**
+ * This host.
+ * @param netlink stays its owner's to close
+ * @param holder who takes devices, for those who come too late
+ */
+export function realHost(netlink: NetlinkSocket, holder: Holder, log: Logger): Host {
+  const kernel = new NetlinkKernel(netlink);
+  const offload = new NetlinkOffload();
+  return {
+    kernel,
+    offload,
+    writeFile: writeFileAtomically,
+    takeDevice: async device => {
+      await takeLock(`device ${device}`, holder);
+    },
+    listen: (interests, onConcern) =>
+      listenToKernel({ interests, devices: () => kernel.devices, ownPort: netlink.port, log, onConcern }),
+    close: () => offload.close(),
+  };
+}
