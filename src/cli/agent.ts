@@ -1,11 +1,8 @@
 /** `selvedge agent`: options in, the agent run, its exit code out. */
-import { Command, Option, type ParseOptionsResult } from 'commander';
+import type { Command } from 'commander';
 import { pino, type Logger } from 'pino';
-import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
-import { OPTION_ROWS, type OptionRow } from '../daemon/options-table.js';
-import { resolveAgentOptions, type AgentOptions } from '../daemon/options.js';
-import { EXIT } from './exit-codes.js';
-import { fromGoFlags, type FlagKind } from './go-flags.js';
+import type { AgentOptions } from '../daemon/options.js';
+import { AgentOptionsCommand } from './agent-options-command.js';
 
 const EXAMPLES = `
 Every option can be given in the environment as SELVEDGE_ and its name, such as
@@ -24,69 +21,18 @@ wrong option or something else that only you can mend.`;
 /** Runs the agent until it is stopped. @returns the exit code */
 export type RunAgent = (options: AgentOptions, log: Logger) => Promise<number>;
 
-/**
- * The command. Wrong options are all named at once, so its parser stops at none of them.
- * @param run called when all options are sound
- */
+/** @param run called when all options are sound */
 export function agentCommand(run: RunAgent): Command {
-  return new AgentCommand(run);
-}
-
-class AgentCommand extends Command {
-  readonly #kinds = new Map<string, FlagKind>();
-  readonly #flags: Record<string, string[]> = {};
-  #missing: string | undefined;
-
-  constructor(run: RunAgent) {
-    super('agent');
-    this.summary('run the agent in the foreground').description(
+  const command = new AgentOptionsCommand('agent', (options, notes) => {
+    const log = createLog(options);
+    for (const note of notes) log.warn(note);
+    return run(options, log);
+  });
+  return command
+    .description(
       'Runs the agent: leases a subnet from etcd, wires this host to the others, and keeps both so until it is stopped.',
-    );
-    for (const [name, row] of OPTION_ROWS) {
-      this.#add(
-        row.kind,
-        new Option(`--${name} <${row.argument}>`, describe(row)).helpGroup(`${row.group}:`),
-      );
-    }
-    for (const [name, { kind }] of Object.entries(FLANNEL_OPTIONS)) {
-      this.#add(kind, new Option(`--${name} <value>`).hideHelp());
-    }
-    this.addHelpText('after', EXAMPLES);
-    this.allowUnknownOption().argument('[words...]').usage('[options]');
-    this.action(async () => this.#run(run));
-  }
-
-  #add(kind: FlagKind, option: Option): void {
-    const name = option.name();
-    this.#kinds.set(name, kind);
-    this.addOption(option.argParser(text => (this.#flags[name] ??= []).push(text)));
-  }
-
-  override parseOptions(argv: string[]): ParseOptionsResult {
-    const { args, missing } = fromGoFlags(argv, this.#kinds);
-    this.#missing = missing;
-    return super.parseOptions(args);
-  }
-
-  async #run(run: RunAgent): Promise<void> {
-    const resolved = resolveAgentOptions(this.#flags, this.args, process.env);
-    const faults = resolved.ok ? [] : [...resolved.faults];
-    if (this.#missing !== undefined) faults.push(`--${this.#missing}: needs a value`);
-    if (!resolved.ok || faults.length > 0) {
-      process.stderr.write(`selvedge agent: ${faults.join('\nselvedge agent: ')}\n`);
-      process.exitCode = EXIT.trouble;
-      return;
-    }
-    const log = createLog(resolved.options);
-    for (const note of resolved.notes) log.warn(note);
-    process.exitCode = await run(resolved.options, log);
-  }
-}
-
-function describe(row: OptionRow): string {
-  const fallback = row.default ?? row.derived;
-  const repeatable = row.kind === 'list' ? '; repeatable' : '';
-  return `${row.help}${repeatable}${fallback === undefined ? '' : ` (default: ${fallback})`}`;
+    )
+    .addHelpText('after', EXAMPLES);
 }
 
 /** Synchronous, so that the last line before the end is written; to standard error, as flanneld does. */

@@ -28,6 +28,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./status.js')).statusCommand(),
   },
   {
+    name: 'plan',
+    summary: 'show what an agent would change on this host',
+    load: async () => (await import('./plan.js')).planCommand(),
+  },
+  {
     name: 'leases',
     summary: 'list the leases in etcd; reserve a subnet, or give one back',
     load: async () => (await import('./leases.js')).leasesCommand(),

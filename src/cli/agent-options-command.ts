@@ -1,0 +1,64 @@
+/** A command that takes the options of the agent, spelt as flannel's users spell them. */
+import { Command, Option, type ParseOptionsResult } from 'commander';
+import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
+import { OPTION_ROWS, type OptionRow } from '../daemon/options-table.js';
+import { resolveAgentOptions, type AgentOptions } from '../daemon/options.js';
+import { EXIT } from './exit-codes.js';
+import { fromGoFlags, type FlagKind } from './go-flags.js';
+
+/** Does what the command is for. @param notes what was ignored, a line each @returns the exit code */
+export type Act = (options: AgentOptions, notes: readonly string[]) => Promise<number>;
+
+/** Wrong options are all named at once, so its parser stops at none of them. */
+export class AgentOptionsCommand extends Command {
+  readonly #kinds = new Map<string, FlagKind>();
+  readonly #flags: Record<string, string[]> = {};
+  #missing: string | undefined;
+
+  /** @param act called when all options are sound */
+  constructor(name: string, act: Act) {
+    super(name);
+    for (const [name, row] of OPTION_ROWS) {
+      this.#add(
+        row.kind,
+        new Option(`--${name} <${row.argument}>`, describe(row)).helpGroup(`${row.group}:`),
+      );
+    }
+    for (const [name, { kind }] of Object.entries(FLANNEL_OPTIONS)) {
+      this.#add(kind, new Option(`--${name} <value>`).hideHelp());
+    }
+    this.allowUnknownOption().argument('[words...]').usage('[options]');
+    this.action(async () => this.#run(act));
+  }
+
+  #add(kind: FlagKind, option: Option): void {
+    const name = option.name();
+    this.#kinds.set(name, kind);
+    this.addOption(option.argParser(text => (this.#flags[name] ??= []).push(text)));
+  }
+
+  override parseOptions(argv: string[]): ParseOptionsResult {
+    const { args, missing } = fromGoFlags(argv, this.#kinds);
+    this.#missing = missing;
+    return super.parseOptions(args);
+  }
+
+  async #run(act: Act): Promise<void> {
+    const resolved = resolveAgentOptions(this.#flags, this.args, process.env);
+    const faults = resolved.ok ? [] : [...resolved.faults];
+    if (this.#missing !== undefined) faults.push(`--${this.#missing}: needs a value`);
+    if (!resolved.ok || faults.length > 0) {
+      const intro = `selvedge ${this.name()}: `;
+      process.stderr.write(`${intro}${faults.join(`\n${intro}`)}\n`);
+      process.exitCode = EXIT.trouble;
+      return;
+    }
+    process.exitCode = await act(resolved.options, resolved.notes);
+  }
+}
+
+function describe(row: OptionRow): string {
+  const fallback = row.default ?? row.derived;
+  const repeatable = row.kind === 'list' ? '; repeatable' : '';
+  return `${row.help}${repeatable}${fallback === undefined ? '' : ` (default: ${fallback})`}`;
+}
