@@ -84,11 +84,23 @@ export class StoreFeed implements MirrorHandlers {
       const { state } = this.#doubt;
       const wait = state === undefined ? CHECK_MS : Math.min(CHECK_MS, state.until - this.#clock.now());
       await this.#clock.sleep(Math.max(0, wait), signal);
+      if (this.#isMoot()) {
+        this.#doubt.end();
+        this.#log.info('etcd is believed: this host holds nothing of peers that it does not list');
+        this.#facts.overlay?.forgetKept();
+      }
       if (!this.#doubt.endIfDue(this.#clock.now())) continue;
       const gone = this.#facts.overlay?.peers?.kept.size ?? 0;
       this.#log.warn({ gone }, `etcd is believed again: ${gone} peers that did not come back are gone`);
       this.#facts.overlay?.forgetKept();
     }
+  }
+
+  /** Whether the doubt of a start keeps nothing: after a reboot the kernel holds no peers of before. */
+  #isMoot(): boolean {
+    const { reconciler, overlay } = this.#facts;
+    if (this.#doubt.state?.isOfFirstList !== true || reconciler?.view.settled !== true) return false;
+    return reconciler.countHeldBack() === 0 && overlay?.peers?.kept.size === 0;
   }
 
   /** A cut that mends on the same connection shows only in a lease that was not renewed in time. */

@@ -11,7 +11,7 @@ import { allKeys, countOps, entryOf, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
 import { LinkKeeper } from './link-keeper.js';
-import { describe, keyOf, sameEntry } from './kinds/index.js';
+import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
 import type { Entry, Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
@@ -135,6 +135,15 @@ export class Reconciler {
     if (this.#pruning !== 'held') return;
     this.#pruning = 'due';
     this.doubt();
+  }
+
+  /** What would go if pruning were allowed, by what was read last. */
+  countHeldBack(): number {
+    if (this.#pruning !== 'held') return 0;
+    const { desired, held } = this.#entries;
+    const isStale = ([key, entry]: [string, Entry]) =>
+      !desired.byKey.has(key) && isOurs(entry, this.#options.ownership);
+    return [...held].filter(isStale).length;
   }
 
   /** Something may have changed in the kernel: read everything again. */

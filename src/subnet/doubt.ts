@@ -13,6 +13,8 @@ export interface DoubtState {
   /** Since when and until when, milliseconds of the clock given. */
   readonly since: number;
   readonly until: number;
+  /** It rests on the first list alone: whoever then holds nothing of former peers has nothing to lose by it. */
+  readonly isOfFirstList: boolean;
 }
 
 /** Keys, as a set or a map has them. */
@@ -68,8 +70,15 @@ export class Doubt {
    * @returns whether the list is in doubt
    */
   judgeFirst(listed: KnownKeys, leaseKey: string | undefined, now: number): boolean {
-    if (leaseKey !== undefined && !listed.has(leaseKey)) this.#begin('the lease that we had is gone', now);
-    return this.#state !== undefined;
+    if (leaseKey === undefined || listed.has(leaseKey)) return false;
+    this.#begin('the lease that we had is gone', now);
+    this.#state = { ...this.#state!, isOfFirstList: true };
+    return true;
+  }
+
+  /** The doubt is over before its time. */
+  end(): void {
+    this.#state = undefined;
   }
 
   /** @returns whether a doubt has just ended */
@@ -81,7 +90,8 @@ export class Doubt {
 
   /** A doubt that stands lasts longer. */
   #begin(reason: string, now: number): void {
-    this.#state = { reason, since: this.#state?.since ?? now, until: now + this.#graceMs };
+    const since = this.#state?.since ?? now;
+    this.#state = { reason, since, until: now + this.#graceMs, isOfFirstList: false };
   }
 }
 

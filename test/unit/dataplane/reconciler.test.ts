@@ -341,11 +341,13 @@ t.test('nothing is pruned before that is allowed, all that is stale after', asyn
   await next.advance(120_000);
   t.equal(next.reconciler.view.settled, true);
   t.same(await next.held(), kept, 'nor then, while the list may lack some');
+  t.equal(next.reconciler.countHeldBack(), 13, 'four entries each of peers 3, 4 and 5, and a route');
   next.reconciler.allowPruning();
   await next.settled();
   const left = underlayRoute(subnetOf(9), '192.168.77.9', { protocol: 4 });
   t.same(await next.held(), programmed([...allOf(2), left]));
   t.equal(next.reconciler.view.repairs, 0, 'which are no repairs');
+  t.equal(next.reconciler.countHeldBack(), 0);
 });
 
 t.test('a peer with another MAC leaves no FDB entry behind', async t => {
