@@ -2,13 +2,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { DEVICE, macOf, peerEntries, vtepOf } from '../support/dataplane.js';
+import { nexthopIdOf } from '../../src/dataplane/nexthop-id.js';
+import { DEVICE, macOf, peerEntries, subnetOf, vtepOf } from '../support/dataplane.js';
 import { inNamespace, ip } from '../support/in-namespace.js';
 import { becomes, entriesOn, linkWords, makeUnderlay, poll, startRealHost } from '../support/real-host.js';
 
 /** Rounds of the other program; bounded, should the test die. */
 const MOST_ROUNDS = 2_000;
 const ROUNDS = 50;
+/** The longest pause, and some time to find out. */
+const PAUSE_MS = 70_000;
 
 /** A program that runs a command over and over until the test ends, and counts. */
 function startFighter(t: Test, command: string): { rounds: () => number; stop: () => Promise<void> } {
@@ -49,8 +52,14 @@ void inNamespace(t, import.meta.url, () => {
     t.match(reconciler.peerState('1'), { programmed: false, error: /another program keeps undoing it/ });
 
     await fighter.stop();
-    const route = 'route 10.5.3.0/24 via 10.5.3.0 onlink proto 83';
-    await becomes(t, () => entriesOn(DEVICE).includes(route), true, 'the route, once it is left alone');
+    const route = `route 10.5.3.0/24 nhid ${nexthopIdOf(subnetOf(3))} via 10.5.3.0 onlink proto 83`;
+    await becomes(
+      t,
+      () => entriesOn(DEVICE).includes(route),
+      true,
+      'the route, once it is left alone',
+      PAUSE_MS,
+    );
   });
 
   t.test('what goes with a device, however often, is no fight over entries', async t => {
@@ -77,7 +86,7 @@ void inNamespace(t, import.meta.url, () => {
     reconciler.setPeer('5', peerEntries(5));
     await becomes(t, () => reconciler.peerState('5').programmed, true, 'a new peer is programmed');
     await fighter.stop();
-    await becomes(t, () => linkWords(DEVICE)?.mtu, 1450, 'the MTU, once it is left alone');
+    await becomes(t, () => linkWords(DEVICE)?.mtu, 1450, 'the MTU, once it is left alone', PAUSE_MS);
   });
 
   t.test('a forwarding entry that is changed, not deleted', async t => {
@@ -91,6 +100,6 @@ void inNamespace(t, import.meta.url, () => {
     t.ok(socket.stats.changes - before <= 12, `${socket.stats.changes - before} writes`);
     await fighter.stop();
     const right = `fdb ${macOf(2)} ${vtepOf(2)} permanent`;
-    await becomes(t, () => entriesOn(DEVICE).includes(right), true, 'right, once it is left alone');
+    await becomes(t, () => entriesOn(DEVICE).includes(right), true, 'right, once it is left alone', PAUSE_MS);
   });
 });

@@ -125,7 +125,7 @@ void inNamespace(t, import.meta.url, () => {
       await t.test(`offload ${wanted}`, async t => {
         const keeper = startWith(t, wanted);
         await becomes(t, () => keeper.state.held, wanted, 'set');
-        await becomes(t, () => entriesOn(DEVICE).length, 4, 'the peer is programmed');
+        await becomes(t, () => entriesOn(DEVICE).length, 5, 'the peer is programmed');
         t.equal(await arriving(remote), arrived, `${arrived} of ${PACKETS} packets arrive`);
       });
     }

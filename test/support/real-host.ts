@@ -105,17 +105,26 @@ export function startRealHost(
   return { reconciler, socket, stop };
 }
 
-/** Waits until `actual` gives what is expected, and has tap compare them when it does not in time. */
-export async function becomes<T>(t: Test, actual: () => T, expected: T, what: string): Promise<void> {
+/**
+ * Waits until `actual` gives what is expected, and has tap compare them when it does not in time.
+ * @param deadlineMs of a wait that may be long on purpose
+ */
+export async function becomes<T>(
+  t: Test,
+  actual: () => T,
+  expected: T,
+  what: string,
+  deadlineMs = DEADLINE_MS,
+): Promise<void> {
   const text = JSON.stringify(expected);
-  await poll(() => JSON.stringify(actual()) === text).catch(() => undefined);
+  await poll(() => JSON.stringify(actual()) === text, deadlineMs).catch(() => undefined);
   t.same(actual(), expected, what);
 }
 
-export async function poll(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
+export async function poll(condition: () => boolean, deadlineMs = DEADLINE_MS): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${condition.toString()}`);
+    if (Date.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${condition.toString()}`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
 }

@@ -33,8 +33,8 @@ export function dryStore(store: Store, note: NoteChange): Store {
     },
     readLease: id => store.readLease(id),
     revokeLease: () => Promise.resolve(),
-    // What keeps a lease alive would be a change; what is left of it is not.
-    keepAlive: async id => (id === PLANNED_LEASE ? ttl : (await store.readLease(id))?.ttlSeconds),
+    // A renewal would be a change. It gives a lease the whole time that it was granted for.
+    keepAlive: async id => (id === PLANNED_LEASE ? ttl : (await store.readLease(id))?.grantedSeconds),
     close: () => undefined,
   };
 }
