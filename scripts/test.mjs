@@ -8,14 +8,14 @@ import { runTapFile } from './tap-file.mjs';
 import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
 
 /**
- * The kinds of tests, in the order in which they run: a directory of test/ each. `jobs` files run at once. Labs of two
- * end-to-end tests know nothing of each other, and wait most of the time.
+ * The kinds of tests, in the order in which they run: a directory of test/ each. `jobs` files run at once, for two
+ * cores: labs and etcds know nothing of each other, and wait most of the time.
  */
 const KINDS = {
   unit: { programs: [], root: false, jobs: 2, timeoutSeconds: 60 },
-  etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 2, timeoutSeconds: 120 },
-  netns: { programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft'], root: true, jobs: 1, timeoutSeconds: 120 },
-  e2e: { programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl'], root: true, jobs: 2, timeoutSeconds: 300 },
+  etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 3, timeoutSeconds: 120 },
+  netns: { programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft'], root: true, jobs: 2, timeoutSeconds: 120 },
+  e2e: { programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl'], root: true, jobs: 3, timeoutSeconds: 300 },
 };
 
 const USAGE = `
