@@ -25,8 +25,6 @@ import { takenSubnets } from './subnet-usage.js';
 
 /** With no subnet free: how long to wait for one when no change comes by itself. */
 const EXHAUSTED_RETRY_MS = 30_000;
-/** How long a living host that has our public IP is left alone, give or take a quarter. */
-const DUPLICATE_RETRY_MS = 60_000;
 
 /** A granted etcd lease, and when: milliseconds of the steady clock. */
 type Grant = StoreLease & { readonly at: number };
@@ -154,7 +152,7 @@ export class Acquisition {
    * @returns `none` when it is not to be had and the search goes on
    */
   async #face({ kind, lease }: Rival, signal: AbortSignal): Promise<OwnLease | 'again' | 'none'> {
-    const { log, random } = this.#options;
+    const { log } = this.#options;
     const subnet = formatPrefix(lease.subnets.ipv4);
     // Nothing refreshes a reservation. It is for a public IP, which is ours.
     const found = isReservation(lease) ? 'silent' : await this.#challenge.settle(lease, signal);
@@ -162,7 +160,7 @@ export class Acquisition {
     if (found === 'silent' && this.#isWanted(lease)) return this.#takeOver(lease);
     if (found === 'lives' && kind === 'same-ip') {
       this.#events.onDuplicate(lease);
-      await this.#challenge.changes(lease, DUPLICATE_RETRY_MS * (0.75 + random() / 2), signal);
+      await this.#challenge.rest(lease, signal);
       return 'again';
     }
     this.#leftAlone.add(lease.key);

@@ -45,15 +45,24 @@ export class Challenge {
         }
         this.#events.onAwaiting({ lease, until: verdict.until });
         const pause = Math.min(LOOK_MS, seen.windowMs / LOOKS, verdict.until - now());
-        if (await this.changes(lease, pause, signal)) return 'changed';
+        if (await this.#changes(lease, pause, signal)) return 'changed';
       }
     } finally {
       this.#events.onAwaiting(undefined);
     }
   }
 
+  /**
+   * Leaves a holder that lives alone for half the time after which it would count as gone (a minute, but for short leases),
+   * give or take a quarter: so that it is noticed to be gone before its key is. Ends when the key changes.
+   */
+  async rest(lease: HeldLease, signal: AbortSignal): Promise<void> {
+    const ms = (this.#evidence?.mark.windowMs ?? 0) / 2;
+    await this.#changes(lease, ms * (0.75 + this.#options.random() / 2), signal);
+  }
+
   /** Waits for `ms` at most. @returns true as soon as the key of this lease is not as it was, or `signal` aborts */
-  async changes({ key, modRevision }: HeldLease, ms: number, signal: AbortSignal): Promise<boolean> {
+  async #changes({ key, modRevision }: HeldLease, ms: number, signal: AbortSignal): Promise<boolean> {
     const { now, entries } = this.#options;
     const end = now() + ms;
     while (!signal.aborted && entries().get(key)?.modRevision === modRevision) {

@@ -107,6 +107,22 @@ t.test('another node with our public IP that lives: nothing is acquired, and tha
   t.strictSame(subnetsOf(host), ['10.5.3.0/24'], 'once it is silent, the subnet is ours');
 });
 
+t.test('a short lease of a holder that lived is taken over before it expires', async t => {
+  const { store, start, pass } = lab(t);
+  const { id } = await store.grantLease(30);
+  store.put(keyOf(3), theirValue, id);
+  const { createRevision } = (await store.read(keyOf(3)))!;
+  const host = await start();
+  for (let i = 0; i < 6; i++) {
+    await pass(10);
+    await store.keepAlive(id);
+  }
+  t.ok(host.troubles.length > 1, 'it was looked at more often than every minute');
+  await pass(29);
+  t.strictSame(subnetsOf(host), ['10.5.3.0/24']);
+  t.match(await store.read(keyOf(3)), { createRevision }, 'the key was never gone');
+});
+
 t.test('a key that is written anew shows at once that its holder lives', async t => {
   const signs: readonly (readonly [string, (store: MemoryStore, id: string) => Promise<unknown>])[] = [
     ['another value', async (store, id) => store.put(keyOf(3), `${theirValue} `, id)],
