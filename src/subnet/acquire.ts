@@ -11,6 +11,7 @@ import {
   findOwnLease,
   findRivals,
   hasOurId,
+  isFit,
   type HeldLease,
   type LeaseWish,
   type OwnLease,
@@ -90,17 +91,15 @@ export class Acquisition {
 
   async #try(signal: AbortSignal): Promise<OwnLease | 'exhausted' | 'again'> {
     const { entries, keyPrefix } = this.#options;
-    const { range } = this.#wish;
     const own = findOwnLease(entries().values(), keyPrefix, this.#wish);
     if (own !== undefined && this.#news.isEnded(own.leaseId)) return 'again';
     const isOutlived = own !== undefined && this.#isOutlived(own);
-    if (own !== undefined && !isOutlived && isInRange(range, own.subnets.ipv4)) return this.#resume(own);
+    if (own !== undefined && !isOutlived && isFit(own, this.#wish)) return this.#resume(own);
     for (const rival of findRivals(entries().values(), keyPrefix, this.#wish)) {
       const outcome = this.#leftAlone.has(rival.lease.key) ? 'none' : await this.#face(rival, signal);
       if (outcome !== 'none') return outcome;
     }
-    const why = isOutlived ? 'is older than the one that we had last' : 'is not in the range of the config';
-    const isGivenBack = own !== undefined && (await this.#giveBack(own, why));
+    const isGivenBack = own !== undefined && (await this.#giveBack(own, whyUnfit(own, isOutlived)));
     if (isOutlived && !isGivenBack) return 'again';
     const taken = takenSubnets(entries().keys(), keyPrefix, isGivenBack ? own.key : undefined);
     const choice = this.#choose(taken);
@@ -167,17 +166,18 @@ export class Acquisition {
     const why =
       found === 'lives'
         ? `is in use at ${lease.publicIp} by a host with our node id: is it, or are we, a clone?`
-        : 'is silent, and not for us: another subnet is ours, or it is out of range; left to expire';
+        : 'is silent, and not for us: another subnet is ours, or it is out of range or dual-stack; left to expire';
     log.warn({ key: lease.key, holder: lease.holder }, `lease ${subnet} ${why}`);
     return 'none';
   }
 
   /** A host that knows its subnet keeps that one, and not what another left behind under the same address. */
-  #isWanted({ subnets: { ipv4 }, ...lease }: Lease): boolean {
-    const { range, preferred, preferredKey } = this.#wish;
+  #isWanted(lease: Lease): boolean {
+    const { preferred, preferredKey } = this.#wish;
     const [known] = preferred;
-    const isKnown = known === undefined || lease.key === preferredKey || samePrefix(known.subnet, ipv4);
-    return isKnown && isInRange(range, ipv4);
+    const isKnown =
+      known === undefined || lease.key === preferredKey || samePrefix(known.subnet, lease.subnets.ipv4);
+    return isKnown && isFit(lease, this.#wish);
   }
 
   /** By compare, and under a new etcd lease: with the old one its former holder could yet delete our key. */
@@ -298,6 +298,13 @@ export class Acquisition {
     this.#unanswered = undefined;
     if (grant !== undefined) await revokeIfPossible(this.#options, grant.id);
   }
+}
+
+function whyUnfit({ subnets }: Lease, isOutlived: boolean): string {
+  if (isOutlived) return 'is older than the one that we had last';
+  return subnets.ipv6 === undefined
+    ? 'is not in the range of the config'
+    : `has the IPv6 subnet ${formatPrefix(subnets.ipv6)}, which we cannot serve`;
 }
 
 function sinceGrant({ at, ttlSeconds: seconds }: Grant): { readonly at: number; readonly seconds: number } {

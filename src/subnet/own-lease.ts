@@ -65,8 +65,8 @@ export interface Rival {
 }
 
 /**
- * The host's own lease in the store: of those with its public IP and its node id or none (flanneld's on this host) one in
- * the range, else any; among them the one of `preferredKey`, else one with the id, else the first in key order, as flannel
+ * The host's own lease in the store: of those with its public IP and its node id or none (flanneld's on this host) one that
+ * is fit, else any; among them the one of `preferredKey`, else one with the id, else the first in key order, as flannel
  * finds it.
  * @param keyPrefix `<prefix>/subnets/`
  */
@@ -79,7 +79,15 @@ export function findOwnLease(
   const own = parseLeases(entries, keyPrefix)
     .filter(lease => claimOn(lease, host) === 'ours')
     .sort((a, b) => rank(a) - rank(b) || (a.key < b.key ? -1 : 1));
-  return own.find(lease => isInRange(host.range, lease.subnets.ipv4)) ?? own[0];
+  return own.find(lease => isFit(lease, host)) ?? own[0];
+}
+
+/**
+ * Whether we can go on with a lease: its subnet is one of the range, and it has none of IPv6. We have no IPv6 part to write,
+ * and flanneld peers can crash on a dual-stack key whose value lacks it.
+ */
+export function isFit({ subnets }: Pick<Lease, 'subnets'>, { range }: Pick<LeaseWish, 'range'>): boolean {
+  return subnets.ipv6 === undefined && isInRange(range, subnets.ipv4);
 }
 
 /** Leases that may be our earlier one, those with our public IP first: while such a holder lives, we must not go on at all. */

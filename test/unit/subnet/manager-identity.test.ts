@@ -1,6 +1,7 @@
 /** The host's own lease when its public IP or its node id is another host's as well. */
 import t, { type Test } from 'tap';
 import { formatPrefix, parsePrefix } from '../../../src/address/prefix.js';
+import type { LeaseHolder } from '../../../src/subnet/holder.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
 import type { LeaseWish } from '../../../src/subnet/manager.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -326,4 +327,68 @@ t.test('a subnet that was given back is free for ourselves', async t => {
   store.put(`${KEY_PREFIX}10.5.0.0-22`, valueSince(OWN_IP));
   const host = await start(preferring(2));
   t.strictSame(subnetsOf(host), ['10.5.2.0/24']);
+});
+
+/** Of a flanneld with EnableIPv6. */
+const dualKey = `${keyOf(3)}&fd00:3::-64`;
+const dualValue = (holder?: LeaseHolder) =>
+  formatLeaseValue({
+    ...attributesOf(OWN_IP),
+    publicIpv6: 'fd00::1',
+    backendV6Data: { VNI: 1 },
+    ...(holder && { holder }),
+  });
+
+t.test('a dual-stack lease with our id is given back, and its IPv4 subnet is ours again', async t => {
+  for (const preferredKey of [dualKey, keyOf(3)]) {
+    const { store, start } = lab(t);
+    store.put(dualKey, valueSince(OWN_IP), (await store.grantLease(TTL_SECONDS)).id);
+    const host = await start({ ...preferring(3), preferredKey });
+    t.equal(await store.read(dualKey), undefined);
+    matchAll(t, host.owned, [{ key: keyOf(3), origin: 'state' }]);
+  }
+});
+
+t.test('a dual-stack lease of flanneld on this host is left, and not overlapped', async t => {
+  for (const leaseId of ['granted', '0']) {
+    const { store, start, pass } = lab(t);
+    const id = leaseId === '0' ? leaseId : (await store.grantLease(2 * TTL_SECONDS)).id;
+    store.put(dualKey, dualValue(), id);
+    const before = await store.read(dualKey);
+    const host = await start(preferring(3));
+    await pass(TTL_SECONDS);
+    t.strictSame(await store.read(dualKey), before);
+    t.strictSame(subnetsOf(host), ['10.5.1.0/24']);
+    matchAll(t, messages(host, 'warn'), [
+      /^lease 10.5.3.0\/24 bears our public IP but has the IPv6 subnet fd00:3::\/64, .*; left to expire$/,
+      /^earlier subnet 10.5.3.0\/24 is taken/,
+    ]);
+    await host.stop();
+    t.strictSame(subnetsOf(await start()), ['10.5.1.0/24'], 'the one without IPv6 is ours');
+    await pass(2 * TTL_SECONDS);
+    t.equal((await store.read(dualKey)) === undefined, leaseId !== '0', 'nothing keeps it');
+  }
+});
+
+t.test('a dual-stack lease of another node with our public IP is not taken over', async t => {
+  for (const leaseId of ['granted', '0']) {
+    const { store, start, pass } = lab(t);
+    const id = leaseId === '0' ? leaseId : (await store.grantLease(TTL_SECONDS)).id;
+    store.put(dualKey, dualValue({ ...OTHER_NODE, since: '2025-12-01T00:00:00Z' }), id);
+    const before = await store.read(dualKey);
+    const host = await start(preferring(3));
+    t.strictSame(subnetsOf(host), leaseId === '0' ? ['10.5.1.0/24'] : [], 'while its holder may live');
+    await pass(WINDOW_SECONDS + 2);
+    t.strictSame(subnetsOf(host), ['10.5.1.0/24']);
+    t.strictSame(await store.read(dualKey), before);
+  }
+});
+
+t.test('a dual-stack lease of our state, from before our public IP changed, is not taken over', async t => {
+  const { store, start, pass } = lab(t);
+  store.put(dualKey, valueSince(OTHER_IP), (await store.grantLease(TTL_SECONDS)).id);
+  const before = await store.read(dualKey);
+  const host = await start({ ...preferring(3), preferredKey: dualKey, node: nodeOf(OTHER_IP) });
+  await pass(WINDOW_SECONDS + 2);
+  t.strictSame([subnetsOf(host), await store.read(dualKey)], [['10.5.1.0/24'], before]);
 });
