@@ -2,6 +2,7 @@
  * What the agent knows at one moment: the main flow writes it, the status document is made from it. All moments are
  * milliseconds of `performance.now()`, which no change of the wall clock moves.
  */
+import type { Prefix } from '../address/prefix.js';
 import type { Backend } from '../backends/backend.js';
 import type { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
@@ -29,6 +30,14 @@ export interface LeaseTrouble {
   readonly error?: StoreError;
 }
 
+/** This host had to take another subnet while it ran. */
+export interface Move {
+  readonly from: Prefix;
+  readonly loss: Loss;
+  /** When it had the other one. */
+  readonly at: number;
+}
+
 export interface Facts {
   readonly startedAt: number;
   stopping: boolean;
@@ -49,6 +58,9 @@ export interface Facts {
   expiresAt: number | undefined;
   /** What became of the lease in `own`, until another is acquired. */
   ownLost: Loss | undefined;
+  /** The subnet that was lost last, until one is acquired. */
+  lostSubnet: Prefix | undefined;
+  moved: Move | undefined;
   leaseTrouble: LeaseTrouble | undefined;
   /** The lease whose holder may live and be us. */
   awaiting: Awaiting | undefined;
@@ -84,6 +96,8 @@ export function emptyFacts(startedAt: number): Facts {
     renewedAt: undefined,
     expiresAt: undefined,
     ownLost: undefined,
+    lostSubnet: undefined,
+    moved: undefined,
     leaseTrouble: undefined,
     awaiting: undefined,
     duplicate: undefined,

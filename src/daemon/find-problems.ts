@@ -1,4 +1,5 @@
 /** Facts → problems: each with what is seen, the probable cause and the next command. Pure. */
+import { containsIp, formatPrefix } from '../address/prefix.js';
 import { describe } from '../dataplane/kinds/index.js';
 import { TX_CHECKSUM_FEATURE } from '../dataplane/offload.js';
 import { duplicateSeen } from './duplicate.js';
@@ -31,6 +32,7 @@ export function problemsOf(
     ...etcdProblems(facts, options, at, wall),
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts, options),
+    ...moveProblems(facts, at),
     ...kernelProblems(facts),
     ...contestProblems(facts, at),
     ...checksumProblems(facts),
@@ -176,6 +178,22 @@ function sharedIpProblems(
       `${etcdctl(etcd)} get ${key}, then give one host another --public-ip, or delete the key`,
     ),
   );
+}
+
+/** Said until the agent is restarted; a fault for as long as some bridge has the old subnet. */
+function moveProblems({ moved, own, overlay, reconciler }: Facts, at: ToIso): Problem[] {
+  if (moved === undefined || own === undefined) return [];
+  const holder = overlay?.publicIpAt(moved.from);
+  const taker = holder === undefined ? '' : `, which ${holder} holds now`;
+  const before = formatPrefix(moved.from);
+  const seen = `our subnet is ${formatPrefix(own.subnet)} since ${at(moved.at)}; it was ${before}${taker}`;
+  const bridge = [...(reconciler?.view.held.values() ?? [])].find(
+    entry => entry.kind === 'address' && containsIp(moved.from, entry.prefix.address),
+  );
+  const cause = `our lease was lost (${moved.loss}) and the subnet was not to be had again`;
+  const next = 'systemctl restart docker (and whatever else has taken addresses from the old one)';
+  if (bridge === undefined) return [{ ...problem('subnet-changed', seen, cause, next), severity: 'warning' }];
+  return [problem('subnet-changed', `${seen}; ${describe(bridge)} is still of it`, cause, next)];
 }
 
 function kernelProblems({ reconciler, backend }: Facts): Problem[] {

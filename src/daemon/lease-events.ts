@@ -1,4 +1,5 @@
 /** What the lease manager tells, as the facts show it. */
+import { samePrefix } from '../address/prefix.js';
 import type { HeldLease, Loss, ManagerEvents, OwnLease } from '../subnet/manager.js';
 import type { Facts, LeaseTrouble } from './facts.js';
 import type { Clock } from './tasks.js';
@@ -17,9 +18,13 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
   let contest: LeaseTrouble | undefined;
   return {
     onOwn: own => {
+      const { lostSubnet, ownLost } = facts;
+      if (lostSubnet !== undefined && ownLost !== undefined && !samePrefix(lostSubnet, own.subnet))
+        facts.moved = { from: lostSubnet, loss: ownLost, at: clock.now() };
       facts.own = own;
       facts.exhausted = undefined;
       facts.ownLost = undefined;
+      facts.lostSubnet = undefined;
       facts.leaseTrouble = undefined;
       facts.duplicate = undefined;
       actions.onOwn(own);
@@ -50,6 +55,7 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
       facts.renewedAt = undefined;
       facts.expiresAt = undefined;
       facts.ownLost = loss;
+      facts.lostSubnet = facts.own?.subnet;
       facts.leaseTrouble = { seen: `lost (${loss}): acquiring again` };
       actions.onLost(loss);
     },

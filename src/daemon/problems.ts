@@ -18,6 +18,7 @@ export const PROBLEM_CODES = [
   'no-free-subnet',
   'subnets-running-out',
   'lease-trouble',
+  'subnet-changed',
   'duplicate-public-ip',
   'public-ip-shared',
   'device-trouble',

@@ -194,9 +194,15 @@ t.test('a subnet that another host has taken meanwhile is left to it', async t =
       seen.lease.subnet !== before.subnet &&
       seen.problems.some(({ code, seen: what }) => code === 'route-conflict' && what.includes(before.subnet)),
   });
+  const changed = after?.problems.find(({ code }) => code === 'subnet-changed');
+  t.match(changed, {
+    severity: 'error',
+    seen: /which 192\.168\.77\.99 holds now; address .* dev br0 is still of it$/,
+  });
+  t.match(changed?.seen, `it was ${before.subnet}`);
   const key = (await leaseKeys(lab)).find(each => each.key === before.key);
   t.equal(key?.value, theirs, 'their key is untouched');
-  t.match(one.agent!.log(), /taken|expired|deleted/);
+  t.match(one.agent!.log(), /lost/);
   const own = after!.lease!.subnet;
   await lab.waitFor({
     what: 'the new subnet in the env file',

@@ -6,7 +6,8 @@ import { chooseTxChecksum } from '../../../src/daemon/tx-checksum.js';
 import { OffloadKeeper } from '../../../src/dataplane/offload-keeper.js';
 import { Doubt } from '../../../src/subnet/doubt.js';
 import { StoreError, type KeyChange } from '../../../src/subnet/store.js';
-import { routeOn } from '../../support/netlink-contract-entries.js';
+import { prefix, UNDERLAY, vtepOf } from '../../support/dataplane.js';
+import { addressOn, routeOn } from '../../support/netlink-contract-entries.js';
 import { recordedLog } from '../../support/recorded-log.js';
 import { matchAll } from '../../support/match-all.js';
 import { build, codes, entryOf, own, joined, withFiles } from '../../support/status-facts.js';
@@ -41,6 +42,25 @@ t.test('running with something wrong is degraded', async t => {
     });
   });
   check('config-differs', on => on.config?.see('{"Network":"10.6.0.0/16"}'));
+});
+
+t.test('a subnet that was lost to another host, until nothing is of it any more', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  const { addresses } = reconciling.fake.state;
+  const old = addressOn(reconciling.underlayIndex, '10.5.2.1', 24);
+  addresses.push(old);
+  reconciling.reconciler.doubt();
+  await reconciling.settled();
+  await withFiles(t, facts);
+  facts.moved = { from: prefix('10.5.2.0/24'), loss: 'taken', at: 60_000 };
+  const seen = `our subnet is 10.5.1.0/24 since 2026-01-01T00:00:59.000Z; it was 10.5.2.0/24, which ${vtepOf(2)} holds now`;
+  const bridge = `; address 10.5.2.1/24 dev ${UNDERLAY} is still of it`;
+  t.match(build(facts).problems, [{ code: 'subnet-changed', severity: 'error', seen: `${seen}${bridge}` }]);
+  addresses.splice(addresses.indexOf(old), 1);
+  reconciling.reconciler.doubt();
+  await reconciling.settled();
+  matchAll(t, build(facts).problems, [{ code: 'subnet-changed', severity: 'warning', seen }]);
+  t.equal(build(facts).verdict, 'healthy');
 });
 
 t.test('what the kernel refuses', async t => {
