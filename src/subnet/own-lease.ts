@@ -84,7 +84,7 @@ export function findOwnLease(
 
 /**
  * Whether we can go on with a lease: its subnet is one of the range, and it has none of IPv6. We have no IPv6 part to write,
- * and flanneld peers can crash on a dual-stack key whose value lacks it.
+ * and flanneld needs PublicIPv6 and BackendV6Data in the value of a dual-stack key.
  */
 export function isFit({ subnets }: Pick<Lease, 'subnets'>, { range }: Pick<LeaseWish, 'range'>): boolean {
   return subnets.ipv6 === undefined && isInRange(range, subnets.ipv4);
