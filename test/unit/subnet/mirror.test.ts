@@ -69,6 +69,7 @@ function start(
   clock: Clock,
   seenAs: Store = store,
   onBatch?: (batch: MirrorBatch) => void,
+  random = 0.5,
 ): Fixture {
   const resets: Snapshot[] = [];
   const batches: MirrorBatch[] = [];
@@ -94,7 +95,7 @@ function start(
       log,
       now: () => clock.ms,
       sleep: (ms, signal) => clock.sleep(ms, signal),
-      random: () => 0.5,
+      random: () => random,
       relistEverySeconds: 100,
     },
   );
@@ -115,12 +116,12 @@ function start(
 }
 
 /** A mirror that watches a store with the keys `/net/a` and `/net/b`. */
-async function watching(t: Test): Promise<Fixture> {
+async function watching(t: Test, random?: number): Promise<Fixture> {
   const clock = new Clock();
   const store = new MemoryStore(() => clock.ms);
   store.put('/net/a', 'a1');
   store.put('/net/b', 'b1');
-  const fixture = start(fn => t.teardown(fn), store, clock);
+  const fixture = start(fn => t.teardown(fn), store, clock, store, undefined, random);
   await until(() => store.openWatches === 1, 'the watch');
   return fixture;
 }
@@ -321,6 +322,41 @@ t.test('lists are due in time even when watches keep breaking', async t => {
   // One that a cut interrupts is made again.
   t.ok(store.calls.list >= 2 && store.calls.list <= 3);
   await stop();
+});
+
+t.test('hosts that began together list at different times', async t => {
+  const meanMs = 100_000;
+  const spacing = async (random: number) => {
+    const { clock, stop } = await watching(t, random);
+    clock.advance(clock.waits[0]!);
+    await until(() => clock.waits.length === 2, 'the second list');
+    await stop();
+    return clock.waits;
+  };
+  const [early, late] = [await spacing(0.1), await spacing(0.9)];
+  for (const ms of [...early, ...late]) t.ok(ms >= 0.75 * meanMs && ms <= 1.25 * meanMs, `${ms} ms`);
+  early.forEach((ms, i) => t.ok(late[i]! - ms > 0.25 * meanMs, `${ms} ms and ${late[i]} ms`));
+});
+
+t.test('hosts that a cut hit together come back at different times', async t => {
+  /** The most that a host waits before each of its attempts: it doubles, up to the longest of all. */
+  const longest = [400, 800, 1600, 3200, 5000, 5000];
+  const waits = async (random: number) => {
+    const { store, clock, retryUntil, stop } = await watching(t, random);
+    // That far off is the next list, which the fixture's clock does not reach.
+    const backOffs = () => clock.waits.filter(ms => ms <= 5_000);
+    store.goAway();
+    await retryUntil(() => backOffs().length >= longest.length, 'the attempts');
+    t.equal(store.calls.list, 1, 'all were before a watch');
+    await stop();
+    return backOffs().slice(0, longest.length);
+  };
+  const [early, late] = [await waits(0.1), await waits(0.9)];
+  for (const [i, most] of longest.entries()) {
+    const [a, b] = [early[i]!, late[i]!];
+    t.ok(a >= 200 && b <= most, `attempt ${i + 1}: ${a} ms and ${b} ms are within 200 and ${most} ms`);
+    t.ok(b - a > (most - 200) / 2, `attempt ${i + 1}: ${a} ms and ${b} ms differ`);
+  }
 });
 
 t.test('another history is said to be one', async t => {
