@@ -4,8 +4,9 @@ import t from 'tap';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import type { StatusDocument } from '../../src/daemon/status.js';
-import { hostOf, leaseKeys, leaseOf, overlayRoutes, reaches, startCluster } from '../support/cluster.js';
+import { hostOf, leaseKeys, leaseOf, overlayRoutes, startCluster } from '../support/cluster.js';
 import { createLab } from '../support/lab.js';
+import { uninterrupted } from '../support/uninterrupted.js';
 
 /** Polls the status of a host until it is as described. */
 async function statusWhen(
@@ -114,30 +115,65 @@ t.test('garbage of others changes nothing for the peers', async t => {
     ['10.5.247.0-24', value(data({ VtepMAC: '01:00:5e:00:00:01' })), 'bad-backend-data'],
     ['10.5.248.0-24', value(data({ VtepMAC: peerMac })), 'duplicate'],
   ];
-  for (const [key, text] of garbage) await lab.etcd.ctl('put', `/net/subnets/${key}`, text);
-  const status = await statusWhen(
-    lab,
-    one,
-    'sets all of it aside',
-    seen => seen.setAside.length === garbage.length,
-  );
-  for (const [key, , code] of garbage) {
-    const found = status.setAside.find(each => each.key === `/net/subnets/${key}`);
-    t.equal(found?.code, code, `${key}: ${found?.reason ?? 'not set aside'}`);
-  }
-  t.same(await overlayRoutes(one), before, 'the kernel is as it was');
-  t.equal(status.peers.length, 1);
-  t.ok(await reaches(one, two));
-  for (const [key] of garbage) {
-    const lines = one
-      .agent!.log()
-      .split('\n')
-      .filter(line => line.includes(`lease /net/subnets/${key} set aside`));
-    t.equal(lines.length, 1, `${key} is logged once`);
-  }
-  for (const [key] of garbage) await lab.etcd.ctl('del', `/net/subnets/${key}`);
-  await statusWhen(lab, one, 'forgets what is gone', seen => seen.setAside.length === 0);
-  t.same(await overlayRoutes(one), before);
+  // No garbage: a peer by its IPv4 subnet, which alone has a data plane.
+  const dual = '10.5.200.0-24&fd00:10:5:c8::-64';
+  const dualValue = value({
+    ...{ PublicIP: '192.168.77.51', PublicIPv6: 'fd00:77::51' },
+    ...data({ VtepMAC: '02:00:00:00:00:51' }),
+  });
+  const put = (key: string, text: string) => lab.etcd.ctl('put', `/net/subnets/${key}`, text);
+  const remove = (key: string) => lab.etcd.ctl('del', `/net/subnets/${key}`);
+  await uninterrupted(t, one, two, async () => {
+    for (const [key, text] of garbage) await put(key, text);
+    await put(dual, dualValue);
+    const status = await statusWhen(
+      lab,
+      one,
+      'sets all of it aside, but not the dual-stack lease',
+      seen => seen.setAside.length === garbage.length && seen.peers.length === 2,
+    );
+    for (const [key, , code] of garbage) {
+      const found = status.setAside.find(each => each.key === `/net/subnets/${key}`);
+      t.equal(found?.code, code, `${key}: ${found?.reason ?? 'not set aside'}`);
+    }
+    t.match(
+      status.peers.find(({ subnet }) => subnet === '10.5.200.0/24'),
+      { publicIp: '192.168.77.51' },
+      'the dual-stack lease is a peer',
+    );
+    const routes = await lab.waitFor({
+      what: 'the route to the dual-stack peer',
+      deadlineSeconds: 20,
+      read: () => overlayRoutes(one),
+      until: seen => seen.some(({ dst }) => dst === '10.5.200.0/24'),
+    });
+    t.same(
+      routes.filter(({ dst }) => dst !== '10.5.200.0/24'),
+      before,
+      'apart from it the kernel is as it was',
+    );
+    for (const [key] of garbage) {
+      const lines = one
+        .agent!.log()
+        .split('\n')
+        .filter(line => line.includes(`lease /net/subnets/${key} set aside`));
+      t.equal(lines.length, 1, `${key} is logged once`);
+    }
+    for (const [key] of garbage) await remove(key);
+    await remove(dual);
+    await statusWhen(
+      lab,
+      one,
+      'forgets what is gone',
+      seen => seen.setAside.length === 0 && seen.peers.length === 1,
+    );
+    await lab.waitFor({
+      what: 'the kernel to be as it was',
+      deadlineSeconds: 20,
+      read: () => overlayRoutes(one),
+      until: seen => JSON.stringify(seen) === JSON.stringify(before),
+    });
+  });
 });
 
 t.test('a file for Docker that somebody takes away comes back', async t => {
