@@ -3,7 +3,8 @@
  *
  * The sequences are the same in every run. Other ones: `SELVEDGE_MODEL_SEED=random` (or a number), and more of them:
  * `SELVEDGE_MODEL_RUNS=5000`. A failure prints the shortest sequence that fails, and seed and path; with these in
- * `SELVEDGE_MODEL_SEED` and `SELVEDGE_MODEL_PATH` that one sequence runs alone.
+ * `SELVEDGE_MODEL_SEED` and `SELVEDGE_MODEL_PATH` that one sequence runs alone. A run that is cut off, as by a time-out,
+ * prints the seed and the sequence it was in.
  */
 import fc from 'fast-check';
 import type { Test } from 'tap';
@@ -36,11 +37,19 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
     SELVEDGE_MODEL_SEED === 'random'
       ? (Date.now() + runs.seed) & 0x7fffffff
       : Number(SELVEDGE_MODEL_SEED ?? runs.seed);
+  // Said at once, and not as a comment: tap holds back those of tests that run side by side, and a time-out loses them.
+  const say = (text: string) => process.stderr.write(`${t.name}: ${text}\n`);
+  say(`begins with SELVEDGE_MODEL_SEED=${seed}`);
   let world: World | undefined;
+  /** The sequence that runs now, as it can be kept. */
+  let underWay: string | undefined;
   const over = new AbortController();
   // A test that timed out would else draw and run on for as long as the process lives.
   t.teardown(async () => {
     over.abort();
+    if (underWay !== undefined) {
+      say(`cut off with SELVEDGE_MODEL_SEED=${seed}, in the sequence ${underWay}`);
+    }
     await world?.close();
   });
   const property = fc.asyncProperty(
@@ -48,8 +57,14 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
     fc.nat(),
     async (actions, drawn) => {
       if (over.signal.aborted) throw new fc.PreconditionFailure(true);
-      world = await createWorld();
-      await runActions(world, [...runs.first, ...actions], drawn);
+      const all = [...runs.first, ...actions];
+      underWay = toKeep(drawn, all);
+      try {
+        world = await createWorld();
+        await runActions(world, all, drawn);
+      } finally {
+        underWay = undefined;
+      }
     },
   );
   const outcome = await fc.check(property, {
@@ -67,10 +82,14 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
   }
   const [actions, drawn] = outcome.counterexample;
   t.comment(`again: SELVEDGE_MODEL_SEED=${seed} SELVEDGE_MODEL_PATH=${outcome.counterexamplePath}`);
-  t.comment(`to keep: [${drawn}, ${JSON.stringify([...runs.first, ...actions])}]`);
+  t.comment(`to keep: ${toKeep(drawn, [...runs.first, ...actions])}`);
   t.fail(
     outcome.errorInstance instanceof Error ? outcome.errorInstance.message : String(outcome.errorInstance),
   );
+}
+
+function toKeep(drawn: number, actions: readonly Action[]): string {
+  return `[${drawn}, ${JSON.stringify(actions)}]`;
 }
 
 /** Runs one sequence in a world that is closed afterwards. @param drawn seed of what the agents draw */
