@@ -71,8 +71,7 @@ export class Doubt {
    */
   judgeFirst(listed: KnownKeys, leaseKey: string | undefined, now: number): boolean {
     if (leaseKey === undefined || listed.has(leaseKey)) return false;
-    this.#begin('the lease that we had is gone', now);
-    this.#state = { ...this.#state!, isOfFirstList: true };
+    this.#begin('the lease that we had is gone', now, true);
     return true;
   }
 
@@ -89,9 +88,9 @@ export class Doubt {
   }
 
   /** A doubt that stands lasts longer. */
-  #begin(reason: string, now: number): void {
+  #begin(reason: string, now: number, isOfFirstList = false): void {
     const since = this.#state?.since ?? now;
-    this.#state = { reason, since, until: now + this.#graceMs, isOfFirstList: false };
+    this.#state = { reason, since, until: now + this.#graceMs, isOfFirstList };
   }
 }
 
