@@ -13,7 +13,11 @@ const LINE = /^grpc_server_(started|msg_received)_total\{[^}]*grpc_method="(\w+)
 
 /** @param url of etcd itself, `http://host:port`; asking is no gRPC call and does not count */
 export async function readEtcdRequests(url: string): Promise<EtcdRequests> {
-  const text = await (await fetch(`${url}/metrics`)).text();
+  return parseEtcdRequests(await (await fetch(`${url}/metrics`)).text());
+}
+
+/** @param text what etcd's /metrics says */
+export function parseEtcdRequests(text: string): EtcdRequests {
   const started: Record<string, number> = {};
   const received: Record<string, number> = {};
   for (const [, kind, method, value] of text.matchAll(LINE)) {
