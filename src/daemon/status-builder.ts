@@ -4,13 +4,11 @@ import { describe, sameEntry } from '../dataplane/kinds/index.js';
 import { obstacleNotes } from '../dataplane/lowering.js';
 import type { Link } from '../dataplane/model.js';
 import type { ReconcilerView } from '../dataplane/reconciler-view.js';
-import { describeHolder } from '../subnet/holder.js';
-import type { Awaiting } from '../subnet/manager.js';
-import type { StoreErrorKind } from '../subnet/store.js';
 import type { Facts, ToIso } from './facts.js';
 import { nextEnd } from '../subnet/etcd3-credentials.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
+import { awaitedIn, phaseOf } from './phase.js';
 import { problemsOf } from './find-problems.js';
 import {
   STATUS_VERSION,
@@ -19,7 +17,6 @@ import {
   type EtcdStatus,
   type LeaseStatus,
   type PeerStatus,
-  type Phase,
   type StatusDocument,
   type SubnetsStatus,
   type TxChecksumStatus,
@@ -86,57 +83,6 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
       writtenAt: at(writtenAt),
     })),
   };
-}
-
-function phaseOf(facts: Facts): Phase {
-  if (facts.stopping) return 'stopping';
-  if (!facts.mirrored) return 'waiting-for-etcd';
-  if (facts.config?.status.running == null) return 'waiting-for-config';
-  if (facts.own === undefined) return 'acquiring';
-  return facts.reconciler?.view.settled === true && (facts.files?.writtenAt.size ?? 0) > 0
-    ? 'running'
-    : 'programming';
-}
-
-/** What is awaited of etcd, by what it lacks. */
-const ANSWERS: Readonly<Record<StoreErrorKind, string>> = {
-  unavailable: 'etcd to answer',
-  tls: 'a secure connection to etcd',
-  denied: 'etcd to let us in',
-  invalid: 'etcd to answer',
-};
-
-function awaitedIn(
-  phase: Phase,
-  configKey: string,
-  { awaiting, saved, connection }: Facts,
-  at: ToIso,
-): string | null {
-  switch (phase) {
-    case 'waiting-for-etcd': {
-      const answer = ANSWERS[connection?.error?.kind ?? 'unavailable'];
-      return saved.subnet === undefined
-        ? answer
-        : `${answer}, then for ${formatPrefix(saved.subnet)} again, which this host had; nothing is changed until then`;
-    }
-    case 'waiting-for-config':
-      return `a config at ${configKey} that can be used`;
-    case 'acquiring':
-      return awaiting === undefined ? 'a subnet' : awaitedHolder(awaiting, at);
-    case 'programming':
-      return 'the kernel to hold all peers, and the files for Docker';
-    case 'running':
-    case 'stopping':
-      return null;
-  }
-}
-
-function awaitedHolder({ lease, until }: Awaiting, at: ToIso): string {
-  const { holder, publicIp, subnets } = lease;
-  return (
-    `whether ${describeHolder(holder)} at ${publicIp}, which holds ${formatPrefix(subnets.ipv4)}, lives: ` +
-    `without a sign of it until ${at(until)} it counts as gone`
-  );
 }
 
 function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso, wall: number): EtcdStatus {
