@@ -19,8 +19,19 @@ import type { Overlay } from './overlay.js';
 import type { SavedState } from './saved-state.js';
 import type { TxChecksumChoice } from './tx-checksum.js';
 
+/** Both clocks at one moment: milliseconds since the epoch, and of the clock that facts are kept in. */
+export interface Moment {
+  readonly wall: number;
+  readonly steady: number;
+}
+
 /** A moment of that clock as ISO 8601. */
 export type ToIso = (steady: number) => string;
+
+/** Tells moments by where the two clocks stand now. */
+export function isoAt({ wall, steady: now }: Moment): ToIso {
+  return steady => new Date(wall - (now - steady)).toISOString();
+}
 
 /** What is the matter with our lease. */
 export interface LeaseTrouble {

@@ -4,7 +4,7 @@ import { describe, sameEntry } from '../dataplane/kinds/index.js';
 import { obstacleNotes } from '../dataplane/lowering.js';
 import type { Link } from '../dataplane/model.js';
 import type { ReconcilerView } from '../dataplane/reconciler-view.js';
-import type { Facts, ToIso } from './facts.js';
+import { isoAt, type Facts, type Moment, type ToIso } from './facts.js';
 import { nextEnd } from '../subnet/etcd3-credentials.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
@@ -23,14 +23,8 @@ import {
 } from './status.js';
 import { VERSION } from './version.js';
 
-/** Both clocks at one moment: milliseconds since the epoch, and of the clock that facts are kept in. */
-export interface Clock {
-  readonly wall: number;
-  readonly steady: number;
-}
-
-export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): StatusDocument {
-  const at: ToIso = steady => new Date(clock.wall - (clock.steady - steady)).toISOString();
+export function buildStatus(facts: Facts, options: AgentOptions, moment: Moment): StatusDocument {
+  const at = isoAt(moment);
   const phase = phaseOf(facts);
   const config = facts.config?.status ?? {
     state: 'missing',
@@ -40,7 +34,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
     running: null,
     source: null,
   };
-  const problems = problemsOf(facts, options, config.faults, at, clock.wall);
+  const problems = problemsOf(facts, options, config.faults, at, moment.wall);
   return {
     version: STATUS_VERSION,
     agent: {
@@ -58,7 +52,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, clock: Clock): 
     phase,
     awaiting: awaitedIn(phase, config.key, facts, at),
     problems,
-    etcd: etcdStatus(facts, options, at, clock.wall),
+    etcd: etcdStatus(facts, options, at, moment.wall),
     config,
     underlay: facts.underlay
       ? {
