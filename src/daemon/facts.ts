@@ -87,6 +87,10 @@ export interface Facts {
   checksum: { readonly choice: TxChecksumChoice; readonly keeper: OffloadKeeper } | undefined;
   manager: LeaseManager | undefined;
   files: EnvFiles | undefined;
+  /** When the reconciler last ended a pass, whatever came of it. */
+  lastPassAt: number | undefined;
+  /** Why the health port cannot be served. */
+  healthPortError: string | undefined;
   /** Why the state could not be saved. */
   stateError: string | undefined;
 }
@@ -119,6 +123,8 @@ export function emptyFacts(startedAt: number): Facts {
     checksum: undefined,
     manager: undefined,
     files: undefined,
+    lastPassAt: undefined,
+    healthPortError: undefined,
     stateError: undefined,
   };
 }

@@ -37,6 +37,7 @@ export function problemsOf(
     ...contestProblems(facts, at),
     ...checksumProblems(facts),
     ...fileProblems(facts),
+    ...healthPortProblems(facts),
   ];
   const isWarning = ({ severity }: Problem) => Number(severity === 'warning');
   return problems.toSorted((a, b) => isWarning(a) - isWarning(b));
@@ -53,6 +54,12 @@ function fileProblems({ files, stateError }: Facts): Problem[] {
         'df -h',
       ),
     );
+}
+
+function healthPortProblems({ healthPortError }: Facts): Problem[] {
+  if (healthPortError === undefined) return [];
+  const cause = 'another program listens there, or this host does not have the address';
+  return [problem('health-port', healthPortError, cause, 'ss -ltnp; ip address')];
 }
 
 function configProblems(

@@ -221,6 +221,7 @@ export class Membership {
   }
 
   #onPass(): void {
+    this.#context.facts.lastPassAt = performance.now();
     const { settled, linkTrouble } = this.#reconciler.view;
     // Once it has worked, trouble may pass: then it is shown, and tried again.
     const fatal = settled || linkTrouble === undefined ? undefined : asOperatorError(linkTrouble);

@@ -26,14 +26,6 @@ export const FLANNEL_OPTIONS: Readonly<Record<string, FlannelOption>> = {
     harmless: 'false',
     why: 'no blackhole route is made for the own subnet',
   },
-  // A probe that gets no answer would have the agent killed again and again.
-  'healthz-port': {
-    kind: 'value',
-    verdict: 'refused',
-    harmless: '0',
-    why: 'there is no health port; probe with "selvedge status" (exit code 0 is healthy)',
-  },
-  'healthz-ip': { kind: 'value', verdict: 'ignored', why: 'it has no effect without --healthz-port' },
   'kube-subnet-mgr': {
     kind: 'switch',
     verdict: 'refused',

@@ -95,6 +95,18 @@ export const hostAddress = text<IpAddress>(input => {
   return why === undefined ? { value: address } : { rule: `must be the address of a host, not ${why}` };
 });
 
+/** An address to listen on, of either family; all of them included. */
+export const listenAddress = text<IpAddress>(input => {
+  const address = parseIp(input);
+  return address === undefined ? { rule: 'must be an IP address' } : { value: address };
+});
+
+/** 0 means none. */
+export const tcpPort = text<number>(input => {
+  const value = Number(input);
+  return /^\d{1,5}$/.test(input) && value <= 65_535 ? { value } : { rule: 'must be 0 to 65535' };
+});
+
 /** An interface by name or IPv4 address. Names as the kernel has them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
 export const interfaceName = text<string>(input => {
   const isName = /^[^\s/:]{1,15}$/.test(input) && input !== '.' && input !== '..';

@@ -62,6 +62,8 @@ export interface AgentOptions {
   readonly runDir: string;
   /** The control socket: RUNDIR/INSTANCE.sock. */
   readonly socketPath: string;
+  /** Where health is served; undefined when it is not. */
+  readonly health: { readonly ip: IpAddress; readonly port: number } | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -152,6 +154,8 @@ function build(values: OptionValues): AgentOptions {
     instanceStateDir: posix.join(values['state-dir'], values.instance),
     runDir: values['run-dir'],
     socketPath: socketPathOf(values['run-dir'], values.instance),
+    health:
+      values['healthz-port'] === 0 ? undefined : { ip: values['healthz-ip'], port: values['healthz-port'] },
     logLevel: values['log-level'],
   };
 }

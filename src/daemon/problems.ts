@@ -28,6 +28,7 @@ export const PROBLEM_CODES = [
   'route-conflict',
   'contested-entry',
   'file-not-written',
+  'health-port',
 ] as const;
 
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
@@ -37,6 +38,7 @@ const WARNINGS: ReadonlySet<ProblemCode> = new Set([
   'etcd-credentials',
   'certificate-expires',
   'subnets-running-out',
+  'health-port',
 ]);
 
 /** A problem with a code of the registry. */

@@ -6,6 +6,8 @@ import { openControlSocket } from './control-socket.js';
 import { emptyFacts } from './facts.js';
 import { prepareFlow } from './flow.js';
 import { realHost } from './host.js';
+import { configKeyOf } from './feed.js';
+import { healthRoutes, serveHealth } from './health-port.js';
 import { takeLock } from './lock.js';
 import { forgetLease } from './memory.js';
 import { openStore } from './open-store.js';
@@ -36,11 +38,15 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
   const store = openStore(options.etcd, log, view => (facts.credentials = view));
   const host = realHost(netlink, holder, log);
   const flow = await prepareFlow({ options, log, facts, store, host, underlay });
+  const moment = () => ({ wall: Date.now(), steady: performance.now() });
+  const routes = healthRoutes(facts, configKeyOf(options), moment);
   const control = await openControlSocket({
     path: options.socketPath,
-    status: () => buildStatus(facts, options, { wall: Date.now(), steady: performance.now() }),
+    status: () => buildStatus(facts, options, moment()),
     onError: error => log.warn({ err: error }, 'control socket'),
   });
+  const ending = new AbortController();
+  const health = options.health && serveHealth({ ...options.health, log, facts, routes }, ending.signal);
   try {
     await flow.run(signal);
   } finally {
@@ -54,6 +60,8 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     host.close();
     netlink.close();
     await control.close();
+    ending.abort();
+    await health;
     lock.release();
     log.info('stopped; the data plane stays as it is');
   }
