@@ -38,6 +38,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./leases.js')).leasesCommand(),
   },
   {
+    name: 'docker-opts',
+    summary: "make Docker's options of a subnet.env, as mk-docker-opts.sh does",
+    load: async () => (await import('./docker-opts.js')).dockerOptsCommand(),
+  },
+  {
     name: 'cleanup',
     summary: 'take everything of the agent off this host',
     load: async () => (await import('./cleanup.js')).cleanupCommand(),

@@ -69,7 +69,8 @@ export function parseSubnetEnv(text: string): PreviousSubnets {
   };
 }
 
-function parseAssignments(text: string): Map<string, string> {
+/** The variables that lines such as `NAME="value"` set; of a name that comes twice, the last. */
+export function parseAssignments(text: string): Map<string, string> {
   const values = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {
     const match = /^\s*(?:export\s+)?(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^#]*))/.exec(line);

@@ -1,5 +1,6 @@
 /** What the kernel says of this host's own network: interfaces with their addresses, the default route, a way. */
 import { ipFromBytes, ipToBytes, type IpAddress } from '../address/ip.js';
+import type { Prefix } from '../address/prefix.js';
 import { decodeAddress, encodeAddressDump, type Address } from './netlink/address.js';
 import {
   AF_INET,
@@ -85,6 +86,19 @@ export async function lookUpRoute(socket: NetlinkSocket, target: IpAddress): Pro
     if (error instanceof NetlinkError && NO_WAY.has(error.code)) return undefined;
     throw error;
   }
+}
+
+/** Destinations of the IPv4 routes of table main that lead through a gateway. @throws NetlinkError */
+export async function readGatewayRoutes(socket: NetlinkSocket): Promise<Prefix[]> {
+  const routes = await dump(socket, RTM_GETROUTE, 'routes', writer => encodeRouteDump(writer, AF_INET));
+  return routes
+    .map(decodeRoute)
+    .filter(({ table, gateway }) => table === RT_TABLE_MAIN && gateway !== undefined)
+    .map(({ destination, prefixLength: length }) => ({
+      family: 4,
+      address: ipFromBytes(destination),
+      length,
+    }));
 }
 
 /** flannel's order: global before link-local, permanent before dynamic; deprecated ones do not count. */

@@ -1,8 +1,16 @@
 /** What the agent reads of its host, against what `ip` says. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { lookUpRoute, readHostNetwork } from '../../src/dataplane/host-network.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import { inNamespace, ip } from '../support/in-namespace.js';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const UTF8 = { encoding: 'utf8' } as const;
 
 void inNamespace(t, import.meta.url, async () => {
   const socket = new NetlinkSocket();
@@ -60,5 +68,20 @@ void inNamespace(t, import.meta.url, async () => {
     run('route add prohibit 203.0.113.0/24');
     t.equal(await lookUpRoute(socket, '198.51.100.1'), undefined, 'blackhole');
     t.equal(await lookUpRoute(socket, '203.0.113.1'), undefined, 'prohibited');
+  });
+
+  t.test('a route to our own subnet stops docker-opts, once it has written', async t => {
+    const directory = mkdtempSync(join(tmpdir(), 'selvedge-'));
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+    const [file, target] = [join(directory, 'subnet.env'), join(directory, 'opts.env')];
+    const run = () =>
+      spawnSync(process.execPath, [MAIN, 'docker-opts', '-c', '-f', file, '-d', target], UTF8);
+    writeFileSync(file, 'FLANNEL_SUBNET=172.16.0.1/16\n');
+    const { status, stderr } = run();
+    t.equal(status, 1);
+    t.match(stderr, 'a route leads 172.16.0.0/16, the subnet of this host, to another one');
+    t.equal(readFileSync(target, 'utf8'), 'DOCKER_OPTS=" --bip=172.16.0.1/16"\n');
+    writeFileSync(file, 'FLANNEL_SUBNET=10.1.0.1/24\n');
+    t.match(run(), { status: 0, stderr: '' }, 'a route of its own bridge is none');
   });
 });
