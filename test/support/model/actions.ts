@@ -11,7 +11,16 @@ export const SUBNETS = 6;
 const WAITS = [0, 0.1, 0.5, 1.3, 2.5];
 
 /** What somebody who is not an agent of ours writes. */
-export const GARBAGE = ['not-json', 'bad-key', 'no-address', 'rewritten', 'stranger', 'unleased'] as const;
+export const GARBAGE = [
+  'not-json',
+  'bad-key',
+  'no-address',
+  'rewritten',
+  'stranger',
+  'unleased',
+  'dual-stack',
+  'reserved-outside',
+] as const;
 export type Garbage = (typeof GARBAGE)[number];
 
 /** What an agent finds when it starts again: all as it was, an empty disk, or a device that has got another MAC. */
@@ -53,7 +62,7 @@ export function anyAction(longestWait: number): fc.Arbitrary<Action> {
     { weight: 4, arbitrary: fc.record({ kind: constant('heal'), host }) },
     { weight: 2, arbitrary: fc.record({ kind: constant('delete'), host }) },
     {
-      weight: 4,
+      weight: 5,
       arbitrary: fc.record({
         kind: constant('garbage'),
         what: fc.constantFrom(...GARBAGE),

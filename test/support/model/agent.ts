@@ -15,6 +15,7 @@ import { chooseMac } from '../../../src/daemon/start-up.js';
 import { aborted } from '../../../src/daemon/tasks.js';
 import { findOwnLease } from '../../../src/subnet/manager.js';
 import { Mirror } from '../../../src/subnet/mirror.js';
+import type { Store } from '../../../src/subnet/store.js';
 import { nodeOf } from '../lease-host.js';
 import { recordedLog, type LogLine } from '../recorded-log.js';
 import type { Link, World } from './world.js';
@@ -45,21 +46,24 @@ export interface Machine {
   readonly saved: SavedState;
   /** In [0, 1). */
   readonly random: () => number;
+  /** The store with all that is asked of it noted. */
+  readonly recorded: (store: Store) => Store;
 }
 
 export async function startAgent(
   world: World,
-  { publicIp, deviceMac, drawnMac, saved, random }: Machine,
+  { publicIp, deviceMac, drawnMac, saved, random, recorded }: Machine,
 ): Promise<Agent> {
   const { clock } = world;
   const options = agentOptions(world);
   const { log, lines } = recordedLog();
   const link = await world.connect();
+  const store = recorded(link.store);
   const facts = emptyFacts(clock.now());
   const config = new ConfigFollower(configKeyOf(options), log, savedConfig(saved, options.etcd.prefix));
   facts.config = config;
   const feed = new StoreFeed(facts, options, log, clock);
-  const mirror = new Mirror(link.store, '/net/', feed, { log, random, ...clock });
+  const mirror = new Mirror(store, '/net/', feed, { log, random, ...clock });
   const stopping = new AbortController();
   const { signal } = stopping;
   const agent: { -readonly [K in keyof Agent]: Agent[K] } = {
@@ -93,7 +97,7 @@ export async function startAgent(
       randomBelow: (below: bigint) => BigInt(Math.floor(random() * Number(below))),
     };
     const manager = createLeaseManager(
-      { options, log, facts, store: link.store, mirror, overlay, surroundings },
+      { options, log, facts, store, mirror, overlay, surroundings },
       {
         onOwn: lease => {
           const self = { subnets: { ipv4: lease.subnet }, underlay, mac };

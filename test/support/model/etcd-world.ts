@@ -56,19 +56,25 @@ export async function createEtcdWorld(): Promise<World> {
       if (signal.aborted) throw new Error('the world was closed');
       await steadyClock.sleep(seconds * 1000, signal);
     },
-    observe: (onPut, onDelete) => {
+    observe: observer => {
       const handlers: MirrorHandlers = {
         onConnection: () => undefined,
-        onReset: ({ entries }) => entries.forEach(onPut),
-        onChanges: ({ changes }) => {
+        onReset: ({ entries }) => observer.onSnapshot(entries),
+        onChanges: ({ cause, changes }) => {
+          // What a list finds may have been written several times.
+          if (cause === 'relist') {
+            observer.onSnapshot([...mirror.entries.values()]);
+            return;
+          }
           for (const change of changes) {
-            if (change.kind === 'put') onPut(change.entry);
-            else onDelete(change.key);
+            if (change.kind === 'put') observer.onPut(change.entry);
+            else observer.onDelete(change.key);
           }
         },
       };
       const options = { log: silent, random: Math.random, ...steadyClock };
-      void new Mirror(direct, '/net/', handlers, options).run(signal);
+      const mirror = new Mirror(direct, '/net/', handlers, options);
+      void mirror.run(signal);
     },
     close: async () => {
       closing.abort();

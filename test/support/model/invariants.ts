@@ -6,6 +6,7 @@ import { SUBNETS } from './actions.js';
 import { KEY_PREFIX, type Agent } from './agent.js';
 import type { Ledger } from './ledger.js';
 import type { Host } from './system.js';
+import { macOf, readWire } from './wire.js';
 
 type LiveHost = Host & { readonly agent: Agent };
 
@@ -28,6 +29,7 @@ export function restFaults(hosts: readonly Host[], entries: readonly KeyValue[],
     ...sharedSubnets(hosts),
     ...live(hosts).flatMap(host => [
       ...ownFaults(host, entries),
+      ...wireRestFaults(host, entries),
       ...keptFaults(host, entries, ledger),
       ...peerFaults(host, hosts, entries),
     ]),
@@ -51,13 +53,36 @@ function ownFaults({ publicIp, agent }: LiveHost, entries: readonly KeyValue[]):
   return [];
 }
 
-/** Who had a subnet has it still, unless somebody else got it; who was left alone did not even write his key. */
+/**
+ * Rules 6 and 7 of the wire: what flanneld would find by the public IP is the lease of this host and nothing else, and the
+ * MAC in it is that of the device. What the test wrote has no etcd lease.
+ */
+function wireRestFaults({ publicIp, agent, deviceMac }: LiveHost, entries: readonly KeyValue[]): string[] {
+  const ownKey = agent.facts.own?.key;
+  const found = entries.filter(
+    ({ key, value, leaseId }) =>
+      readWire(value)?.PublicIP === publicIp && (leaseId !== '0' || key === ownKey),
+  );
+  const keys = found.map(({ key }) => key).join(' and ');
+  if (keys !== (ownKey ?? ''))
+    return [`rule 6: ${publicIp} has ${ownKey ?? 'no lease'}, and there is ${keys}`];
+  const mac = deviceMac ?? agent.saved.mac;
+  const published = found.map(({ value }) => macOf(value));
+  return published.some(each => each !== mac)
+    ? [`rule 7: ${publicIp} has the MAC ${mac}, and its key says ${published.join()}`]
+    : [];
+}
+
+/**
+ * Who had a subnet has it still, unless somebody else got it or another was reserved for him; who was left alone did not
+ * even write his key.
+ */
 function keptFaults(host: LiveHost, entries: readonly KeyValue[], ledger: Ledger): string[] {
   const { expected, publicIp } = host;
   const { own } = host.agent.facts;
   if (expected === undefined || own === undefined) return [];
   if (!samePrefix(own.subnet, expected.subnet)) {
-    if (ledger.wasTaken(expected.subnet, publicIp)) return [];
+    if (ledger.mayHaveLeft(expected.subnet, publicIp)) return [];
     return [
       `${publicIp} moved from ${formatPrefix(expected.subnet)} to ${formatPrefix(own.subnet)}, which nobody wanted`,
     ];

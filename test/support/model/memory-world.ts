@@ -41,18 +41,19 @@ export function createMemoryWorld(): World {
     },
     restore: async () => store.restore(backup),
     pass: seconds => clock.pass(seconds * 1000, () => store.tick()),
-    observe: (onPut, onDelete) => {
+    observe: observer => {
       const handlers: WatchHandlers = {
         onOpen: () => undefined,
         onChanges: changes => {
           for (const change of changes) {
-            if (change.kind === 'put') onPut(change.entry);
-            else onDelete(change.key);
+            if (change.kind === 'put') observer.onPut(change.entry);
+            else observer.onDelete(change.key);
           }
         },
       };
       const follow = async (): Promise<void> => {
         const from = await store.list('/net/', never);
+        observer.onSnapshot(from.entries);
         const next = { revision: from.revision + 1n, clusterId: from.clusterId };
         await store.watch('/net/', next, handlers, never);
         return follow();

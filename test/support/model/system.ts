@@ -3,18 +3,30 @@ import type { MacAddress } from '../../../src/address/mac.js';
 import { formatPrefix, type Prefix } from '../../../src/address/prefix.js';
 import type { SavedState } from '../../../src/daemon/saved-state.js';
 import { formatLeaseValue, formatSubnetKey } from '../../../src/subnet/lease.js';
+import { formatReservation } from '../../../src/subnet/reservation.js';
+import type { KeyValue } from '../../../src/subnet/store.js';
 import { vtepOf } from '../dataplane.js';
 import { formatAction, HOSTS, SUBNETS, type Action, type Findings, type Garbage } from './actions.js';
 import { CONFIG_KEY, KEY_PREFIX, startAgent, type Agent } from './agent.js';
 import { restFaults, sharedSubnets } from './invariants.js';
+import { ADMIN, Journal } from './journal.js';
 import { Ledger } from './ledger.js';
+import { readWire, type WireNetwork } from './wire.js';
 import type { World } from './world.js';
 
+const NETWORK: WireNetwork = {
+  keyPrefix: KEY_PREFIX,
+  network: '10.5.0.0/16',
+  subnetMin: '10.5.1.0',
+  subnetMax: `10.5.${SUBNETS}.0`,
+  subnetLength: 24,
+  backend: { type: 'vxlan', vni: 1 },
+};
 const CONFIG = JSON.stringify({
-  Network: '10.5.0.0/16',
-  SubnetMin: '10.5.1.0',
-  SubnetMax: `10.5.${SUBNETS}.0`,
-  Backend: { Type: 'vxlan' },
+  Network: NETWORK.network,
+  SubnetMin: NETWORK.subnetMin,
+  SubnetMax: NETWORK.subnetMax,
+  Backend: { Type: NETWORK.backend.type },
 });
 
 /** One machine, whether an agent runs on it or not. */
@@ -34,7 +46,8 @@ export interface Host {
 
 export class System {
   readonly hosts: readonly Host[];
-  readonly ledger = new Ledger();
+  readonly #journal = new Journal();
+  readonly ledger = new Ledger(this.#journal, NETWORK);
   readonly #world: World;
   readonly #seed: number;
   readonly #trace: string[] = [];
@@ -63,11 +76,8 @@ export class System {
    */
   async run(actions: readonly Action[]): Promise<void> {
     try {
-      this.#world.observe(
-        entry => this.ledger.onPut(entry),
-        key => this.ledger.onDelete(key),
-      );
-      await this.#world.put(CONFIG_KEY, CONFIG);
+      this.#world.observe(this.ledger);
+      await this.#put(CONFIG_KEY, CONFIG);
       for (const action of [...actions, { kind: 'calm' } as const]) {
         this.#trace.push(`${Math.round(this.#world.clock.now())} ms: ${formatAction(action)}`);
         await this.#happen(action);
@@ -104,7 +114,7 @@ export class System {
         const [key] = keysOf(host);
         if (key === undefined) return;
         this.#disturb(host);
-        return world.remove(key);
+        return this.#remove(key);
       }
       case 'garbage':
         return this.#writeGarbage(action.what, action.host, action.subnet);
@@ -136,7 +146,6 @@ export class System {
 
   #forgetAll(): void {
     this.hosts.forEach(host => this.#disturb(host));
-    this.ledger.forget();
   }
 
   /** Its key may have to be written anew, and is lost to a host that remembers nothing. */
@@ -153,7 +162,10 @@ export class System {
     const { publicIp, deviceMac, saved } = host;
     const drawnMac = this.#newMac();
     const random = randomFrom(this.#seed + 7919 * this.#drawn);
-    host.agent = await startAgent(this.#world, { publicIp, deviceMac, drawnMac, saved, random });
+    host.agent = await startAgent(this.#world, {
+      ...{ publicIp, deviceMac, drawnMac, saved, random },
+      recorded: store => this.#journal.recorded(store, publicIp),
+    });
     host.isCut = false;
   }
 
@@ -205,18 +217,48 @@ export class System {
     const n = ++this.#garbage;
     const stranger = { publicIp: `192.0.2.${n}`, backendType: 'vxlan' };
     const backendData = { VNI: 1, VtepMAC: `02:99:00:00:00:${(n % 256).toString(16).padStart(2, '0')}` };
+    const ipv6 = { publicIpv6: `2001:db8::${n}`, backendV6Data: backendData };
     const values: Readonly<Record<Garbage, readonly [key: string, value: string | undefined]>> = {
       'not-json': [key, `{"PublicIP": ${n}`],
       'bad-key': [`${KEY_PREFIX}10.5.${anySubnet}.0`, `${n}`],
       'no-address': [key, '{"BackendType":"vxlan"}'],
       rewritten: [key, host && formatLeaseValue({ ...stranger, publicIp: host.publicIp, backendData })],
       stranger: [key, formatLeaseValue({ ...stranger, backendData })],
-      unleased: [key, present?.value],
+      unleased: [key, present && this.#isLeftBehind(present) ? undefined : present?.value],
+      // Only beside a key: before it, it would be the older of two leases of which the younger cannot know.
+      'dual-stack': [
+        `${key}&fd00:5:${n}::-64`,
+        present && formatLeaseValue({ ...stranger, ...ipv6, backendData }),
+      ],
+      // SubnetMax was lowered since.
+      'reserved-outside': [
+        `${KEY_PREFIX}10.5.${SUBNETS + anySubnet}.0-24`,
+        host && formatReservation(host.publicIp),
+      ],
     };
     const [where, value] = values[what];
     if (value === undefined) return;
-    this.ledger.expect(where, value);
-    await this.#world.put(where, value);
+    await this.#put(where, value);
+  }
+
+  /** Whether it says that it is of a host which has another by now, as after a restore: it goes, unless it is reserved. */
+  #isLeftBehind({ key, value }: KeyValue): boolean {
+    const publicIp = readWire(value)?.PublicIP;
+    const agent = this.hosts.find(each => each.publicIp === publicIp)?.agent;
+    return agent !== undefined && (agent.facts.own?.key !== key || agent.facts.ownLost !== undefined);
+  }
+
+  async #put(key: string, value: string): Promise<void> {
+    this.#journal.note(ADMIN, key, { kind: 'put', value });
+    await this.#world.put(key, value);
+  }
+
+  async #remove(key: string): Promise<void> {
+    const entries = await this.#world.entries();
+    // Else it would be taken to have done what another does later.
+    if (!entries.some(entry => entry.key === key)) return;
+    this.#journal.note(ADMIN, key, { kind: 'remove' });
+    await this.#world.remove(key);
   }
 
   /** Everything heals; then, in time, all must be as it should be, and stay so. */
@@ -224,7 +266,7 @@ export class System {
     const world = this.#world;
     const { clock, calmSeconds } = world;
     for (const host of this.hosts) this.#heal(host);
-    await world.put(CONFIG_KEY, CONFIG);
+    await this.#put(CONFIG_KEY, CONFIG);
     const end = clock.now() + calmSeconds * 1000;
     let faults = await this.#restFaults();
     while (faults.length > 0 && clock.now() < end) {

@@ -19,6 +19,14 @@ export interface Link {
   close(): void;
 }
 
+/** Who is told of all that is written under `/net/`. */
+export interface Observer {
+  /** What is there, when nobody can tell how it came about: at the beginning, and in another history. */
+  onSnapshot(entries: readonly KeyValue[]): void;
+  onPut(entry: KeyValue): void;
+  onDelete(key: string): void;
+}
+
 /** What an operator sees and does, and the time. */
 export interface World {
   readonly clock: Clock;
@@ -46,7 +54,7 @@ export interface World {
   /** Lets time pass, and everything happen that is due in it. */
   pass(seconds: number): Promise<void>;
   /** Watches all writes from now on, round all links. */
-  observe(onPut: (entry: KeyValue) => void, onDelete: (key: string) => void): void;
+  observe(observer: Observer): void;
   /** Nothing goes on after it; who waits for time to pass gets an error. May be called again. */
   close(): Promise<void>;
 }
