@@ -44,11 +44,54 @@ export type Action =
 const host = fc.integer({ min: 1, max: HOSTS });
 const constant = <const T>(value: T) => fc.constant(value);
 
+export interface Lengths {
+  /** How many actions or turns are drawn. */
+  readonly shortest: number;
+  readonly longest: number;
+  /** In lease TTLs. */
+  readonly longestWait: number;
+}
+
 /**
- * Any one of them; those that make no sense at their moment do nothing.
- * @param longestWait in lease TTLs
+ * Actions one after the other; those that make no sense at their moment do nothing.
+ * @param turns how often a turn back is drawn in the place of an action, which are drawn 48 times then
  */
-export function anyAction(longestWait: number): fc.Arbitrary<Action> {
+export function anyActions(
+  { shortest, longest, longestWait }: Lengths,
+  turns: number,
+): fc.Arbitrary<readonly Action[]> {
+  const action = anyAction(longestWait);
+  const step = fc.oneof(
+    { weight: 48, arbitrary: action.map((each): readonly Action[] => [each]) },
+    { weight: turns, arbitrary: turnBack(action) },
+  );
+  return fc.array(step, { minLength: shortest, maxLength: longest, size: 'max' }).map(steps => steps.flat());
+}
+
+/**
+ * Etcd is restored to a backup from before something changed: drawn one by one, these hardly ever meet. What the hosts find
+ * then has an older revision than what they knew.
+ */
+function turnBack(action: fc.Arbitrary<Action>): fc.Arbitrary<readonly Action[]> {
+  const change = fc.oneof(
+    // The key says what its host said before.
+    host.map((host): readonly Action[] => [
+      { kind: 'restart-agent', host, finds: 'new-device' },
+      { kind: 'wait', ttls: 0.1 },
+    ]),
+    // The key is that of the host which had the subnet before.
+    fc.tuple(host, host).map(([before, after]): readonly Action[] => [
+      { kind: 'delete', host: before },
+      { kind: 'leave', host: before },
+      { kind: 'join', host: after },
+      { kind: 'wait', ttls: 0.1 },
+    ]),
+    fc.array(action, { minLength: 1, maxLength: 4, size: 'max' }),
+  );
+  return change.map((changes): readonly Action[] => [{ kind: 'back-up' }, ...changes, { kind: 'restore' }]);
+}
+
+function anyAction(longestWait: number): fc.Arbitrary<Action> {
   const waits = WAITS.filter(ttls => ttls <= longestWait);
   return fc.oneof(
     { weight: 8, arbitrary: fc.record({ kind: constant('wait'), ttls: fc.constantFrom(...waits) }) },

@@ -8,22 +8,19 @@
  */
 import fc from 'fast-check';
 import type { Test } from 'tap';
-import { anyAction, type Action } from './actions.js';
+import { anyActions, type Action, type Lengths } from './actions.js';
 import { System } from './system.js';
 import type { World } from './world.js';
 
-export interface ModelRuns {
+export interface ModelRuns extends Lengths {
   /** Of the usual sequences. */
   readonly seed: number;
   /** How many sequences. */
   readonly runs: number;
   /** What all of them begin with. */
   readonly first: readonly Action[];
-  /** Actions in the shortest, besides. */
-  readonly shortest: number;
-  readonly longest: number;
-  /** In lease TTLs. */
-  readonly longestWait: number;
+  /** How often etcd is turned back to a backup of before a change, in 48 actions. */
+  readonly turns: number;
   /** Whether a sequence that fails is made shorter, which runs it many times. */
   readonly shrinks: boolean;
   /** No new sequence begins after so many seconds. */
@@ -52,21 +49,17 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
     }
     await world?.close();
   });
-  const property = fc.asyncProperty(
-    fc.array(anyAction(runs.longestWait), { minLength: runs.shortest, maxLength: runs.longest, size: 'max' }),
-    fc.nat(),
-    async (actions, drawn) => {
-      if (over.signal.aborted) throw new fc.PreconditionFailure(true);
-      const all = [...runs.first, ...actions];
-      underWay = toKeep(drawn, all);
-      try {
-        world = await createWorld();
-        await runActions(world, all, drawn);
-      } finally {
-        underWay = undefined;
-      }
-    },
-  );
+  const property = fc.asyncProperty(anyActions(runs, runs.turns), fc.nat(), async (actions, drawn) => {
+    if (over.signal.aborted) throw new fc.PreconditionFailure(true);
+    const all = [...runs.first, ...actions];
+    underWay = toKeep(drawn, all);
+    try {
+      world = await createWorld();
+      await runActions(world, all, drawn);
+    } finally {
+      underWay = undefined;
+    }
+  });
   const outcome = await fc.check(property, {
     seed,
     numRuns: Number(SELVEDGE_MODEL_RUNS ?? runs.runs),
