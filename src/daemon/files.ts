@@ -1,22 +1,27 @@
 /** Files that others read while we write them. Effects. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { messageOf } from './operator-error.js';
 
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
-export type WriteFile = (path: string, contents: string) => Promise<'written' | 'unchanged'>;
+/** @param how `if-absent`: whatever is there stays, also what another process puts there at the same moment */
+export type WriteFile = (
+  path: string,
+  contents: string,
+  how?: 'if-absent',
+) => Promise<'written' | 'unchanged'>;
 
 /**
  * Puts a file in place in one step: a reader sees the old contents or the new, also after a crash or on a full disk.
  * A file that already has the contents is left alone, so that watchers of it are not woken for nothing.
  * @param path absolute; its directory is made if missing
- * @returns `unchanged` when the file had these contents already
+ * @returns `unchanged` when the file had these contents already, or was there and should stay
  * @throws Error that names the path; the old file is whole and no temporary file is left
  */
-export const writeFileAtomically: WriteFile = async (path, contents) => {
+export const writeFileAtomically: WriteFile = async (path, contents, how) => {
   try {
     // A file that can't be read can still be replaced; what can't be replaced fails below.
     const present = await readFileIfPresent(path).catch(() => undefined);
@@ -24,8 +29,8 @@ export const writeFileAtomically: WriteFile = async (path, contents) => {
     const directory = dirname(path);
     // The modes are set apart from the creation, where the process's umask would narrow them.
     if ((await mkdir(directory, { recursive: true })) !== undefined) await chmod(directory, DIRECTORY_MODE);
-    await replace(path, join(directory, temporaryName(path)), contents);
-    return 'written';
+    const isPut = await put(path, join(directory, temporaryName(path)), contents, how);
+    return isPut ? 'written' : 'unchanged';
   } catch (error) {
     throw new Error(`cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
@@ -46,7 +51,13 @@ function temporaryName(path: string): string {
   return `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`;
 }
 
-async function replace(path: string, temporary: string, contents: string): Promise<void> {
+/** @returns false when something was there and should stay */
+async function put(
+  path: string,
+  temporary: string,
+  contents: string,
+  how: 'if-absent' | undefined,
+): Promise<boolean> {
   const handle = await open(temporary, 'wx', FILE_MODE);
   try {
     try {
@@ -57,9 +68,24 @@ async function replace(path: string, temporary: string, contents: string): Promi
     } finally {
       await handle.close();
     }
-    await rename(temporary, path);
+    if (how === undefined) await rename(temporary, path);
+    else if (!(await linkIfAbsent(temporary, path))) return false;
+    return true;
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** As link(2): whole or not at all, and never over what is there. */
+async function linkIfAbsent(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
   }
 }

@@ -1,5 +1,7 @@
 /**
- * The node id: which host this is, whatever its address. One for the host, shared by all its instances.
+ * The node id: which host this is, whatever its address. One for the host, shared by all its instances; those with a state
+ * directory of their own each may have one of their own, which harms nothing: ids are compared within one prefix, and every
+ * instance has another.
  *
  * Derived from the machine id, so that a lost state directory does not make another host of it; but never the machine id
  * itself, which machine-id(5) asks not to publish. What is in the file wins: the host keeps its id when the machine id
@@ -29,7 +31,8 @@ export function nodeIdFileOf(stateDir: string): string {
 
 /**
  * Reads the id from `<state-dir>/node-id`, and puts it there when there is none. A file that cannot be read or holds
- * something else is replaced; a file that cannot be written costs a host with a machine id nothing. Both are logged.
+ * something else is replaced; a file that cannot be written costs a host with a machine id nothing. Both are logged. Of
+ * instances that start together the first one makes the id, and the others take that.
  * @returns 32 lower-case hexadecimal digits
  */
 export async function readNodeId(files: NodeIdFiles, log: Logger, writeFile: WriteFile): Promise<string> {
@@ -39,16 +42,23 @@ export async function readNodeId(files: NodeIdFiles, log: Logger, writeFile: Wri
     log.warn(`the node id cannot be read from ${path}: ${messageOf(error)}; made anew`);
     return undefined;
   });
-  const id = kept?.trim();
-  if (id !== undefined && isNodeId(id)) return id;
+  const id = asNodeId(kept);
+  if (id !== undefined) return id;
   if (kept !== undefined) log.warn(`${path} holds no node id (32 hexadecimal digits): made anew`);
   const made = deriveNodeId(await readMachineId(machineIdFile)) ?? asUuid(randomBytes(16));
   try {
-    await writeFile(path, `${made}\n`);
+    const isFirst =
+      (await writeFile(path, `${made}\n`, kept === undefined ? 'if-absent' : undefined)) === 'written';
+    return isFirst ? made : (asNodeId(await readFileIfPresent(path)) ?? made);
   } catch (error) {
     log.warn(`the node id is not kept: ${messageOf(error)}`);
+    return made;
   }
-  return made;
+}
+
+function asNodeId(contents: string | undefined): string | undefined {
+  const text = contents?.trim();
+  return text !== undefined && isNodeId(text) ? text : undefined;
 }
 
 /**

@@ -27,9 +27,9 @@ export function dryHost(netlink: NetlinkSocket, note: NoteChange): Host {
         return Promise.resolve();
       },
     },
-    writeFile: async (path, contents) => {
+    writeFile: async (path, contents, how) => {
       const present = written.get(path) ?? (await readFileIfPresent(path).catch(() => undefined));
-      if (present === contents) return 'unchanged';
+      if (present === contents || (how === 'if-absent' && present !== undefined)) return 'unchanged';
       written.set(path, contents);
       note({ where: 'file', action: 'write', what: path });
       return 'written';

@@ -64,6 +64,19 @@ t.test('many writers of one file leave one of their contents and nothing else', 
   t.ok(contents.includes(await readFile(join(directory, 'file'), 'utf8')));
 });
 
+t.test('only if absent: of many writers one writes, and what is there stays', async t => {
+  const directory = t.testdir({ there: 'old' });
+  t.equal(await writeFileAtomically(join(directory, 'there'), 'new', 'if-absent'), 'unchanged');
+  t.equal(await readFile(join(directory, 'there'), 'utf8'), 'old');
+  const path = join(directory, 'made', 'file');
+  const contents = Array.from({ length: 20 }, (_, i) => String(i).repeat(10_000));
+  const results = await Promise.all(contents.map(async text => writeFileAtomically(path, text, 'if-absent')));
+  t.equal(results.filter(result => result === 'written').length, 1);
+  t.equal(await readFile(path, 'utf8'), contents[results.indexOf('written')]);
+  t.equal(await modeOf(path), '644');
+  t.same(await readdir(join(directory, 'made')), ['file'], 'no temporary file is left');
+});
+
 t.test('reading what may be missing', async t => {
   const directory = t.testdir();
   t.equal(await readFileIfPresent(join(directory, 'none')), undefined);

@@ -64,6 +64,16 @@ t.test('a file that holds something else is said so and replaced', async t => {
   }
 });
 
+t.test('of instances that start together, one makes the id for all', async t => {
+  const stateDir = join(t.testdir(), 'state');
+  const start = () =>
+    readNodeId({ stateDir, machineIdFile: '/nonexistent' }, recordedLog().log, writeFileAtomically);
+  const ids = await Promise.all(Array.from({ length: 20 }, start));
+  t.equal(new Set(ids).size, 1, 'the same for all');
+  t.equal(await readFile(join(stateDir, 'node-id'), 'utf8'), `${ids[0]!}\n`);
+  t.strictSame(await readdir(stateDir), ['node-id'], 'no temporary file');
+});
+
 t.test('a file that can be neither read nor replaced', async t => {
   const directory = t.testdir({ 'machine-id': MACHINE_ID });
   const stateDir = join(directory, 'state');
