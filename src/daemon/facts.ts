@@ -10,6 +10,7 @@ import type { StoreConnection } from '../subnet/connection-watch.js';
 import type { Doubt } from '../subnet/doubt.js';
 import type { CredentialsView } from '../subnet/etcd3-store.js';
 import type { Awaiting, HeldLease, LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
+import type { Position } from '../subnet/mirror.js';
 import type { StoreError } from '../subnet/store.js';
 import type { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { EnvFiles } from './env-files.js';
@@ -61,6 +62,8 @@ export interface Facts {
   mirrored: boolean;
   /** What this host remembers, read at the start and brought up to date with each lease. */
   saved: SavedState;
+  /** How far an earlier run of this host had followed etcd. */
+  history: Position | undefined;
   config: ConfigFollower | undefined;
   underlay: ChosenInterface | undefined;
   backend: Backend | undefined;
@@ -93,6 +96,8 @@ export interface Facts {
   healthPortError: string | undefined;
   /** Why the state could not be saved. */
   stateError: string | undefined;
+  /** Why it could not be noted how far we followed etcd. */
+  historyError: string | undefined;
 }
 
 export function emptyFacts(startedAt: number): Facts {
@@ -104,6 +109,7 @@ export function emptyFacts(startedAt: number): Facts {
     doubt: undefined,
     mirrored: false,
     saved: {},
+    history: undefined,
     config: undefined,
     underlay: undefined,
     backend: undefined,
@@ -126,6 +132,7 @@ export function emptyFacts(startedAt: number): Facts {
     lastPassAt: undefined,
     healthPortError: undefined,
     stateError: undefined,
+    historyError: undefined,
   };
 }
 

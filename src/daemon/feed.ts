@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { StoreConnection } from '../subnet/connection-watch.js';
 import { Doubt, type Circumstances } from '../subnet/doubt.js';
 import { renewalMs } from '../subnet/manager.js';
-import type { MirrorBatch, MirrorHandlers } from '../subnet/mirror.js';
+import { historyOf, type MirrorBatch, type MirrorHandlers } from '../subnet/mirror.js';
 import type { KeyChange, Snapshot } from '../subnet/store.js';
 import type { Facts } from './facts.js';
 import type { AgentOptions } from './options.js';
@@ -59,11 +59,15 @@ export class StoreFeed implements MirrorHandlers {
     this.#facts.connection = connection;
   }
 
-  onReset({ entries }: Snapshot): void {
+  onReset(snapshot: Snapshot): void {
+    const { entries } = snapshot;
     this.#facts.mirrored = true;
     const listed = new Set(entries.map(({ key }) => key));
-    const had = savedLeaseKey(this.#facts.saved, this.#prefix);
-    if (this.#doubt.judgeFirst(listed, had, this.#clock.now())) this.#logDoubt(undefined);
+    const former = {
+      leaseKey: savedLeaseKey(this.#facts.saved, this.#prefix),
+      history: historyOf(this.#facts.history, snapshot),
+    };
+    if (this.#doubt.judgeFirst(listed, former, this.#clock.now())) this.#logDoubt(undefined);
     this.#facts.config?.see(entries.find(entry => entry.key === this.#configKey)?.value);
   }
 

@@ -43,8 +43,8 @@ export function problemsOf(
   return problems.toSorted((a, b) => isWarning(a) - isWarning(b));
 }
 
-function fileProblems({ files, stateError }: Facts): Problem[] {
-  return [files?.error, stateError]
+function fileProblems({ files, stateError, historyError }: Facts): Problem[] {
+  return [files?.error, stateError, historyError]
     .filter(error => error !== undefined)
     .map(error =>
       problem(

@@ -1,11 +1,12 @@
 /** The main flow: mirror the store, wait for a config, join the network. What surrounds it is its caller's business. */
 import type { Logger } from 'pino';
 import { formatPrefix } from '../address/prefix.js';
-import { Mirror } from '../subnet/mirror.js';
+import { Mirror, type Position } from '../subnet/mirror.js';
 import type { KeyValue, Store } from '../subnet/store.js';
 import { ConfigFollower } from './config-follower.js';
 import type { Facts } from './facts.js';
 import { configKeyOf, StoreFeed } from './feed.js';
+import { recallHistory } from './history.js';
 import type { Host } from './host.js';
 import type { ChosenInterface } from './interface.js';
 import { joinNetwork } from './join.js';
@@ -26,6 +27,8 @@ export interface FlowParts {
 export interface Flow {
   /** What the store holds under the prefix, as far as is known. */
   readonly entries: ReadonlyMap<string, KeyValue>;
+  /** How far that is; undefined before the first list. */
+  position(): Position | undefined;
   /**
    * Runs until `signal` aborts, or the host leaves its network by itself.
    * @throws OperatorError for what only the operator can mend
@@ -37,6 +40,7 @@ export interface Flow {
 export async function prepareFlow({ options, log, facts, store, host, underlay }: FlowParts): Promise<Flow> {
   facts.underlay = underlay;
   facts.saved = await recallState(options, log);
+  facts.history = await recallHistory(options, log);
   if (facts.saved.subnet !== undefined) {
     const subnet = formatPrefix(facts.saved.subnet);
     log.info({ subnet }, `this host had ${subnet} before and asks for it again when etcd answers`);
@@ -49,6 +53,7 @@ export async function prepareFlow({ options, log, facts, store, host, underlay }
   const leaving = new AbortController();
   return {
     entries: mirror.entries,
+    position: () => mirror.position,
     run: signal =>
       runTogether(AbortSignal.any([signal, leaving.signal]), [
         stop => mirror.run(stop),

@@ -5,6 +5,7 @@ import { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { openControlSocket } from './control-socket.js';
 import { emptyFacts } from './facts.js';
 import { prepareFlow } from './flow.js';
+import { keepHistory } from './history.js';
 import { realHost } from './host.js';
 import { configKeyOf } from './feed.js';
 import { healthRoutes, serveHealth } from './health-port.js';
@@ -47,6 +48,9 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
   });
   const ending = new AbortController();
   const health = options.health && serveHealth({ ...options.health, log, facts, routes }, ending.signal);
+  const position = () => flow.position();
+  const historyParts = { options, log, facts, position, clock: steadyClock, writeFile: host.writeFile };
+  const history = keepHistory(historyParts, ending.signal);
   try {
     await flow.run(signal);
   } finally {
@@ -61,7 +65,7 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     netlink.close();
     await control.close();
     ending.abort();
-    await health;
+    await Promise.all([health, history]);
     lock.release();
     log.info('stopped; the data plane stays as it is');
   }

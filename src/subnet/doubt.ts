@@ -5,7 +5,7 @@
  * are gone which are alive and well. Whoever believes it cuts off every container. So for a grace time nobody is
  * removed: the hosts come back and register again meanwhile.
  */
-import type { MirrorBatch } from './mirror.js';
+import type { MirrorBatch, MirrorHistory } from './mirror.js';
 
 export interface DoubtState {
   /** Why, for people. */
@@ -36,6 +36,14 @@ export interface Circumstances {
   readonly afterGap: boolean;
 }
 
+/** What this host kept of an earlier run. */
+export interface FormerRun {
+  /** Key of the lease that it had; undefined for a host that had none here. */
+  readonly leaseKey: string | undefined;
+  /** Whether the first list continues what that run knew. */
+  readonly history: MirrorHistory;
+}
+
 /** More of the known peers than this missing after a gap is more than hosts that left meanwhile. */
 const SUSPICIOUS_SHARE = 1 / 4;
 
@@ -64,14 +72,15 @@ export class Doubt {
   }
 
   /**
-   * Judges the first list after a start, when nothing is known to compare it with but the lease that this host had.
+   * Judges the first list after a start, when there is nothing to compare it with but what this host kept of an earlier run.
    * @param listed all keys of the list
-   * @param leaseKey of that lease; undefined for a host that had none here
    * @returns whether the list is in doubt
    */
-  judgeFirst(listed: KnownKeys, leaseKey: string | undefined, now: number): boolean {
-    if (leaseKey === undefined || listed.has(leaseKey)) return false;
-    this.#begin('the lease that we had is gone', now, true);
+  judgeFirst(listed: KnownKeys, { leaseKey, history }: FormerRun, now: number): boolean {
+    const isGone = leaseKey !== undefined && !listed.has(leaseKey);
+    const reason = isGone ? 'the lease that we had is gone' : reasonOf(history);
+    if (reason === undefined) return false;
+    this.#begin(reason, now, true);
     return true;
   }
 
@@ -99,8 +108,7 @@ function reasonIn(
   circumstances: Circumstances,
 ): string | undefined {
   const { peers, ownKey, ownExpired, afterGap } = circumstances;
-  if (history === 'other-cluster') return 'etcd is another cluster than before';
-  if (history === 'revision-went-back') return 'etcd was restored to an older revision';
+  if (history !== 'same') return reasonOf(history);
   const deleted = changes.filter(change => change.kind === 'delete').map(change => change.key);
   if (deleted.length === 0) return undefined;
   const ownIsMissing = cause === 'relist' && ownKey !== undefined && deleted.includes(ownKey);
@@ -109,4 +117,15 @@ function reasonIn(
   const missing = deleted.filter(key => peers.has(key)).length;
   if (missing <= peers.size * SUSPICIOUS_SHARE) return undefined;
   return `${missing} of ${peers.size} peers were missing after a gap`;
+}
+
+function reasonOf(history: MirrorHistory): string | undefined {
+  switch (history) {
+    case 'other-cluster':
+      return 'etcd is another cluster than before';
+    case 'revision-went-back':
+      return 'etcd was restored to an older revision';
+    case 'same':
+      return undefined;
+  }
 }

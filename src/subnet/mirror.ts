@@ -56,7 +56,7 @@ const LAST_RETRY_MS = 5_000;
 const STABLE_MS = 10_000;
 
 /** All up to this revision of this cluster is known. */
-interface Position {
+export interface Position {
   readonly revision: bigint;
   readonly clusterId: string;
 }
@@ -88,6 +88,11 @@ export class Mirror {
   /** What the store holds, by key, as far as is known. Live: it changes before a handler is called. */
   get entries(): ReadonlyMap<string, KeyValue> {
     return this.#known;
+  }
+
+  /** How far it is; undefined before the first list. */
+  get position(): Position | undefined {
+    return this.#position;
   }
 
   /**
@@ -245,8 +250,11 @@ export class Mirror {
   }
 }
 
-/** A list answers with what is committed when it is asked for, so it can never be behind what was known before. */
-function historyOf(before: Position | undefined, snapshot: Snapshot): MirrorHistory {
+/**
+ * Whether a list continues what was known before. It answers with what is committed when it is asked for, so that within
+ * one history it can never be behind.
+ */
+export function historyOf(before: Position | undefined, snapshot: Position): MirrorHistory {
   if (before === undefined) return 'same';
   if (snapshot.clusterId !== before.clusterId) return 'other-cluster';
   return snapshot.revision < before.revision ? 'revision-went-back' : 'same';

@@ -8,7 +8,7 @@ import { resolveAgentOptions } from '../../../src/daemon/options.js';
 import { Overlay } from '../../../src/daemon/overlay.js';
 import { steadyClock } from '../../../src/daemon/tasks.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
-import type { MirrorBatch } from '../../../src/subnet/mirror.js';
+import type { MirrorBatch, Position } from '../../../src/subnet/mirror.js';
 import type { KeyChange, KeyValue } from '../../../src/subnet/store.js';
 import { macOf, NETWORK, OWN_MAC, prefix, vtepOf } from '../../support/dataplane.js';
 import { recordedLog } from '../../support/recorded-log.js';
@@ -30,12 +30,13 @@ function entryOf(peer: number): KeyValue {
 }
 
 /** An agent that has joined with peers 2 and 3 and has just renewed its lease of 24 hours. */
-function joined() {
+function joined(history?: Position) {
   const resolved = resolveAgentOptions({}, [], {});
   const configured = configureBackend('vxlan', {});
   if (!resolved.ok || !configured.ok) throw new Error('defaults');
   const { log } = recordedLog();
   const facts = emptyFacts(performance.now());
+  facts.history = history;
   const feed = new StoreFeed(facts, resolved.options, log, steadyClock);
   const overlay = new Overlay({ backend: configured.backend, network: NETWORK, keyPrefix: KEY_PREFIX, log });
   const own = {
@@ -103,4 +104,12 @@ t.test('our own lease over, or lost as expired', async t => {
 
 t.test('another history', async t => {
   t.equal(joined().gone({ cause: 'relist', history: 'revision-went-back' }), 'kept');
+});
+
+t.test('an etcd of before at a start', async t => {
+  t.equal(joined({ clusterId: 'c', revision: 9n }).gone(), 'believed');
+  const restored = joined({ clusterId: 'c', revision: 10n });
+  t.match(restored.facts.doubt?.state, { reason: 'etcd was restored to an older revision' });
+  t.equal(restored.gone(), 'kept');
+  t.equal(joined({ clusterId: 'd', revision: 1n }).gone(), 'kept');
 });

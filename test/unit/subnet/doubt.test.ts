@@ -1,7 +1,7 @@
 /** When deletions are not believed, and what becomes of peers whose key is gone meanwhile. */
 import t from 'tap';
 import { parsePrefix } from '../../../src/address/prefix.js';
-import { Doubt, type Circumstances, type JudgedBatch } from '../../../src/subnet/doubt.js';
+import { Doubt, type Circumstances, type FormerRun, type JudgedBatch } from '../../../src/subnet/doubt.js';
 import { PeerTable } from '../../../src/subnet/peers.js';
 import type { KeyChange } from '../../../src/subnet/store.js';
 
@@ -54,13 +54,31 @@ t.test('what begins a doubt', async t => {
   }
 });
 
-t.test('the first list after a start is in doubt when it lacks the lease that this host had', async t => {
+t.test('the first list after a start is judged by what this host kept of an earlier run', async t => {
   const listed = new Set([OWN, ...keys(2)]);
-  t.equal(new Doubt(300).judgeFirst(listed, OWN, 1000), false);
-  t.equal(new Doubt(300).judgeFirst(listed, undefined, 1000), false, 'a host that is new here');
-  const doubt = new Doubt(300);
-  t.equal(doubt.judgeFirst(new Set(keys(2)), OWN, 1000), true);
-  t.match(doubt.state, { reason: /the lease that we had/, since: 1000, until: 301_000 });
+  const cases: readonly (readonly [string, ReadonlySet<string>, FormerRun, RegExp | undefined])[] = [
+    ['all goes on', listed, { leaseKey: OWN, history: 'same' }, undefined],
+    ['a host that is new here', listed, { leaseKey: undefined, history: 'same' }, undefined],
+    ['our lease is gone', new Set(keys(2)), { leaseKey: OWN, history: 'same' }, /the lease that we had/],
+    [
+      'our lease is there, of before',
+      listed,
+      { leaseKey: OWN, history: 'revision-went-back' },
+      /older revision/,
+    ],
+    [
+      'a host that gave its lease back',
+      listed,
+      { leaseKey: undefined, history: 'other-cluster' },
+      /another cluster/,
+    ],
+  ];
+  for (const [what, keysListed, former, reason] of cases) {
+    const doubt = new Doubt(300);
+    t.equal(doubt.judgeFirst(keysListed, former, 1000), reason !== undefined, what);
+    if (reason !== undefined)
+      t.match(doubt.state, { reason, since: 1000, until: 301_000, isOfFirstList: true }, what);
+  }
 });
 
 t.test('a doubt lasts for the grace time after its last reason', async t => {
