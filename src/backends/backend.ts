@@ -44,7 +44,7 @@ export interface BackendLeaseData {
   readonly backendData?: unknown;
 }
 
-/** A backend's word on somebody's lease: fit, with what it claims for itself alone, or why not. */
+/** A backend's word on somebody's lease: fit, with what it claims for its host alone, or why not. */
 export type PeerJudgement =
   | { readonly ok: true; readonly claims: readonly string[] }
   | { readonly ok: false; readonly setAside: { readonly code: RefusalCode; readonly reason: string } };

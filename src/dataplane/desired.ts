@@ -22,6 +22,8 @@ export class DesiredEntries {
   readonly #lowering: Lowering;
   readonly #owned = new Map<string, Owned>();
   readonly #byKey = new Map<string, Entry>();
+  /** By key, what owners want who are not the last that wanted something there, the latest last. Few keys have any. */
+  readonly #covered = new Map<string, readonly Entry[]>();
   readonly #formerOwnerOf = new Map<string, string>();
 
   constructor(lowering: Lowering = planned => planned) {
@@ -59,6 +61,8 @@ export class DesiredEntries {
     const entries = this.#lowering(planned);
     const keys = entries.map(keyOf);
     keys.forEach((key, index) => {
+      const present = this.#byKey.get(key);
+      if (present !== undefined) this.#covered.set(key, [...(this.#covered.get(key) ?? []), present]);
       this.#byKey.set(key, entries[index]!);
       this.#formerOwnerOf.delete(key);
     });
@@ -86,10 +90,24 @@ export class DesiredEntries {
 
   #drop(owner: string, { entries, keys }: Owned): void {
     keys.forEach((key, index) => {
-      // A host that moved to another subnet takes its MAC along: the new peer may have taken the key over already.
-      if (this.#byKey.get(key) !== entries[index]) return;
-      this.#byKey.delete(key);
-      this.#formerOwnerOf.set(key, owner);
+      const entry = entries[index]!;
+      const covered = this.#covered.get(key);
+      if (this.#byKey.get(key) !== entry) {
+        // Of a host that moved to another subnet the new peer has taken the key of the MAC over already.
+        this.#setCovered(key, covered?.filter(each => each !== entry) ?? []);
+      } else if (covered !== undefined) {
+        // A host with two subnets has one MAC: the other peer wants the key as well.
+        this.#byKey.set(key, covered.at(-1)!);
+        this.#setCovered(key, covered.slice(0, -1));
+      } else {
+        this.#byKey.delete(key);
+        this.#formerOwnerOf.set(key, owner);
+      }
     });
+  }
+
+  #setCovered(key: string, entries: readonly Entry[]): void {
+    if (entries.length === 0) this.#covered.delete(key);
+    else this.#covered.set(key, entries);
   }
 }

@@ -3,7 +3,8 @@
  *
  * Nobody's data is trusted: a lease that is malformed, out of the network, or in the way of another is set aside with
  * its reason and changes nothing for the other peers. Of leases in conflict the oldest stays, so that a newcomer can
- * never take traffic from a host that was there first.
+ * never take traffic from a host that was there first. A host that came by another subnet while the key of the first
+ * still lives is in no conflict with itself: containers may use both, and what they share leads to it either way.
  *
  * The table is incremental: one changed key is judged against the few leases that it may conflict with, never against
  * all. The outcome depends on the leases alone, not on the order in which they came.
@@ -43,7 +44,7 @@ export interface SetAside {
   readonly reason: string;
 }
 
-/** A backend's word on a lease: fit, with what it claims for itself alone (such as a MAC), or not. */
+/** A backend's word on a lease: fit, with what it claims for its host alone (such as a MAC), or not. */
 export type Judgement =
   | { readonly ok: true; readonly claims: readonly string[] }
   | { readonly ok: false; readonly setAside: SetAside };
@@ -198,8 +199,8 @@ export class PeerTable {
   }
 
   /**
-   * Accepts each candidate unless an accepted one of higher rank overlaps it or holds one of its claims. One that lost
-   * itself stands in nobody's way.
+   * Accepts each candidate unless an accepted one of higher rank overlaps it, or is another host's and has one of its
+   * claims. One that lost itself stands in nobody's way.
    * @param candidates with all their rivals, and their rivals' rivals
    */
   #decide(candidates: readonly Candidate[]): void {
@@ -225,7 +226,7 @@ export class PeerTable {
     return aIsKept === bIsKept ? isOlder(a, b) : bIsKept;
   }
 
-  /** All other candidates that overlap this one or share a claim with it. IPv6 subnets have no data plane yet. */
+  /** All other candidates that overlap this one, or claim the same for another host. IPv6 subnets have no data plane yet. */
   #rivals(candidate: Candidate): string[] {
     const subnet = candidate.lease.subnets.ipv4;
     const rivals = new Set<string>();
@@ -238,7 +239,12 @@ export class PeerTable {
         }
       }
     }
-    for (const claim of candidate.claims) for (const key of this.#byClaim.get(claim)) rivals.add(key);
+    for (const claim of candidate.claims) {
+      for (const key of this.#byClaim.get(claim)) {
+        // What leads to a host is made of its claims and its public IP: of the same ones, the same.
+        if (this.#candidates.get(key)!.lease.publicIp !== candidate.lease.publicIp) rivals.add(key);
+      }
+    }
     rivals.delete(candidate.lease.key);
     return [...rivals];
   }

@@ -10,8 +10,19 @@ import { containerOf, hostOf, leaseKeys, leaseOf, overlayRoutes, startCluster } 
 import { pretendFlanneld } from '../support/flanneld.js';
 import { createLab } from '../support/lab.js';
 import { startPackets } from '../support/packets.js';
+import { programmed } from '../support/peers-by-hand.js';
+import { uninterrupted } from '../support/uninterrupted.js';
 
 const MAC = 'c6:d2:32:6f:8f:44';
+
+const BACKEND_DATA = `{"VNI":1,"VtepMAC":"${MAC}"}`;
+/** What flanneld's key and value have under `EnableIPv6`, and without. */
+const DUAL_STACK = {
+  key: '&fd00:34::-64',
+  publicIpv6: '"fd00::34"',
+  more: `,"BackendV6Data":${BACKEND_DATA}`,
+};
+const IPV4 = { key: '', publicIpv6: 'null', more: '' };
 
 /** Everything as flanneld 0.28 leaves it: device, routes of protocol boot, neighbours, FDB entries, subnet.env, key. */
 async function leaveAsFlanneld(
@@ -19,11 +30,12 @@ async function leaveAsFlanneld(
   host: Host,
   subnet: string,
   peer: { subnet: string; mac: string; ip: string },
+  family = IPV4,
 ): Promise<string> {
   const ns = host.namespace;
-  const value = `{"PublicIP":"${host.address}","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"${MAC}"}}`;
+  const value = `{"PublicIP":"${host.address}","PublicIPv6":${family.publicIpv6},"BackendType":"vxlan","BackendData":${BACKEND_DATA}${family.more}}`;
   const lease = /lease (\S+) granted/.exec(await lab.etcd.ctl('lease', 'grant', '86400'))![1]!;
-  await lab.etcd.ctl('put', `--lease=${lease}`, `${lab.prefix}/subnets/${subnet}-24`, value);
+  await lab.etcd.ctl('put', `--lease=${lease}`, `${lab.prefix}/subnets/${subnet}-24${family.key}`, value);
   const vxlan = [
     'type',
     'vxlan',
@@ -120,6 +132,45 @@ t.test('vxlan: taken over under traffic', async t => {
     await host.namespace.bridgeJson('fdb', 'show', 'dev', 'flannel.1'),
   ]);
   t.notMatch(rest, /10\.5\.77\.0|02:00:00:00:00:77/, 'stale neighbour and FDB entry are gone');
+});
+
+t.test('from dual stack: another subnet, and both lead to the host while both keys live', async t => {
+  const lab = await startCluster(t, { hosts: 1 });
+  const other = hostOf(lab, 1);
+  const otherSubnet = (await other.waitForHealth(0)).lease!.subnet.replace('/24', '');
+  const [otherLink] = await other.namespace.ipJson('link', 'show', 'flannel.1');
+  const host = await lab.addHost();
+  const peer = { subnet: otherSubnet, mac: String(otherLink?.address), ip: other.address };
+  const subnet = otherSubnet === '10.5.34.0' ? '10.5.35.0' : '10.5.34.0';
+  const lease = await leaveAsFlanneld(lab, host, subnet, peer, DUAL_STACK);
+  await host.addContainer();
+  await other.waitForHealth(1);
+
+  const way = (to: string) => `${to} ${MAC} ${host.address}`;
+  let now = '';
+  await uninterrupted(t, other, host, async () => {
+    await host.startAgent();
+    const status = await lab.waitFor({
+      what: 'the host to have a subnet of its own',
+      deadlineSeconds: 20,
+      read: () => host.status(),
+      until: seen => seen?.phase === 'running',
+    });
+    now = status!.lease!.subnet;
+    t.not(now, `${subnet}/24`, 'the IPv4 part of a dual-stack key is nobody’s while that lives');
+    t.match((await other.waitForHealth(2)).setAside, []);
+  });
+
+  await lab.etcd.ctl('lease', 'revoke', lease);
+  await lab.waitFor({
+    what: 'the other host to forget the first subnet',
+    deadlineSeconds: 20,
+    read: () => overlayRoutes(other),
+    until: seen => seen.length === 1,
+  });
+  t.same(await programmed(other), [way(now)], 'what leads to the MAC stays');
+  const { peers } = await other.waitForHealth(1);
+  t.match(peers, [{ subnet: now, state: 'programmed' }]);
 });
 
 t.test("a foreign route to a peer's subnet is kept and reported", async t => {

@@ -1,4 +1,5 @@
 /** What the kernel should hold, by owner. */
+import fc from 'fast-check';
 import t from 'tap';
 import { DesiredEntries } from '../../../src/dataplane/desired.js';
 import { keyOf } from '../../../src/dataplane/kinds/index.js';
@@ -46,6 +47,48 @@ t.test('an old owner that changes leaves a key alone that was taken over', async
   desired.set('new', peerEntries(3, macOf(2)));
   desired.set('old', peerEntries(2, macOf(4)));
   t.same([...desired.byKey.keys()].sort(), [...keys(2, macOf(4)), ...keys(3, macOf(2))].sort());
+});
+
+t.test('what two owners want alike stays until neither wants it', async t => {
+  const [fdb] = peerEntries(2);
+  for (const [first, second] of [
+    ['old', 'new'],
+    ['new', 'old'],
+  ] as const) {
+    const desired = new DesiredEntries();
+    desired.set('old', peerEntries(2));
+    desired.set('new', peerEntries(3, macOf(2), vtepOf(2)));
+    t.equal(desired.byKey.size, 5);
+    desired.set(first, []);
+    t.same(desired.byKey.get(keyOf(fdb)), fdb, `${second} has the MAC yet`);
+    t.equal(desired.formerOwners.has(keyOf(fdb)), false);
+    desired.set(second, []);
+    t.equal(desired.byKey.size, 0);
+    t.equal(desired.formerOwners.get(keyOf(fdb)), second);
+  }
+});
+
+t.test('whatever owners do, all that any of them wants is there, and nothing else', async t => {
+  const step = fc.record({
+    owner: fc.constantFrom('a', 'b', 'c'),
+    subnet: fc.integer({ min: 2, max: 3 }),
+    mac: fc.integer({ min: 2, max: 4 }),
+    isGone: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), steps => {
+      const desired = new DesiredEntries();
+      const wanted = new Map<string, readonly string[]>();
+      for (const { owner, subnet, mac, isGone } of steps) {
+        const entries = isGone ? [] : peerEntries(subnet, macOf(mac), vtepOf(mac));
+        desired.set(owner, entries);
+        wanted.set(owner, entries.map(keyOf));
+        t.same([...desired.byKey.keys()].sort(), [...new Set([...wanted.values()].flat())].sort());
+        for (const [key, entry] of desired.byKey) t.equal(keyOf(entry), key);
+      }
+    }),
+    { numRuns: 300 },
+  );
 });
 
 t.test('who dropped a key is known until somebody wants it or it is gone', async t => {

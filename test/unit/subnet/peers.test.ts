@@ -164,8 +164,35 @@ t.test('what one lease claims, no younger one can have', async t => {
 
 t.test('of the same age, the first key stays', async t => {
   const table = new PeerTable(rules);
-  table.apply([put('10.5.3.0-24', { name: 'MAC' }), put('10.5.2.0-24', { name: 'MAC' })]);
+  table.apply([
+    put('10.5.3.0-24', { name: 'MAC', publicIp: '192.0.2.3' }),
+    put('10.5.2.0-24', { name: 'MAC' }),
+  ]);
   t.strictSame(acceptedIn(table), ['10.5.2.0-24']);
+});
+
+t.test('a host with two leases is in no conflict with itself', async t => {
+  const [old, young] = [
+    put('10.5.2.0-24&fd00::-64', { name: 'MAC', created: 5 }),
+    put('10.5.3.0-24', { name: 'MAC', created: 7 }),
+  ];
+  const between = put('10.5.4.0-24', { name: 'MAC', created: 6, publicIp: '192.0.2.4' });
+  for (const changes of [
+    [old, young, between],
+    [young, between, old],
+    [between, young, old],
+  ]) {
+    const table = new PeerTable(rules);
+    for (const change of changes) table.apply([change]);
+    t.strictSame(acceptedIn(table), ['10.5.2.0-24&fd00::-64', '10.5.3.0-24']);
+    t.match(table.setAside.get(`${PREFIX}10.5.4.0-24`), {
+      code: 'duplicate',
+      reason: 'MAC is held by 10.5.2.0/24 (public IP 192.0.2.2), which is older',
+    });
+    t.strictSame(summary(table.apply([remove('10.5.4.0-24')])), []);
+    t.strictSame(summary(table.apply([remove('10.5.2.0-24&fd00::-64')])), ['-10.5.2.0-24&fd00::-64']);
+    t.strictSame([acceptedIn(table), setAsideIn(table)], [['10.5.3.0-24'], {}]);
+  }
 });
 
 t.test('a loser comes up when the winner leaves, and steps back when it returns', async t => {
@@ -190,12 +217,13 @@ t.test('a loser comes up when the winner leaves, and steps back when it returns'
 
 t.test('a winner that turns bad or gives its claim up makes way', async t => {
   const table = new PeerTable(rules);
-  table.apply([put('10.5.2.0-24', { name: 'A', created: 5 }), put('10.5.3.0-24', { name: 'A', created: 6 })]);
+  const other = { created: 6, publicIp: '192.0.2.3' };
+  table.apply([put('10.5.2.0-24', { name: 'A', created: 5 }), put('10.5.3.0-24', { name: 'A', ...other })]);
   t.strictSame(summary(table.apply([put('10.5.2.0-24', { name: 'B', created: 5, modified: 7 })])), [
     '~10.5.2.0-24',
     '+10.5.3.0-24',
   ]);
-  table.apply([put('10.5.3.0-24', { name: 'B', created: 6, modified: 8 })]);
+  table.apply([put('10.5.3.0-24', { name: 'B', ...other, modified: 8 })]);
   t.strictSame(setAsideIn(table), { '10.5.3.0-24': 'duplicate' });
   t.strictSame(summary(table.apply([put('10.5.2.0-24', { value: '{', created: 5, modified: 9 })])), [
     '-10.5.2.0-24',
@@ -254,7 +282,7 @@ t.test('a kept peer that comes back is as before, one whose place is wanted make
   table.apply([put('10.5.2.0-24', { created: 5 }), put('10.5.3.0-24', { created: 5, name: 'MAC' })]);
   table.apply([remove('10.5.2.0-24'), remove('10.5.3.0-24')], 'keep');
   t.strictSame(summary(table.apply([put('10.5.2.0-24', { created: 20 })], 'keep')), ['~10.5.2.0-24']);
-  const moved = put('10.5.4.0-24', { created: 21, name: 'MAC' });
+  const moved = put('10.5.4.0-24', { created: 21, name: 'MAC', publicIp: '192.0.2.4' });
   t.strictSame(summary(table.apply([moved], 'keep')), [
     '+10.5.4.0-24',
     '-10.5.3.0-24',
@@ -369,24 +397,30 @@ t.test('when the doubt is over, nothing of it is left', async t => {
   );
 });
 
-t.test('no two accepted leases overlap, share a claim, or touch what is ours', async t => {
-  fc.assert(
-    fc.property(anyBatches, batches => {
-      const table = new PeerTable(rules);
-      for (const batch of batches) table.apply(batch);
-      const claims = [...table.accepted.values()].map(lease => lease.backendData);
-      t.equal(new Set(claims).size, claims.length);
-      const ranges = [...table.accepted.values(), { subnets: rules.own!.subnets }].map(({ subnets }) => {
-        const [a, b, c, d] = subnets.ipv4.address.split('.').map(Number);
-        const first = ((a! * 256 + b!) * 256 + c!) * 256 + d!;
-        return [first, first + 2 ** (32 - subnets.ipv4.length)] as const;
-      });
-      ranges.sort(([a], [b]) => a - b);
-      t.ok(ranges.every(([first], i) => i === 0 || ranges[i - 1]![1] <= first));
-    }),
-    { numRuns: 300 },
-  );
-});
+t.test(
+  'no two accepted leases overlap or share a claim of two hosts, and none touches what is ours',
+  async t => {
+    fc.assert(
+      fc.property(anyBatches, batches => {
+        const table = new PeerTable(rules);
+        for (const batch of batches) table.apply(batch);
+        const holders = new Map<unknown, string>();
+        for (const { backendData, publicIp } of table.accepted.values()) {
+          t.equal(holders.get(backendData) ?? publicIp, publicIp, 'what is claimed is one host’s');
+          holders.set(backendData, publicIp);
+        }
+        const ranges = [...table.accepted.values(), { subnets: rules.own!.subnets }].map(({ subnets }) => {
+          const [a, b, c, d] = subnets.ipv4.address.split('.').map(Number);
+          const first = ((a! * 256 + b!) * 256 + c!) * 256 + d!;
+          return [first, first + 2 ** (32 - subnets.ipv4.length)] as const;
+        });
+        ranges.sort(([a], [b]) => a - b);
+        t.ok(ranges.every(([first], i) => i === 0 || ranges[i - 1]![1] <= first));
+      }),
+      { numRuns: 300 },
+    );
+  },
+);
 
 t.test(
   'a reservation that its host has come for is a peer; one that hangs on an etcd lease was never one',
