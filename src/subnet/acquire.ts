@@ -214,7 +214,7 @@ export class Acquisition {
       ({ subnet }) => preferredKey === keyPrefix + formatSubnetKey({ ipv4: subnet }),
     );
     if (last === undefined || own.key === preferredKey) return false;
-    if (isReservation(own) || !hasOurId(own, this.#wish)) return false;
+    if (isReservation(own) || !mayGiveBack(own, this.#wish)) return false;
     const others = takenSubnets(entries().keys(), keyPrefix, own.key);
     return isInRange(range, last.subnet) && !others.some(other => overlaps(other, last.subnet));
   }
@@ -223,7 +223,7 @@ export class Acquisition {
   async #giveBack(own: Lease, why: string): Promise<boolean> {
     const { store, log } = this.#options;
     const subnet = formatPrefix(own.subnets.ipv4);
-    if (!hasOurId(own, this.#wish)) {
+    if (!mayGiveBack(own, this.#wish)) {
       log.warn({ key: own.key }, `lease ${subnet} bears our public IP but ${why}; left to expire`);
       return false;
     }
@@ -298,6 +298,14 @@ export class Acquisition {
     this.#unanswered = undefined;
     if (grant !== undefined) await revokeIfPossible(this.#options, grant.id);
   }
+}
+
+/**
+ * A dual-stack key stays until it expires, for its IPv4 subnet alone must not come back before: a flanneld that knows the
+ * one and lists the other, because history was compacted between, would crash comparing the two (pkg/lease, sameSubnet).
+ */
+function mayGiveBack(own: Lease, wish: LeaseWish): boolean {
+  return hasOurId(own, wish) && own.subnets.ipv6 === undefined;
 }
 
 function whyUnfit({ subnets }: Lease, isOutlived: boolean): string {

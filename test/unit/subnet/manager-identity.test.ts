@@ -339,14 +339,26 @@ const dualValue = (holder?: LeaseHolder) =>
     ...(holder && { holder }),
   });
 
-t.test('a dual-stack lease with our id is given back, and its IPv4 subnet is ours again', async t => {
+// A flanneld that knew the dual-stack lease and lists its IPv4 subnet alone crashes.
+t.test('a dual-stack lease with our id is left too: its IPv4 subnet alone does not come back', async t => {
   for (const preferredKey of [dualKey, keyOf(3)]) {
-    const { store, start } = lab(t);
+    const { store, start, pass } = lab(t);
     store.put(dualKey, valueSince(OWN_IP), (await store.grantLease(TTL_SECONDS)).id);
+    const before = await store.read(dualKey);
     const host = await start({ ...preferring(3), preferredKey });
-    t.equal(await store.read(dualKey), undefined);
-    matchAll(t, host.owned, [{ key: keyOf(3), origin: 'state' }]);
+    t.strictSame(await store.read(dualKey), before);
+    t.strictSame(subnetsOf(host), ['10.5.1.0/24']);
+    await pass(TTL_SECONDS + 1);
+    t.equal(await store.read(dualKey), undefined, 'nothing keeps it');
+    t.equal(await store.read(keyOf(3)), undefined);
   }
+});
+
+t.test('restored from a snapshot with a dual-stack lease of ours: we keep the subnet of now', async t => {
+  const { store, start } = lab(t);
+  store.put(dualKey, valueSince(OWN_IP), (await store.grantLease(TTL_SECONDS)).id);
+  t.strictSame(subnetsOf(await start(preferring(2))), ['10.5.2.0/24']);
+  t.not(await store.read(dualKey), undefined);
 });
 
 t.test('a dual-stack lease of flanneld on this host is left, and not overlapped', async t => {
