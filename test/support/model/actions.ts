@@ -23,8 +23,11 @@ export const GARBAGE = [
 ] as const;
 export type Garbage = (typeof GARBAGE)[number];
 
-/** What an agent finds when it starts again: all as it was, an empty disk, or a device that has got another MAC. */
-export const FINDINGS = ['all', 'nothing', 'new-device'] as const;
+/**
+ * What an agent finds when it starts again: all as it was; an empty disk; a device that has got another MAC; a machine that was
+ * installed anew, so that it is another node under the same address.
+ */
+export const FINDINGS = ['all', 'nothing', 'new-device', 'new-node'] as const;
 export type Findings = (typeof FINDINGS)[number];
 
 export type Action =
@@ -54,7 +57,7 @@ export interface Lengths {
 
 /**
  * Actions one after the other; those that make no sense at their moment do nothing.
- * @param turns how often a turn back is drawn in the place of an action, which are drawn 48 times then
+ * @param turns how often a turn back is drawn in the place of an action, which are drawn 52 times then
  */
 export function anyActions(
   { shortest, longest, longestWait }: Lengths,
@@ -62,7 +65,7 @@ export function anyActions(
 ): fc.Arbitrary<readonly Action[]> {
   const action = anyAction(longestWait);
   const step = fc.oneof(
-    { weight: 48, arbitrary: action.map((each): readonly Action[] => [each]) },
+    { weight: 52, arbitrary: action.map((each): readonly Action[] => [each]) },
     { weight: turns, arbitrary: turnBack(action) },
   );
   return fc.array(step, { minLength: shortest, maxLength: longest, size: 'max' }).map(steps => steps.flat());
@@ -98,7 +101,7 @@ function anyAction(longestWait: number): fc.Arbitrary<Action> {
     { weight: 5, arbitrary: fc.record({ kind: constant('join'), host }) },
     { weight: 2, arbitrary: fc.record({ kind: constant('leave'), host }) },
     {
-      weight: 5,
+      weight: 9,
       arbitrary: fc.record({ kind: constant('restart-agent'), host, finds: fc.constantFrom(...FINDINGS) }),
     },
     { weight: 6, arbitrary: fc.record({ kind: constant('cut'), host, how: fc.constantFrom(...CUTS) }) },

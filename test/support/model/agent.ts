@@ -13,10 +13,9 @@ import { Overlay } from '../../../src/daemon/overlay.js';
 import { savedConfig, type SavedState } from '../../../src/daemon/saved-state.js';
 import { chooseMac } from '../../../src/daemon/start-up.js';
 import { aborted } from '../../../src/daemon/tasks.js';
-import { findOwnLease } from '../../../src/subnet/manager.js';
+import { findOwnLease, type LeaseWish } from '../../../src/subnet/manager.js';
 import { Mirror } from '../../../src/subnet/mirror.js';
 import type { Store } from '../../../src/subnet/store.js';
-import { nodeOf } from '../lease-host.js';
 import { recordedLog, type LogLine } from '../recorded-log.js';
 import type { Link, World } from './world.js';
 
@@ -38,6 +37,7 @@ export interface Agent {
 /** A machine as an agent finds it. */
 export interface Machine {
   readonly publicIp: IpAddress;
+  readonly node: LeaseWish['node'];
   /** MAC of the overlay device, where there is one. */
   readonly deviceMac: MacAddress | undefined;
   /** What a MAC that is drawn will be. */
@@ -52,7 +52,7 @@ export interface Machine {
 
 export async function startAgent(
   world: World,
-  { publicIp, deviceMac, drawnMac, saved, random, recorded }: Machine,
+  { publicIp, node, deviceMac, drawnMac, saved, random, recorded }: Machine,
 ): Promise<Agent> {
   const { clock } = world;
   const options = agentOptions(world);
@@ -84,7 +84,7 @@ export async function startAgent(
     const running = await Promise.race([config.firstRunnable(), aborted(signal)]);
     if (running === undefined) return;
     const { backend, range } = running;
-    const own = { publicIp, node: nodeOf(publicIp), range, preferredKey: saved.leaseKey };
+    const own = { publicIp, node, range, preferredKey: saved.leaseKey };
     const ownLease = findOwnLease(mirror.entries.values(), KEY_PREFIX, own);
     const mac = deviceMac ?? chooseMac(backend, [], ownLease, saved.mac ?? drawnMac)!;
     const underlay = { device: 'up0', address: publicIp, publicIp, mtu: 1500, routes: [] };

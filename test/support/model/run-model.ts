@@ -19,7 +19,7 @@ export interface ModelRuns extends Lengths {
   readonly runs: number;
   /** What all of them begin with. */
   readonly first: readonly Action[];
-  /** How often etcd is turned back to a backup of before a change, in 48 actions. */
+  /** How often etcd is turned back to a backup of before a change, in 52 actions. */
   readonly turns: number;
   /** Whether a sequence that fails is made shorter, which runs it many times. */
   readonly shrinks: boolean;

@@ -6,8 +6,9 @@ import { formatLeaseValue, formatSubnetKey } from '../../../src/subnet/lease.js'
 import { formatReservation } from '../../../src/subnet/reservation.js';
 import type { KeyValue } from '../../../src/subnet/store.js';
 import { vtepOf } from '../dataplane.js';
+import { nodeOf } from '../lease-host.js';
 import { formatAction, HOSTS, SUBNETS, type Action, type Findings, type Garbage } from './actions.js';
-import { CONFIG_KEY, KEY_PREFIX, startAgent, type Agent } from './agent.js';
+import { CONFIG_KEY, KEY_PREFIX, startAgent, type Agent, type Machine } from './agent.js';
 import { restFaults, sharedSubnets } from './invariants.js';
 import { ADMIN, Journal } from './journal.js';
 import { Ledger } from './ledger.js';
@@ -38,6 +39,8 @@ export interface Host {
   saved: SavedState;
   /** MAC of its overlay device, which outlives the agent. */
   deviceMac: MacAddress | undefined;
+  /** How often it was installed anew. */
+  installations: number;
   /** When something last happened to it that it may need time for, milliseconds. */
   disturbedAt: number;
   /** What must not have changed at the next rest. */
@@ -65,6 +68,7 @@ export class System {
       isCut: false,
       saved: {},
       deviceMac: undefined,
+      installations: 0,
       disturbedAt: 0,
       expected: undefined,
     }));
@@ -163,7 +167,7 @@ export class System {
     const drawnMac = this.#newMac();
     const random = randomFrom(this.#seed + 7919 * this.#drawn);
     host.agent = await startAgent(this.#world, {
-      ...{ publicIp, deviceMac, drawnMac, saved, random },
+      ...{ publicIp, deviceMac, drawnMac, saved, random, node: nodeOfHost(host) },
       recorded: store => this.#journal.recorded(store, publicIp),
     });
     host.isCut = false;
@@ -194,6 +198,15 @@ export class System {
       case 'new-device':
         host.deviceMac = this.#newMac();
         this.#disturb(host);
+        break;
+      case 'new-node':
+        host.installations++;
+        host.deviceMac = undefined;
+        host.saved = {};
+        this.#disturb(host);
+        // Its key outlives the time after which it counts as silent; a busy machine may need longer.
+        if (expected?.modRevision !== undefined && !isCut && this.#world.settleSeconds !== undefined)
+          host.expected = { ...expected, modRevision: undefined };
     }
     await this.#join(host);
   }
@@ -312,6 +325,12 @@ export class System {
     ]);
     throw new Error([...faults, '-- what happened:', ...this.#trace, ...logs].join('\n'));
   }
+}
+
+/** An installation draws a node id of its own. */
+function nodeOfHost({ publicIp, installations }: Host): Machine['node'] {
+  const { nodeId, name } = nodeOf(publicIp);
+  return { nodeId: String(installations % 10) + nodeId.slice(1), name };
 }
 
 /** The keys that are the host's, as it knows or, having forgotten, may yet find out. */

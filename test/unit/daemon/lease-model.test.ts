@@ -5,7 +5,7 @@ import { runModel } from '../../support/model/run-model.js';
 
 t.test('whatever happens to hosts and store', async t => {
   await runModel(t, async () => createMemoryWorld(), {
-    ...{ seed: 20_150_112, runs: 700, first: [], shortest: 0, longest: 18, longestWait: Infinity },
+    ...{ seed: 20_150_112, runs: 600, first: [], shortest: 0, longest: 18, longestWait: Infinity },
     ...{ turns: 4, shrinks: true, seconds: 30 },
   });
 });
