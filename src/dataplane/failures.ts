@@ -12,6 +12,12 @@ const LONGEST_RETRY_MS = 60_000;
 
 export class Failures {
   readonly #byKey = new Map<string, Failure>();
+  #total = 0;
+
+  /** How often the kernel refused, since the start. */
+  get total(): number {
+    return this.#total;
+  }
 
   get all(): ReadonlyMap<string, Failure> {
     return this.#byKey;
@@ -19,6 +25,7 @@ export class Failures {
 
   /** @returns whether this key had not failed in this way before */
   add(key: string, error: string, now: number): boolean {
+    this.#total++;
     const previous = this.#byKey.get(key);
     const attempts = (previous?.attempts ?? 0) + 1;
     const wait = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), LONGEST_RETRY_MS);

@@ -6,6 +6,9 @@ import type { LinkTrouble } from './link-keeper.js';
 import type { NexthopObstacles } from './lowering.js';
 import type { Entry } from './model.js';
 
+/** What was put right: an entry, or a device with what belongs to it. */
+export type RepairKind = Entry['kind'] | 'device';
+
 /** The reconciler's knowledge at one moment. The maps are live: read them, do not keep them. */
 export interface ReconcilerView {
   readonly desired: ReadonlyMap<string, Entry>;
@@ -23,6 +26,11 @@ export interface ReconcilerView {
   readonly settled: boolean;
   /** Changes that full passes found necessary since then, and that the kernel has accepted. */
   readonly repairs: number;
+  readonly repairsByKind: Readonly<Record<RepairKind, number>>;
+  /** What full passes found amiss since then, mended or not: the same entry counts each time that it is found. */
+  readonly drift: number;
+  /** How often the kernel refused an entry, since the start. */
+  readonly refusals: number;
   /** On the clock that was given; undefined before the first. */
   readonly lastFullCheckAt: number | undefined;
 }

@@ -40,8 +40,8 @@ export interface ReconcilerOptions {
   readonly nexthopRange?: NexthopRange;
   /** Sees every full read before it is compared, so that the desired state may follow the underlay. */
   readonly onRead?: (entries: readonly Entry[]) => void;
-  /** Called after every pass. */
-  readonly onPass?: () => void;
+  /** Called after every pass. @param startedAt when it began: what was asked for before has been dealt with */
+  readonly onPass?: (startedAt: number) => void;
 }
 
 export class Reconciler {
@@ -60,7 +60,8 @@ export class Reconciler {
   readonly #deviceChanges = { heard: 0, seen: 0 };
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
-  #repairs = 0;
+  readonly #repairsByKind = { address: 0, fdb: 0, neighbour: 0, nexthop: 0, route: 0, device: 0 };
+  #drift = 0;
   #lastFullCheckAt: number | undefined;
   #nextFullCheckAt = Infinity;
   #wake: () => void = () => undefined;
@@ -86,7 +87,10 @@ export class Reconciler {
       linkTrouble: this.#linkKeeper.trouble,
       readTrouble: this.#reading.error,
       settled: this.#settled,
-      repairs: this.#repairs,
+      repairs: Object.values(this.#repairsByKind).reduce((sum, count) => sum + count, 0),
+      repairsByKind: this.#repairsByKind,
+      drift: this.#drift,
+      refusals: this.#entries.failures.total,
       lastFullCheckAt: this.#lastFullCheckAt,
     };
   }
@@ -208,13 +212,14 @@ export class Reconciler {
   }
 
   async #pass(work: () => Promise<void>): Promise<void> {
+    const startedAt = this.#options.now();
     try {
       await work();
     } catch (error) {
       if (!isKernelTrouble(error)) throw error;
       this.#reading.report(error, this.#options.now());
     }
-    this.#options.onPass?.();
+    this.#options.onPass?.(startedAt);
   }
 
   async #fullPass(): Promise<void> {
@@ -226,7 +231,7 @@ export class Reconciler {
     const links = this.#links;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return;
-    if (this.#settled) this.#repairs += mended;
+    if (this.#settled) this.#repairsByKind.device += mended;
     await kernel.readLinks();
     const entries = await kernel.readEntries(ownership.devices);
     // What the host needs has changed meanwhile: its devices come before entries, so this pass gives way to the next.
@@ -246,8 +251,9 @@ export class Reconciler {
     const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
     this.#deviceChanges.seen = heard;
     const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(op.key, now());
+    this.#drift += ops.filter(isRepair).length;
     const repaired = (await this.#entries.apply(ops.filter(mayTry))).filter(isRepair);
-    this.#repairs += repaired.length;
+    for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
     if (this.#peersComplete) this.#settled = true;
     if (isFirstPruning) this.#pruning = 'on';
