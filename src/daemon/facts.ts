@@ -13,12 +13,14 @@ import type { Awaiting, HeldLease, LeaseManager, Loss, OwnLease } from '../subne
 import type { Position } from '../subnet/mirror.js';
 import type { StoreError } from '../subnet/store.js';
 import type { SubnetUsage } from '../subnet/subnet-usage.js';
+import { emptyCounts, type Counts } from './counts.js';
 import type { EnvFiles } from './env-files.js';
 import type { ConfigFollower } from './config-follower.js';
 import type { ChosenInterface } from './interface.js';
 import type { Overlay } from './overlay.js';
 import type { SavedState } from './saved-state.js';
 import type { TxChecksumChoice } from './tx-checksum.js';
+import type { WatchToKernel } from './watch-to-kernel.js';
 
 /** Both clocks at one moment: milliseconds since the epoch, and of the clock that facts are kept in. */
 export interface Moment {
@@ -52,6 +54,7 @@ export interface Move {
 
 export interface Facts {
   readonly startedAt: number;
+  readonly counts: Counts;
   stopping: boolean;
   connection: StoreConnection | undefined;
   /** How the files that let us into etcd are doing. */
@@ -90,6 +93,8 @@ export interface Facts {
   checksum: { readonly choice: TxChecksumChoice; readonly keeper: OffloadKeeper } | undefined;
   manager: LeaseManager | undefined;
   files: EnvFiles | undefined;
+  /** Times what the watch brings, when somebody asks for metrics. */
+  watchToKernel: WatchToKernel | undefined;
   /** When the reconciler last ended a pass, whatever came of it. */
   lastPassAt: number | undefined;
   /** Why the health port cannot be served. */
@@ -103,6 +108,7 @@ export interface Facts {
 export function emptyFacts(startedAt: number): Facts {
   return {
     startedAt,
+    counts: emptyCounts(),
     stopping: false,
     connection: undefined,
     credentials: undefined,
@@ -129,6 +135,7 @@ export function emptyFacts(startedAt: number): Facts {
     checksum: undefined,
     manager: undefined,
     files: undefined,
+    watchToKernel: undefined,
     lastPassAt: undefined,
     healthPortError: undefined,
     stateError: undefined,

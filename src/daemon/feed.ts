@@ -76,7 +76,9 @@ export class StoreFeed implements MirrorHandlers {
     const before = this.#doubt.state?.reason;
     const inDoubt = this.#doubt.judge(batch, this.#circumstances(), this.#clock.now());
     if (inDoubt) this.#logDoubt(before);
-    overlay?.applyChanges(batch.changes, inDoubt ? 'keep' : 'believe');
+    const heardAt = this.#clock.now();
+    const changed = overlay?.applyChanges(batch.changes, inDoubt ? 'keep' : 'believe') ?? 0;
+    this.#facts.watchToKernel?.heard(changed, heardAt);
     manager?.noteChanges(batch.changes, batch.history);
     usage?.noteChanges(batch);
     for (const change of batch.changes) this.#seeConfig(change);

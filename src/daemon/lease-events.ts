@@ -21,6 +21,7 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
       const { lostSubnet, ownLost } = facts;
       if (lostSubnet !== undefined && ownLost !== undefined && !samePrefix(lostSubnet, own.subnet))
         facts.moved = { from: lostSubnet, loss: ownLost, at: clock.now() };
+      facts.counts.lease.add('acquired');
       facts.own = own;
       facts.exhausted = undefined;
       facts.ownLost = undefined;
@@ -31,6 +32,7 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
     },
     onMoved: own => (facts.own = own),
     onRenewed: secondsLeft => {
+      facts.counts.lease.add('renewed');
       // A reservation is there without anybody's doing.
       facts.renewedAt = secondsLeft === undefined ? undefined : clock.now();
       facts.expiresAt = secondsLeft === undefined ? undefined : clock.now() + secondsLeft * 1000;
@@ -38,10 +40,12 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
     },
     onAcquisitionFailed: error => (facts.leaseTrouble = { seen: `none yet: ${error.message}`, error }),
     onRenewalFailed: error => {
+      facts.counts.lease.add('not-renewed');
       const since = clock.now() - (facts.renewedAt ?? facts.startedAt);
       facts.leaseTrouble = { seen: `not renewed since ${wallTime(since)}: ${error.message}`, error };
     },
     onContested: rewrites => {
+      facts.counts.lease.add('contested');
       // Once is a mistake of somebody's, and put right.
       contest =
         rewrites < 2
@@ -52,6 +56,7 @@ export function leaseEvents(facts: Facts, clock: Clock, actions: LeaseActions): 
       facts.leaseTrouble = contest;
     },
     onLost: loss => {
+      facts.counts.losses.add(loss);
       facts.renewedAt = undefined;
       facts.expiresAt = undefined;
       facts.ownLost = loss;

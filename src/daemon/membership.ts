@@ -95,7 +95,7 @@ export class Membership {
       random: Math.random,
       ...(checksum && { offload: checksum.keeper }),
       onRead: entries => this.#overlay.followRoutes(entries),
-      onPass: () => this.#onPass(),
+      onPass: startedAt => this.#onPass(startedAt),
     });
     this.#overlay.attach(this.#reconciler);
     facts.backend = backend;
@@ -220,8 +220,10 @@ export class Membership {
     }
   }
 
-  #onPass(): void {
-    this.#context.facts.lastPassAt = performance.now();
+  #onPass(startedAt: number): void {
+    const { facts } = this.#context;
+    facts.lastPassAt = performance.now();
+    facts.watchToKernel?.passed(startedAt, facts.lastPassAt);
     const { settled, linkTrouble } = this.#reconciler.view;
     // Once it has worked, trouble may pass: then it is shown, and tried again.
     const fatal = settled || linkTrouble === undefined ? undefined : asOperatorError(linkTrouble);

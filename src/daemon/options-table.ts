@@ -266,7 +266,7 @@ export const AGENT_OPTIONS = {
     group: 'Process',
     kind: 'value',
     argument: 'PORT',
-    help: 'serve /healthz and /readyz by HTTP on this TCP port; 0: not at all',
+    help: 'serve /healthz, /readyz and /metrics by HTTP on this TCP port; 0: not at all',
     default: '0',
     flannel: true,
     type: tcpPort,

@@ -83,9 +83,16 @@ export class Overlay {
     if (!isInDoubt) this.#reconciler?.allowPruning();
   }
 
-  /** Keys under the prefix have changed. @param deletions `keep` while the store is in doubt */
-  applyChanges(changes: readonly KeyChange[], deletions: 'believe' | 'keep'): void {
-    if (this.#peers !== undefined) this.#take(this.#peers.apply(changes, deletions));
+  /**
+   * Keys under the prefix have changed.
+   * @param deletions `keep` while the store is in doubt
+   * @returns how many peers have changed by it
+   */
+  applyChanges(changes: readonly KeyChange[], deletions: 'believe' | 'keep'): number {
+    if (this.#peers === undefined) return 0;
+    const delta = this.#peers.apply(changes, deletions);
+    this.#take(delta);
+    return delta.peers.length;
   }
 
   /** The doubt is over: peers whose key did not come back are gone, those of before the start too. */

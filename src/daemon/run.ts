@@ -3,14 +3,14 @@ import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { openControlSocket } from './control-socket.js';
+import { countedStore } from './counted-store.js';
 import { emptyFacts } from './facts.js';
 import { prepareFlow } from './flow.js';
 import { keepHistory } from './history.js';
 import { realHost } from './host.js';
-import { configKeyOf } from './feed.js';
-import { healthRoutes, serveHealth } from './health-port.js';
 import { takeLock } from './lock.js';
 import { forgetLease } from './memory.js';
+import { openMonitoring } from './monitoring.js';
 import { openStore } from './open-store.js';
 import type { AgentOptions } from './options.js';
 import { releaseLease } from './release.js';
@@ -36,18 +36,20 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     `underlay is ${underlay.name} with ${underlay.address}, because ${underlay.reason}`,
   );
   const facts = emptyFacts(performance.now());
-  const store = openStore(options.etcd, log, view => (facts.credentials = view));
+  const opened = openStore(options.etcd, log, view => (facts.credentials = view));
+  const store = countedStore(opened, facts.counts);
   const host = realHost(netlink, holder, log);
   const flow = await prepareFlow({ options, log, facts, store, host, underlay });
   const moment = () => ({ wall: Date.now(), steady: performance.now() });
-  const routes = healthRoutes(facts, configKeyOf(options), moment);
+  const status = () => buildStatus(facts, options, moment());
   const control = await openControlSocket({
     path: options.socketPath,
-    status: () => buildStatus(facts, options, moment()),
+    status,
     onError: error => log.warn({ err: error }, 'control socket'),
   });
+  const kernelChanges = () => netlink.stats.changes;
+  const monitoring = await openMonitoring({ options, log, facts, moment, status, kernelChanges });
   const ending = new AbortController();
-  const health = options.health && serveHealth({ ...options.health, log, facts, routes }, ending.signal);
   const position = () => flow.position();
   const historyParts = { options, log, facts, position, clock: steadyClock, writeFile: host.writeFile };
   const history = keepHistory(historyParts, ending.signal);
@@ -65,7 +67,7 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     netlink.close();
     await control.close();
     ending.abort();
-    await Promise.all([health, history]);
+    await Promise.all([monitoring.close(), history]);
     lock.release();
     log.info('stopped; the data plane stays as it is');
   }

@@ -1,0 +1,56 @@
+/** What monitoring sees of the agent: health and metrics on the health port, when it is on. */
+import type { Logger } from 'pino';
+import type { Facts, Moment } from './facts.js';
+import { configKeyOf } from './feed.js';
+import { healthRoutes, serveHealth } from './health-port.js';
+import type { Routes } from './http-server.js';
+import type { AgentOptions } from './options.js';
+import { lackOf } from './readiness.js';
+import type { StatusDocument } from './status.js';
+
+export interface MonitoringParts {
+  readonly options: AgentOptions;
+  readonly log: Logger;
+  readonly facts: Facts;
+  readonly moment: () => Moment;
+  readonly status: () => StatusDocument;
+  /** Messages that were to change the kernel, since the start. */
+  readonly kernelChanges: () => number;
+}
+
+/** Begins to serve, or does nothing where the port is off. */
+export async function openMonitoring(parts: MonitoringParts): Promise<{ close(): Promise<void> }> {
+  const { options, log, facts } = parts;
+  if (options.health === undefined) return { close: () => Promise.resolve() };
+  const ending = new AbortController();
+  const routes = await routesOf(parts);
+  const ended = serveHealth({ ...options.health, log, facts, routes }, ending.signal);
+  return {
+    close: () => {
+      ending.abort();
+      return ended;
+    },
+  };
+}
+
+async function routesOf({ options, facts, moment, status, kernelChanges }: MonitoringParts): Promise<Routes> {
+  const configKey = configKeyOf(options);
+  // An agent without the port does not pay for the library.
+  const { createMetrics } = await import('./metrics/metrics.js');
+  const metrics = createMetrics();
+  facts.watchToKernel = metrics.watchToKernel;
+  return {
+    ...healthRoutes(facts, configKey, moment),
+    '/metrics': () => {
+      const now = moment();
+      const lack = lackOf(facts, configKey, now);
+      return metrics.answer({
+        status: status(),
+        facts,
+        now: now.steady,
+        lack,
+        kernelChanges: kernelChanges(),
+      });
+    },
+  };
+}
