@@ -13,8 +13,12 @@ const PROGRAMS = {
   iperf3: { package: 'iperf3', why: 'measures throughput' },
   cc: { package: 'gcc', why: 'builds the C reference of the benches' },
   etcd: { package: 'etcd-server', why: 'the store' },
+  promtool: { package: 'prometheus', why: 'checks metrics and alert rules' },
   etcdctl: { package: 'etcd-client', why: 'writes the configuration and reads leases' },
 };
+
+/** Services that come with a package; every lab starts what it needs by itself. */
+const SERVICES = { 'etcd-server': 'etcd.service', prometheus: 'prometheus.service' };
 
 /** sbin is not in everybody's PATH. */
 const PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
@@ -35,7 +39,7 @@ export async function ensurePrograms(programs) {
   for (const program of missing) say(`  ${program}: ${PROGRAMS[program].why} (${PROGRAMS[program].package})`);
   const failure = await withoutStartingServices(() => install(packages));
   if (failure !== undefined) return failure;
-  if (packages.includes('etcd-server')) await disableEtcdService();
+  for (const name of packages) if (SERVICES[name] !== undefined) await disableService(SERVICES[name]);
   const still = missing.filter(program => !isInstalled(program));
   return still.length === 0 ? undefined : `still missing after ${byHand}: ${still.join(', ')}`;
 }
@@ -64,7 +68,7 @@ async function install(packages) {
 }
 
 /**
- * Debian starts a service as soon as its package is installed, unless this file says no: we want the program etcd and
+ * Debian starts a service as soon as its package is installed, unless this file says no: we want the program and
  * not a server on the machine's own ports. A policy that is there already is the administrator's and stays.
  */
 async function withoutStartingServices(body) {
@@ -83,8 +87,8 @@ async function withoutStartingServices(body) {
 }
 
 /** And it would start it at the next boot. */
-async function disableEtcdService() {
-  const { code } = await run(['systemctl', 'disable', 'etcd.service'], { quiet: true });
+async function disableService(service) {
+  const { code } = await run(['systemctl', 'disable', service], { quiet: true });
   if (code === 0)
-    say('  The service etcd.service is left stopped and disabled: every lab starts an etcd of its own.');
+    say(`  The service ${service} is left stopped and disabled: every lab starts what it needs.`);
 }

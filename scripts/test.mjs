@@ -15,7 +15,12 @@ const KINDS = {
   unit: { programs: [], root: false, jobs: 2, timeoutSeconds: 60 },
   etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 3, timeoutSeconds: 120 },
   netns: { programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft'], root: true, jobs: 2, timeoutSeconds: 120 },
-  e2e: { programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl'], root: true, jobs: 3, timeoutSeconds: 300 },
+  e2e: {
+    programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
+    root: true,
+    jobs: 3,
+    timeoutSeconds: 300,
+  },
 };
 
 const USAGE = `

@@ -1,0 +1,76 @@
+/** The health port of a real agent: what Prometheus and probes read from it while a peer is spoiled and mended. */
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { Commands } from '../../src/demo/command.js';
+import type { Host } from '../../src/demo/host.js';
+import type { Lab } from '../../src/demo/lab.js';
+import { hostOf, leaseOf, startCluster, subnetOf } from '../support/cluster.js';
+
+const PORT = '9808';
+const FETCH = `fetch(process.argv[1]).then(async answer =>
+  process.stdout.write(answer.status + '\\n' + await answer.text()))`;
+const file = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+interface Seen {
+  readonly code: number;
+  readonly text: string;
+}
+
+/** Reads a path of the health port from inside the host. */
+async function read(lab: Lab, host: Host, path: string): Promise<Seen> {
+  const argv = [process.execPath, '--eval', FETCH, `http://127.0.0.1:${PORT}${path}`];
+  const output = await lab.commands.must(host.namespace.argv(argv));
+  const end = output.indexOf('\n');
+  return { code: Number(output.slice(0, end)), text: output.slice(end + 1) };
+}
+
+t.test('a foreign route in the place of a peer’s: not ready, named, and ready again', async t => {
+  const lab = await startCluster(t, { hosts: 2, agentOptions: ['--healthz-port', PORT] });
+  const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
+  const metric = async (series: string) => {
+    const { text } = await read(lab, one, '/metrics');
+    return text.split('\n').find(line => line.startsWith(`${series} `));
+  };
+  t.match(await read(lab, one, '/healthz'), { code: 200 });
+  t.match(await read(lab, one, '/readyz'), { code: 200 });
+  const { text } = await read(lab, one, '/metrics');
+  const check = ['sh', '-c', 'printf %s "$1" | promtool check metrics', 'sh', text];
+  t.equal((await lab.commands.must(check)).trim(), '', 'promtool has nothing to say');
+  t.match(text, /^selvedge_watch_to_kernel_seconds_count [1-9]/m, 'the other host’s joining was timed');
+  t.match(text, /^process_resident_memory_bytes \d/m);
+
+  const subnet = subnetOf(await leaseOf(lab, two));
+  await one.namespace.ip('route', 'replace', subnet, 'via', two.address, 'proto', 'static');
+  const unready = await lab.waitFor({
+    what: 'host1 not to be ready',
+    deadlineSeconds: 20,
+    read: () => read(lab, one, '/readyz'),
+    until: ({ code }) => code === 503,
+  });
+  t.equal(unready.text, 'selvedge is not ready: 1 of 1 peers are not programmed\n');
+  t.equal(
+    await metric('selvedge_problem{code="route-conflict"}'),
+    'selvedge_problem{code="route-conflict"} 1',
+  );
+  t.equal(await metric('selvedge_kernel_conflicts'), 'selvedge_kernel_conflicts 1');
+  t.match(await read(lab, one, '/healthz'), { code: 200 }, 'a restart would not help');
+  t.match(await read(lab, two, '/readyz'), { code: 200 }, 'the other host is as it was');
+
+  await one.namespace.ip('route', 'delete', subnet, 'proto', 'static');
+  await lab.waitFor({
+    what: 'host1 to be ready again',
+    deadlineSeconds: 20,
+    read: () => read(lab, one, '/readyz'),
+    until: ({ code }) => code === 200,
+  });
+  t.equal(await metric('selvedge_ready'), 'selvedge_ready 1');
+});
+
+t.test('promtool accepts the alert rules, and they fire when they should', async t => {
+  for (const argv of [
+    ['promtool', 'check', 'rules', file('contrib/prometheus/selvedge.rules.yml')],
+    ['promtool', 'test', 'rules', file('test/support/selvedge.rules.test.yml')],
+  ]) {
+    t.match(await new Commands(() => undefined).must(argv), /SUCCESS/, argv.join(' '));
+  }
+});
