@@ -40,7 +40,7 @@ export function ipToBytes(address: IpAddress): Uint8Array {
   return familyOf(address) === 4 ? ipv4Bytes(address) : ipv6Bytes(address);
 }
 
-/** Every message to the kernel has one or two: no bigint on this way. */
+/** No bigint on this way. */
 function ipv4Bytes(address: IpAddress): Uint8Array {
   const value = ipv4ToNumber(address);
   const bytes = new Uint8Array(4);

@@ -29,6 +29,13 @@ export function macToBytes(mac: MacAddress): Uint8Array {
   return bytes;
 }
 
+/** A canonical MAC as a number of 48 bits: what `macToBytes` gives, without an array. */
+export function macToNumber(mac: MacAddress): number {
+  let value = 0;
+  for (let i = 0; i < 18; i += 3) value = value * 256 + digitAt(mac, i) * 16 + digitAt(mac, i + 1);
+  return value;
+}
+
 /** The value of a lower-case hexadecimal digit. */
 function digitAt(text: string, index: number): number {
   const code = text.charCodeAt(index);

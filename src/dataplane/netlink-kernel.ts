@@ -17,7 +17,7 @@ import {
   RTM_NEWLINK,
 } from './netlink/constants.js';
 import { isAlreadyGone, NetlinkError } from './netlink/errors.js';
-import type { Operation, Outcome } from './netlink/exchange.js';
+import type { BatchForm, Operation, Outcome } from './netlink/exchange.js';
 import {
   decodeLink,
   encodeLink,
@@ -91,26 +91,13 @@ export class NetlinkKernel implements Kernel {
   }
 
   async apply(ops: readonly Op[]): Promise<readonly OpResult[]> {
-    const results: OpResult[] = [];
-    const changes: Change[] = [];
-    const places: number[] = [];
-    ops.forEach((op, index) => {
-      const missing = this.#missingDevice(op);
-      if (missing === undefined) {
-        changes.push(new Change(op, this.#devices));
-        places.push(index);
-        results.push(DONE);
-      } else if (op.kind === 'remove') {
-        // What was on a device that is gone is gone as well.
-        results.push(DONE);
-      } else {
-        const message = `${describe(op.entry)}: no device ${missing}`;
-        results.push({ kind: 'refused', code: 'ENODEV', message });
-      }
-    });
-    const outcomes = await this.#socket.batch(changes);
-    outcomes.forEach((outcome, n) => (results[places[n]!] = toResult(outcome)));
-    return results;
+    const devices = this.#devices;
+    const isPossible = (op: Op) => missingDevice(op, devices) === undefined;
+    const possible = ops.every(isPossible) ? ops : ops.filter(isPossible);
+    const outcomes = await this.#socket.batch(possible, new ChangeForm(devices));
+    if (possible === ops) return outcomes.map(toResult);
+    let next = 0;
+    return ops.map(op => (isPossible(op) ? toResult(outcomes[next++]!) : withoutDevice(op, devices)));
   }
 
   async createLink(link: Link): Promise<void> {
@@ -182,39 +169,50 @@ export class NetlinkKernel implements Kernel {
     const write: Operation['write'] = writer => encodeLink(writer, link);
     await this.#socket.request({ type, flags, describe: () => subject, write });
   }
-
-  #missingDevice(op: Op): string | undefined {
-    const entry = entryOf(op);
-    return entry.device === undefined || this.#devices.has(entry.device) ? undefined : entry.device;
-  }
 }
 
-/** An op as a message. A class, for there are tens of thousands at a start, and closures would be made for each. */
-class Change implements Operation {
-  readonly type: number;
-  readonly flags: number;
-  readonly #op: Op;
+/** Ops as messages. */
+class ChangeForm implements BatchForm<Op> {
   readonly #devices: DeviceTable;
 
-  constructor(op: Op, devices: DeviceTable) {
-    const kind = kindOf(entryOf(op));
-    this.type = op.kind === 'remove' ? kind.removeType : kind.putType;
-    this.flags = flagsOf(op);
-    this.#op = op;
+  constructor(devices: DeviceTable) {
     this.#devices = devices;
   }
 
-  describe(): string {
-    const text = describe(entryOf(this.#op));
-    return this.#op.kind === 'remove' ? `remove ${text}` : text;
+  type(op: Op): number {
+    const kind = kindOf(entryOf(op));
+    return op.kind === 'remove' ? kind.removeType : kind.putType;
   }
 
-  write(writer: MessageWriter): void {
-    const entry = entryOf(this.#op);
+  flags(op: Op): number {
+    if (op.kind === 'remove') return 0;
+    const isExclusive = op.kind === 'create' && kindOf(op.entry).exclusive;
+    return NLM_F_CREATE | (isExclusive ? NLM_F_EXCL : NLM_F_REPLACE);
+  }
+
+  describe(op: Op): string {
+    const text = describe(entryOf(op));
+    return op.kind === 'remove' ? `remove ${text}` : text;
+  }
+
+  write(writer: MessageWriter, op: Op): void {
+    const entry = entryOf(op);
     const kind = kindOf(entry);
-    if (this.#op.kind === 'remove') kind.encodeRemoval(writer, entry, this.#devices);
+    if (op.kind === 'remove') kind.encodeRemoval(writer, entry, this.#devices);
     else kind.encode(writer, entry, this.#devices);
   }
+}
+
+function missingDevice(op: Op, devices: Devices): string | undefined {
+  const { device } = entryOf(op);
+  return device === undefined || devices.has(device) ? undefined : device;
+}
+
+/** What becomes of an op whose device does not exist: what was on one that is gone is gone as well. */
+function withoutDevice(op: Op, devices: Devices): OpResult {
+  if (op.kind === 'remove') return DONE;
+  const message = `${describe(op.entry)}: no device ${missingDevice(op, devices)}`;
+  return { kind: 'refused', code: 'ENODEV', message };
 }
 
 /** Devices by name and by index, as of one reading. */
@@ -240,12 +238,6 @@ class Devices implements DeviceTable {
   nameOf(index: number): string | undefined {
     return this.#byIndex.get(index);
   }
-}
-
-function flagsOf(op: Op): number {
-  if (op.kind === 'remove') return 0;
-  const isExclusive = op.kind === 'create' && kindOf(op.entry).exclusive;
-  return NLM_F_CREATE | (isExclusive ? NLM_F_EXCL : NLM_F_REPLACE);
 }
 
 const DONE: OpResult = { kind: 'done' };

@@ -13,6 +13,7 @@ import { concernOf } from '../../src/dataplane/kernel-watch.js';
 import { readConfigDocument } from '../../src/daemon/config-document.js';
 import { formatLeaseValue, parseLease, parseLeaseValue } from '../../src/subnet/lease.js';
 import { ANSWERED, SENT } from '../unit/dataplane/netlink/golden.js';
+import { AS_OPERATIONS } from '../support/as-operations.js';
 import { NETWORK } from '../support/dataplane.js';
 import { mutated, mutatedText } from './mutations.js';
 
@@ -109,6 +110,7 @@ const socket: Target = {
     const socket = new NetlinkSocket(
       {
         port: 1,
+        answerCapacity: 3,
         send: (_, callback) => {
           callback();
           for (const bytes of said) hear(bytes, 0);
@@ -119,7 +121,7 @@ const socket: Target = {
       },
       { silenceMs: 1 },
     );
-    const outcomes = await socket.batch([OPERATION, OPERATION, OPERATION]);
+    const outcomes = await socket.batch([OPERATION, OPERATION, OPERATION], AS_OPERATIONS);
     if (outcomes.length !== 3) throw new Error(`${outcomes.length} outcomes of 3 operations`);
     for (const ask of [() => socket.request(OPERATION), () => socket.dump(OPERATION)]) {
       await ask().catch((error: unknown) => {

@@ -93,6 +93,7 @@ export class FakeKernel {
     let closed = false;
     return {
       port,
+      answerCapacity: 200,
       send: (bytes, callback) => {
         const answers: Uint8Array[] = [];
         this.#receive(bytes, port, answer => answers.push(answer));

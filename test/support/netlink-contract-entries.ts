@@ -3,7 +3,7 @@ import * as nl from '../../src/dataplane/netlink/constants.js';
 import type { Address } from '../../src/dataplane/netlink/address.js';
 import type { Neighbour } from '../../src/dataplane/netlink/neighbour.js';
 import type { NexthopRequest } from '../../src/dataplane/netlink/nexthop.js';
-import type { RouteRequest } from '../../src/dataplane/netlink/route.js';
+import type { Route } from '../../src/dataplane/netlink/route.js';
 
 export const MAC_A = Uint8Array.of(2, 0x53, 0, 0, 0, 1);
 export const MAC_B = Uint8Array.of(2, 0x53, 0, 0, 0, 2);
@@ -34,7 +34,10 @@ export function fdbOn(interfaceIndex: number, linkAddress: Uint8Array, vtep?: st
   return { ...fixed, interfaceIndex, linkAddress, ...(vtep !== undefined && { destination: bytes(vtep) }) };
 }
 
-export function routeOn(outInterface: number, destination: string, gateway: string): RouteRequest {
+/** A route as it is asked for, with bytes as the kernel tells them. */
+export type WrittenRoute = Omit<Route, 'multipath'>;
+
+export function routeOn(outInterface: number, destination: string, gateway: string): WrittenRoute {
   return {
     family: nl.AF_INET,
     destination: bytes(destination),
@@ -57,11 +60,11 @@ export function nexthopOn(outInterface: number, id: number, gateway: string): Ne
 }
 
 /** A route by a nexthop object. */
-export function routeBy(nexthopId: number, destination: string): RouteRequest {
+export function routeBy(nexthopId: number, destination: string): WrittenRoute {
   return { ...withoutPath(routeOn(0, destination, destination)), nexthopId };
 }
 
-export function withoutPath(route: RouteRequest): RouteRequest {
+export function withoutPath(route: WrittenRoute): WrittenRoute {
   const { family, destination, prefixLength, tos, table, protocol, scope, type, metric } = route;
   return { family, destination, prefixLength, tos, table, protocol, scope, type, metric, flags: 0 };
 }

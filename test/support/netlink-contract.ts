@@ -14,6 +14,7 @@ import {
 import type { Message } from '../../src/dataplane/netlink/message.js';
 import { encodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
 import { decodeRoute, type RouteRequest } from '../../src/dataplane/netlink/route.js';
+import { AS_OPERATIONS } from './as-operations.js';
 import {
   addressOn,
   arpOn,
@@ -174,20 +175,20 @@ export function netlinkContract(t: Test, kernel: ContractKernel): void {
 
   t.test('a batch tells what became of each operation', async t => {
     const device = await makeDevice(t, 4008);
-    const operations = Array.from({ length: 300 }, (_, index) => {
+    const operations = Array.from({ length: 900 }, (_, index) => {
       // Every seventh goes to a device that does not exist.
       const target = index % 7 === 3 ? 99_999 : device;
       const entry = arpOn(target, `10.78.${index >> 8}.${index & 255}`, MAC_A);
       return operation(nl.RTM_NEWNEIGH, CREATE, w => encodeNeighbour(w, entry), `entry ${index}`);
     });
-    const outcomes = await socket.batch(operations);
-    t.equal(outcomes.length, 300);
+    const outcomes = await socket.batch(operations, AS_OPERATIONS);
+    t.equal(outcomes.length, 900);
     for (const [index, outcome] of outcomes.entries()) {
       if (index % 7 !== 3) t.equal(outcome.kind, 'ok');
       else t.match(outcome, { kind: 'failed', error: { message: `entry ${index}: ENODEV` } });
     }
     t.equal((await neighboursOn(device)).length, outcomes.filter(({ kind }) => kind === 'ok').length);
-    const refused = await socket.batch(operations);
+    const refused = await socket.batch(operations, AS_OPERATIONS);
     t.ok(
       refused.every(outcome => outcome.kind === 'failed'),
       'a batch may be refused altogether',

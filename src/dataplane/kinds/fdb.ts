@@ -1,6 +1,6 @@
 /** Forwarding entries of VXLAN devices: which VTEP has a MAC. Pure. */
-import { ipFromBytes, ipToBytes } from '../../address/ip.js';
-import { macFromBytes, macToBytes } from '../../address/mac.js';
+import { ipFromBytes } from '../../address/ip.js';
+import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { FdbEntry } from '../model.js';
 import {
   AF_BRIDGE,
@@ -10,13 +10,14 @@ import {
   RTM_GETNEIGH,
   RTM_NEWNEIGH,
 } from '../netlink/constants.js';
+import type { WireAddress } from '../netlink/message.js';
 import {
   decodeNeighbour,
   encodeNeighbour,
   encodeNeighbourDump,
-  type Neighbour,
+  type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import type { DeviceTable, Kind } from './kind.js';
+import { toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const fdb: Kind<FdbEntry> = {
   name: 'fdb',
@@ -29,11 +30,11 @@ export const fdb: Kind<FdbEntry> = {
   putType: RTM_NEWNEIGH,
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {
-    encodeNeighbour(writer, header(entry, devices, ipToBytes(entry.vtep)));
+    encodeNeighbour(writer, request(entry, devices, toWire(entry.vtep)));
   },
   // Without the VTEP: with one that is not (any more) the right one, the kernel answers "done" and removes nothing.
   encodeRemoval(writer, entry, devices) {
-    encodeNeighbour(writer, header(entry, devices));
+    encodeNeighbour(writer, request(entry, devices));
   },
   dumps: (overlay, devices) =>
     overlay.map(device => ({
@@ -51,7 +52,7 @@ export const fdb: Kind<FdbEntry> = {
   },
 };
 
-function header(entry: FdbEntry, devices: DeviceTable, destination?: Uint8Array): Neighbour {
+function request(entry: FdbEntry, devices: DeviceTable, destination?: WireAddress): NeighbourRequest {
   return {
     family: AF_BRIDGE,
     interfaceIndex: devices.indexOf(entry.device),
@@ -59,6 +60,6 @@ function header(entry: FdbEntry, devices: DeviceTable, destination?: Uint8Array)
     flags: NTF_SELF,
     type: 0,
     destination,
-    linkAddress: macToBytes(entry.mac),
+    linkAddress: macToNumber(entry.mac),
   };
 }

@@ -2,7 +2,8 @@
  * A kind of kernel entry is a row: everything that must be known of it stands in one place. A new kind of entry
  * (a WireGuard peer, an xfrm policy) is a new row, not a case in ten switches. Pure.
  */
-import type { MessageWriter } from '../netlink/message.js';
+import { familyOf, ipToBytes, ipv4ToNumber, type IpAddress } from '../../address/ip.js';
+import type { MessageWriter, WireAddress } from '../netlink/message.js';
 import type { Entry } from '../model.js';
 import type { Ownership } from '../ownership.js';
 
@@ -52,4 +53,9 @@ export interface Kind<E extends Entry = Entry> {
   dumps(overlay: readonly string[], devices: DeviceTable): readonly DumpRequest[];
   /** @returns undefined for what is none of our business: another table, a neighbour that is not permanent */
   decode(body: Uint8Array, devices: DeviceTable): E | undefined;
+}
+
+/** An address as requests take it. */
+export function toWire(address: IpAddress): WireAddress {
+  return familyOf(address) === 4 ? ipv4ToNumber(address) : ipToBytes(address);
 }

@@ -1,6 +1,6 @@
 /** Permanent neighbours (ARP): which MAC has a next hop on an overlay device. Pure. */
-import { familyOf, ipFromBytes, ipToBytes } from '../../address/ip.js';
-import { macFromBytes, macToBytes } from '../../address/mac.js';
+import { familyOf, ipFromBytes } from '../../address/ip.js';
+import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { NeighbourEntry } from '../model.js';
 import {
   AF_BRIDGE,
@@ -12,13 +12,14 @@ import {
   RTM_NEWNEIGH,
   RTN_UNICAST,
 } from '../netlink/constants.js';
+import type { WireAddress } from '../netlink/message.js';
 import {
   decodeNeighbour,
   encodeNeighbour,
   encodeNeighbourDump,
-  type Neighbour,
+  type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import type { DeviceTable, Kind } from './kind.js';
+import { toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const neighbour: Kind<NeighbourEntry> = {
   name: 'neighbour',
@@ -31,10 +32,10 @@ export const neighbour: Kind<NeighbourEntry> = {
   putType: RTM_NEWNEIGH,
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {
-    encodeNeighbour(writer, header(entry, devices, macToBytes(entry.mac)));
+    encodeNeighbour(writer, request(entry, devices, macToNumber(entry.mac)));
   },
   encodeRemoval(writer, entry, devices) {
-    encodeNeighbour(writer, header(entry, devices));
+    encodeNeighbour(writer, request(entry, devices));
   },
   dumps: (overlay, devices) =>
     overlay.map(device => ({
@@ -52,14 +53,14 @@ export const neighbour: Kind<NeighbourEntry> = {
   },
 };
 
-function header(entry: NeighbourEntry, devices: DeviceTable, linkAddress?: Uint8Array): Neighbour {
+function request(entry: NeighbourEntry, devices: DeviceTable, linkAddress?: WireAddress): NeighbourRequest {
   return {
     family: familyOf(entry.address) === 4 ? AF_INET : AF_INET6,
     interfaceIndex: devices.indexOf(entry.device),
     state: NUD_PERMANENT,
     flags: 0,
     type: RTN_UNICAST,
-    destination: ipToBytes(entry.address),
+    destination: toWire(entry.address),
     linkAddress,
   };
 }

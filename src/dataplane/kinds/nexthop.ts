@@ -1,5 +1,5 @@
 /** Nexthop objects: the gateway and device of a route, under an id of their own (Linux 5.3). Pure. */
-import { familyOf, ipFromBytes, ipToBytes } from '../../address/ip.js';
+import { familyOf, ipFromBytes } from '../../address/ip.js';
 import { containsIp } from '../../address/prefix.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type NexthopEntry } from '../model.js';
 import {
@@ -18,7 +18,7 @@ import {
 } from '../netlink/nexthop.js';
 import { subnetAddressOf } from '../nexthop-id.js';
 import type { Ownership } from '../ownership.js';
-import type { Kind } from './kind.js';
+import { toWire, type Kind } from './kind.js';
 
 export const nexthop: Kind<NexthopEntry> = {
   name: 'nexthop',
@@ -49,7 +49,7 @@ export const nexthop: Kind<NexthopEntry> = {
       protocol: entry.protocol,
       flags: entry.onLink ? RTNH_F_ONLINK : 0,
       id: entry.id,
-      gateway: entry.gateway === undefined ? undefined : ipToBytes(entry.gateway),
+      gateway: entry.gateway === undefined ? undefined : toWire(entry.gateway),
       outInterface: entry.device === undefined ? undefined : devices.indexOf(entry.device),
     });
   },

@@ -1,5 +1,5 @@
 /** Routes of table main. Pure. */
-import { ipFromBytes, ipToBytes, type IpAddress } from '../../address/ip.js';
+import { ipFromBytes, type IpAddress } from '../../address/ip.js';
 import { containsPrefix, formatPrefix } from '../../address/prefix.js';
 import { BOOT_ROUTE_PROTOCOL, SELVEDGE_ROUTE_PROTOCOL, type RouteEntry } from '../model.js';
 import {
@@ -23,7 +23,7 @@ import {
   type RouteRequest,
 } from '../netlink/route.js';
 import type { Ownership } from '../ownership.js';
-import type { DeviceTable, Kind } from './kind.js';
+import { toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const route: Kind<RouteEntry> = {
   name: 'route',
@@ -82,7 +82,7 @@ function request(entry: RouteEntry, devices: DeviceTable): RouteRequest {
   const byId = nexthopId !== undefined;
   return {
     family: entry.destination.family === 4 ? AF_INET : AF_INET6,
-    destination: ipToBytes(entry.destination.address),
+    destination: toWire(entry.destination.address),
     prefixLength: entry.destination.length,
     tos: 0,
     table: RT_TABLE_MAIN,
@@ -91,7 +91,7 @@ function request(entry: RouteEntry, devices: DeviceTable): RouteRequest {
     type: entry.special === undefined ? RTN_UNICAST : ANY_TYPE,
     flags: onLink && !byId ? RTNH_F_ONLINK : 0,
     metric: entry.metric,
-    gateway: gateway === undefined || byId ? undefined : ipToBytes(gateway),
+    gateway: gateway === undefined || byId ? undefined : toWire(gateway),
     outInterface: device === undefined || byId ? undefined : devices.indexOf(device),
     nexthopId,
   };

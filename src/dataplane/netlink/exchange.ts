@@ -20,6 +20,17 @@ export interface Operation {
 }
 
 /**
+ * How the items of a batch become messages, as `Operation` says it of one: there are tens of thousands at a start, and
+ * each would need an object and functions of its own.
+ */
+export interface BatchForm<T> {
+  type(item: T): number;
+  flags(item: T): number;
+  describe(item: T): string;
+  write(writer: MessageWriter, item: T): void;
+}
+
+/**
  * What became of one operation of a batch. `unknown`: the kernel's answers were lost or cut short, it may or may not
  * have been carried out, so read the kernel again.
  */
@@ -109,23 +120,34 @@ const UNKNOWN: Outcome = { kind: 'unknown' };
 /**
  * A batch whose last message alone asks for an acknowledgement. The kernel answers in order and always answers
  * failures: once the last answer is here, an operation without an answer succeeded, unless answers were lost.
- * @param first sequence number of the first operation; the others follow it
+ * @param first sequence number of the first item; the others follow it
  */
-export function collectBatch(operations: readonly Operation[], first: number): Collector<Outcome[]> {
-  const outcomes = new Array<Outcome | undefined>(operations.length);
+export function collectBatch<T>(
+  items: readonly T[],
+  form: BatchForm<T>,
+  first: number,
+): Collector<Outcome[]> {
+  const answered = new Map<number, Outcome>();
   let lost = false;
-  const fill = (rest: Outcome): Outcome[] => Array.from(outcomes, outcome => outcome ?? rest);
+  const fail = (item: T, errno: number): Outcome => {
+    const error = new NetlinkError(messageName(form.type(item)), errno, form.describe(item));
+    return { kind: 'failed', error };
+  };
+  const fill = (rest: Outcome): Outcome[] => {
+    const outcomes = new Array<Outcome>(items.length).fill(rest);
+    for (const [index, outcome] of answered) outcomes[index] = outcome;
+    return outcomes;
+  };
   return {
     accept: message => {
       const index = (message.sequence - first) >>> 0;
-      const operation = operations[index];
-      if (operation === undefined || message.type !== NLMSG_ERROR) return false;
+      if (index >= items.length || message.type !== NLMSG_ERROR) return false;
       const errno = errnoIn(message);
-      outcomes[index] = errno === 0 ? OK : { kind: 'failed', error: errorOf(operation, errno) };
-      return index === operations.length - 1;
+      answered.set(index, errno === 0 ? OK : fail(items[index]!, errno));
+      return index === items.length - 1;
     },
     complete: () => fill(lost ? UNKNOWN : OK),
-    refused: errno => operations.map(operation => ({ kind: 'failed', error: errorOf(operation, errno) })),
+    refused: errno => items.map(item => fail(item, errno)),
     silent: () => fill(UNKNOWN),
     overflowed: () => {
       lost = true;

@@ -13,7 +13,14 @@ import {
   NDA_VNI,
   NDMSG_BYTES,
 } from './constants.js';
-import { AttributeReader, hostI32, hostU16, structView, type MessageWriter } from './message.js';
+import {
+  AttributeReader,
+  hostI32,
+  hostU16,
+  structView,
+  type MessageWriter,
+  type WireAddress,
+} from './message.js';
 
 /**
  * A neighbour: for AF_INET and AF_INET6 the MAC of an address on a device, for AF_BRIDGE the place (of a VXLAN device:
@@ -47,11 +54,17 @@ export interface Neighbour {
   readonly nexthopId?: number;
 }
 
+/** A neighbour as a request names it. */
+export interface NeighbourRequest extends Omit<Neighbour, 'destination' | 'linkAddress'> {
+  readonly destination?: WireAddress | undefined;
+  readonly linkAddress?: WireAddress | undefined;
+}
+
 /** Writes the body of RTM_NEWNEIGH or RTM_DELNEIGH. */
-export function encodeNeighbour(writer: MessageWriter, neighbour: Neighbour): void {
+export function encodeNeighbour(writer: MessageWriter, neighbour: NeighbourRequest): void {
   writeHeader(writer, neighbour);
-  if (neighbour.destination !== undefined) writer.attributeBytes(NDA_DST, neighbour.destination);
-  if (neighbour.linkAddress !== undefined) writer.attributeBytes(NDA_LLADDR, neighbour.linkAddress);
+  if (neighbour.destination !== undefined) writer.attributeIp(NDA_DST, neighbour.destination);
+  if (neighbour.linkAddress !== undefined) writer.attributeMac(NDA_LLADDR, neighbour.linkAddress);
   if (neighbour.vlan !== undefined) writer.attributeU16(NDA_VLAN, neighbour.vlan);
   if (neighbour.port !== undefined) writer.attributeBe16(NDA_PORT, neighbour.port);
   if (neighbour.vni !== undefined) writer.attributeU32(NDA_VNI, neighbour.vni);

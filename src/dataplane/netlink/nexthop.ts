@@ -1,6 +1,6 @@
 /** Nexthop objects on the wire: struct nhmsg and NHA_* attributes (linux/nexthop.h, Linux 5.3). Pure. */
 import { NHA_BLACKHOLE, NHA_FDB, NHA_GATEWAY, NHA_GROUP, NHA_ID, NHA_OIF, NHMSG_BYTES } from './constants.js';
-import { AttributeReader, hostU32, structView, type MessageWriter } from './message.js';
+import { AttributeReader, hostU32, structView, type MessageWriter, type WireAddress } from './message.js';
 
 /** A nexthop object as a request makes it: one gateway on one device. */
 export interface NexthopRequest {
@@ -12,13 +12,14 @@ export interface NexthopRequest {
   readonly flags: number;
   /** Unique among all nexthop objects of the network namespace; 0 lets the kernel choose. */
   readonly id: number;
-  /** 4 or 16 bytes. */
-  readonly gateway?: Uint8Array | undefined;
+  readonly gateway?: WireAddress | undefined;
   readonly outInterface?: number | undefined;
 }
 
 /** A nexthop object as the kernel tells it. */
 export interface Nexthop extends NexthopRequest {
+  /** 4 or 16 bytes. */
+  readonly gateway?: Uint8Array | undefined;
   /** What one gateway on one device cannot express; a group has no device, a blackhole has the loopback. */
   readonly shape: 'plain' | 'group' | 'blackhole' | 'fdb';
 }
@@ -27,7 +28,7 @@ export interface Nexthop extends NexthopRequest {
 export function encodeNexthop(writer: MessageWriter, nexthop: NexthopRequest): void {
   writeHeader(writer, nexthop);
   writer.attributeU32(NHA_ID, nexthop.id);
-  if (nexthop.gateway !== undefined) writer.attributeBytes(NHA_GATEWAY, nexthop.gateway);
+  if (nexthop.gateway !== undefined) writer.attributeIp(NHA_GATEWAY, nexthop.gateway);
   if (nexthop.outInterface !== undefined) writer.attributeU32(NHA_OIF, nexthop.outInterface);
 }
 

@@ -16,14 +16,14 @@ import {
   RTMSG_BYTES,
 } from './constants.js';
 import { MalformedMessageError } from './errors.js';
-import { AttributeReader, hostU32, structView, type MessageWriter } from './message.js';
+import { AttributeReader, hostU32, structView, type MessageWriter, type WireAddress } from './message.js';
 
 /** What a route request says. In a delete only the key counts; a zero protocol and scope 255 match any. */
 export interface RouteRequest {
   /** AF_INET or AF_INET6. */
   readonly family: number;
-  /** Address of the prefix, 4 or 16 bytes. */
-  readonly destination: Uint8Array;
+  /** Address of the prefix. */
+  readonly destination: WireAddress;
   readonly prefixLength: number;
   readonly tos: number;
   /** Table number; may exceed a byte. */
@@ -37,8 +37,8 @@ export interface RouteRequest {
   readonly flags: number;
   /** RTA_PRIORITY, part of the key. 0 is left out: IPv6 then stores 1024. */
   readonly metric: number;
-  /** 4 or 16 bytes; of the other family than the route's when the kernel calls it RTA_VIA. */
-  readonly gateway?: Uint8Array | undefined;
+  /** Of the other family than the route's when the kernel calls it RTA_VIA. */
+  readonly gateway?: WireAddress | undefined;
   readonly outInterface?: number | undefined;
   readonly preferredSource?: Uint8Array | undefined;
   /** Id of the nexthop object that carries the route. */
@@ -47,6 +47,9 @@ export interface RouteRequest {
 
 /** A route as the kernel tells it. */
 export interface Route extends RouteRequest {
+  /** 4 or 16 bytes. */
+  readonly destination: Uint8Array;
+  readonly gateway?: Uint8Array | undefined;
   /** Whether it has several paths, which are not decoded: no route of ours has. */
   readonly multipath: boolean;
 }
@@ -60,8 +63,8 @@ const NO_ADDRESS = { [AF_INET]: new Uint8Array(4), [AF_INET6]: new Uint8Array(16
 /** Writes the body of RTM_NEWROUTE or RTM_DELROUTE. */
 export function encodeRoute(writer: MessageWriter, route: RouteRequest): void {
   writeHeader(writer, route);
-  if (route.prefixLength > 0) writer.attributeBytes(RTA_DST, route.destination);
-  if (route.gateway !== undefined) writeGateway(writer, route.gateway, route.destination.length);
+  if (route.prefixLength > 0) writer.attributeIp(RTA_DST, route.destination);
+  if (route.gateway !== undefined) writeGateway(writer, route.family, route.gateway);
   if (route.outInterface !== undefined) writer.attributeU32(RTA_OIF, route.outInterface);
   if (route.metric !== 0) writer.attributeU32(RTA_PRIORITY, route.metric);
   if (route.preferredSource !== undefined) writer.attributeBytes(RTA_PREFSRC, route.preferredSource);
@@ -167,14 +170,17 @@ function writeHeader(writer: MessageWriter, route: RouteHeader): void {
 }
 
 /** struct rtvia: a family of 16 bits, then the address. */
-function writeGateway(writer: MessageWriter, gateway: Uint8Array, addressBytes: number): void {
-  if (gateway.length === addressBytes) {
-    writer.attributeBytes(RTA_GATEWAY, gateway);
+function writeGateway(writer: MessageWriter, family: number, gateway: WireAddress): void {
+  const isIpv4 = typeof gateway === 'number' || gateway.length === 4;
+  if (isIpv4 === (family === AF_INET)) {
+    writer.attributeIp(RTA_GATEWAY, gateway);
     return;
   }
-  const via = new Uint8Array(2 + gateway.length);
-  new Uint16Array(via.buffer, 0, 1)[0] = gateway.length === 4 ? AF_INET : AF_INET6;
-  via.set(gateway, 2);
+  const bytes =
+    typeof gateway === 'number' ? [gateway >>> 24, gateway >>> 16, gateway >>> 8, gateway] : gateway;
+  const via = new Uint8Array(2 + bytes.length);
+  new Uint16Array(via.buffer, 0, 1)[0] = isIpv4 ? AF_INET : AF_INET6;
+  via.set(bytes, 2);
   writer.attributeBytes(RTA_VIA, via);
 }
 

@@ -13,6 +13,8 @@ import { NETLINK_ROUTE } from './constants.js';
 export interface Transport {
   /** Our port id: nlmsg_pid of what the kernel announces because of us. */
   readonly port: number;
+  /** So many messages may be under way at once: their answers fit the receive buffer, even if all are refusals. */
+  readonly answerCapacity: number;
   /** Sends one datagram. The bytes must stay as they are until the callback. */
   send(bytes: Uint8Array, callback: (error?: Error) => void): void;
   /** @param listener is told the port id of the sender, 0 for the kernel */
@@ -23,6 +25,12 @@ export interface Transport {
 
 /** Wished for; the kernel silently gives no more than net.core.rmem_max. */
 export const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/**
+ * What a refusal takes of the receive buffer, which is more than its bytes: 832 on Linux 6.18 (256 fit the default buffer
+ * of 212,992 bytes), and some more for a longer message or another kernel.
+ */
+const ANSWER_BYTES = 1024;
 
 /** The most that the kernel puts into one datagram of a dump (net/netlink/af_netlink.c). */
 const DATAGRAM_BYTES = 32_768;
@@ -43,6 +51,7 @@ export function openTransport(protocol = NETLINK_ROUTE): Transport {
   socket.on('error', () => undefined);
   return {
     port: socket.address().port,
+    answerCapacity: Math.floor(socket.getRecvBufferSize() / ANSWER_BYTES),
     send: (bytes, callback) => socket.send(bytes, {}, guarded(callback)),
     onMessage: listener => {
       const deliver = guarded(listener);

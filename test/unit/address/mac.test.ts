@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { localMac, macFromBytes, macToBytes, notADeviceMac, parseMac } from '../../../src/address/mac.js';
+import {
+  localMac,
+  macFromBytes,
+  macToBytes,
+  macToNumber,
+  notADeviceMac,
+  parseMac,
+} from '../../../src/address/mac.js';
 
 const sixBytes = fc.uint8Array({ minLength: 6, maxLength: 6 });
 
@@ -33,6 +40,7 @@ t.test('bytes and text go back and forth', async t => {
       t.equal(parseMac(text), text);
       t.equal(parseMac(text.toUpperCase().replaceAll(':', '-')), text);
       t.strictSame([...macToBytes(text)], [...bytes]);
+      t.equal(macToNumber(text), Buffer.from(bytes).readUIntBE(0, 6));
     }),
   );
   t.throws(() => macFromBytes(new Uint8Array(5)), RangeError);

@@ -10,6 +10,7 @@ import {
   MessageWriter,
   readMessages,
   wholeMessagesLength,
+  type WireAddress,
 } from '../../../../src/dataplane/netlink/message.js';
 import { decodeNeighbour, encodeNeighbour } from '../../../../src/dataplane/netlink/neighbour.js';
 import { decodeNexthop, encodeNexthop } from '../../../../src/dataplane/netlink/nexthop.js';
@@ -113,6 +114,25 @@ t.test('nexthop objects round-trip', async t => {
   fc.assert(
     fc.property(nexthops, nexthop => {
       t.strictSame(decodeNexthop(bodyOf(w => encodeNexthop(w, nexthop))), { ...nexthop, shape: 'plain' });
+    }),
+  );
+});
+
+t.test('a number is written as the bytes of the address', async t => {
+  const number = (bytes: Uint8Array): number => Buffer.from(bytes).readUIntBE(0, bytes.length);
+  fc.assert(
+    fc.property(octets(4), octets(6), fc.constantFrom(nl.AF_INET, nl.AF_INET6), (ip, mac, family) => {
+      const both = (write: (writer: MessageWriter, wire: (bytes: Uint8Array) => WireAddress) => void) =>
+        t.strictSame(
+          bodyOf(w => write(w, number)),
+          bodyOf(w => write(w, bytes => bytes)),
+        );
+      const entry = { family, interfaceIndex: 1, state: 0, flags: 0, type: 0 };
+      both((w, wire) => encodeNeighbour(w, { ...entry, destination: wire(ip), linkAddress: wire(mac) }));
+      both((w, wire) => encodeNexthop(w, { family, protocol: 0, flags: 0, id: 1, gateway: wire(ip) }));
+      const key = { destination: new Uint8Array(family === nl.AF_INET ? 4 : 16), prefixLength: 9 };
+      const fixed = { tos: 0, table: 254, protocol: 3, scope: 0, type: 1, flags: 0, metric: 0 };
+      both((w, wire) => encodeRoute(w, { family, ...key, ...fixed, gateway: wire(ip) }));
     }),
   );
 });

@@ -6,6 +6,7 @@ import type { Operation } from '../../../../src/dataplane/netlink/exchange.js';
 import { readMessages, type Message } from '../../../../src/dataplane/netlink/message.js';
 import { NetlinkSocket } from '../../../../src/dataplane/netlink/socket.js';
 import type { Transport } from '../../../../src/dataplane/netlink/transport.js';
+import { AS_OPERATIONS } from '../../../support/as-operations.js';
 import { encode } from '../../../support/fake-kernel.js';
 
 const { EEXIST, EINVAL, ENOBUFS, EPERM } = constants.errno;
@@ -30,6 +31,7 @@ function script(
   let raise: (error: Error) => void = () => undefined;
   const self: Script = {
     port: PORT,
+    answerCapacity: 120,
     sent: [],
     closed: false,
     send: (bytes, callback) => {
@@ -110,7 +112,7 @@ t.test('a send that fails is a refusal of all that was in it', async t => {
   const error = Object.assign(new Error('no'), { errno: EPERM });
   const socket = new NetlinkSocket(script(() => undefined, error));
   await t.rejects(socket.request(operation('route x')), { code: 'EPERM' });
-  t.equal(kindsOf(await socket.batch(operations(3))), 'fff');
+  t.equal(kindsOf(await socket.batch(operations(3), AS_OPERATIONS)), 'fff');
   const throwing = script(() => undefined);
   throwing.send = () => {
     throw new Error('socket is closed');
@@ -182,7 +184,7 @@ t.test('a batch acknowledges its last message only; no answer means ok', async t
     self.answer(ack(messages.at(-1)!));
   });
   const socket = new NetlinkSocket(transport);
-  const outcomes = await socket.batch(operations(4));
+  const outcomes = await socket.batch(operations(4), AS_OPERATIONS);
   t.equal(kindsOf(outcomes), 'ofoo');
   t.match(outcomes[1], { error: { message: 'route 1: EEXIST', code: 'EEXIST' } });
   t.same(
@@ -196,13 +198,13 @@ t.test('answers may come in any order and in one datagram', async t => {
   const socket = new NetlinkSocket(
     script((self, m) => self.answer(ack(m[2]!, EINVAL), ack(m[0]!, EEXIST), ack(m[3]!, EPERM))),
   );
-  t.equal(kindsOf(await socket.batch(operations(4))), 'foff');
+  t.equal(kindsOf(await socket.batch(operations(4), AS_OPERATIONS)), 'foff');
 });
 
 t.test('a batch without its last answer is unknown where no answer came', async t => {
   const answersOne = (self: Script, messages: Message[]): void => self.answer(ack(messages[0]!, EEXIST));
   const silent = new NetlinkSocket(script(answersOne), { silenceMs: 10 });
-  t.equal(kindsOf(await silent.batch(operations(3))), 'fuu');
+  t.equal(kindsOf(await silent.batch(operations(3), AS_OPERATIONS)), 'fuu');
 });
 
 t.test('a batch during which answers were lost is unknown where no answer came', async t => {
@@ -213,7 +215,7 @@ t.test('a batch during which answers were lost is unknown where no answer came',
       self.answer(ack(messages[2]!));
     }),
   );
-  t.equal(kindsOf(await socket.batch(operations(3))), 'fuo');
+  t.equal(kindsOf(await socket.batch(operations(3), AS_OPERATIONS)), 'fuo');
 });
 
 t.test('a long batch goes out in pieces, one at a time, and lets others in between', async t => {
@@ -223,14 +225,14 @@ t.test('a long batch goes out in pieces, one at a time, and lets others in betwe
     self.answer(ack(messages.at(-1)!));
   });
   const socket = new NetlinkSocket(transport);
-  const long = socket.batch(operations(250));
-  const short = socket.batch(operations(1));
+  const long = socket.batch(operations(250), AS_OPERATIONS);
+  const short = socket.batch(operations(1), AS_OPERATIONS);
   t.equal((await long).length, 250);
   t.equal((await short).length, 1);
   t.same(order, [120, 1, 120, 10]);
   const sequences = transport.sent.flat().map(({ sequence }) => sequence);
   t.equal(new Set(sequences).size, 251, 'no sequence number twice');
-  t.same(await socket.batch([]), []);
+  t.same(await socket.batch([], AS_OPERATIONS), []);
 });
 
 t.test('a failed exchange does not hold up the next', async t => {
@@ -249,7 +251,7 @@ t.test('closing ends what waits and refuses what comes', async t => {
   const transport = script(() => undefined);
   const socket = new NetlinkSocket(transport);
   const waiting = socket.request(operation('one'));
-  const batch = socket.batch(operations(2));
+  const batch = socket.batch(operations(2), AS_OPERATIONS);
   await new Promise(resolve => setImmediate(resolve));
   socket.close();
   socket.close();
