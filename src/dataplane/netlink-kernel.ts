@@ -201,6 +201,16 @@ class ChangeForm implements BatchForm<Op> {
     if (op.kind === 'remove') kind.encodeRemoval(writer, entry, this.#devices);
     else kind.encode(writer, entry, this.#devices);
   }
+
+  isAlike(op: Op, before: Op): boolean {
+    if (op.kind === 'remove' || op.kind !== before.kind || op.entry.kind !== before.entry.kind) return false;
+    return kindOf(op.entry).isAlike(op.entry, before.entry);
+  }
+
+  rewrite(writer: MessageWriter, op: Op): void {
+    const entry = entryOf(op);
+    kindOf(entry).rewrite(writer, entry);
+  }
 }
 
 function missingDevice(op: Op, devices: Devices): string | undefined {
@@ -219,6 +229,8 @@ function withoutDevice(op: Op, devices: Devices): OpResult {
 class Devices implements DeviceTable {
   readonly #byName: ReadonlyMap<string, number>;
   readonly #byIndex: ReadonlyMap<number, string>;
+  /** What was found last: of thousands of entries, most are on one device. */
+  #last = { name: '', index: 0 };
 
   constructor(links: readonly HeldLink[]) {
     this.#byName = new Map(links.map(link => [link.name, link.index]));
@@ -226,17 +238,24 @@ class Devices implements DeviceTable {
   }
 
   has(name: string): boolean {
-    return this.#byName.has(name);
+    return this.#find(name) !== undefined;
   }
 
   indexOf(name: string): number {
-    const index = this.#byName.get(name);
+    const index = this.#find(name);
     if (index === undefined) throw new UnknownDeviceError(`no device ${name}`);
     return index;
   }
 
   nameOf(index: number): string | undefined {
     return this.#byIndex.get(index);
+  }
+
+  #find(name: string): number | undefined {
+    if (name === this.#last.name) return this.#last.index;
+    const index = this.#byName.get(name);
+    if (index !== undefined) this.#last = { name, index };
+    return index;
   }
 }
 

@@ -6,4 +6,6 @@ export const AS_OPERATIONS: BatchForm<Operation> = {
   flags: item => item.flags,
   describe: item => item.describe(),
   write: (writer, item) => item.write(writer),
+  isAlike: () => false,
+  rewrite: () => undefined,
 };

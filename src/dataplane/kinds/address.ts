@@ -27,6 +27,9 @@ export const address: Kind<AddressEntry> = {
   removeType: RTM_DELADDR,
   encode,
   encodeRemoval: encode,
+  // A host has one or two.
+  isAlike: () => false,
+  rewrite: () => undefined,
   dumps: overlay =>
     overlay.length === 0 ? [] : [{ type: RTM_GETADDR, write: writer => encodeAddressDump(writer, AF_INET) }],
   decode(body, devices) {

@@ -1,9 +1,11 @@
 /** Forwarding entries of VXLAN devices: which VTEP has a MAC. Pure. */
-import { ipFromBytes } from '../../address/ip.js';
+import { ipFromBytes, ipv4ToNumber } from '../../address/ip.js';
 import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { FdbEntry } from '../model.js';
 import {
   AF_BRIDGE,
+  NDA_DST,
+  NDA_LLADDR,
   NTF_SELF,
   NUD_PERMANENT,
   RTM_DELNEIGH,
@@ -17,7 +19,7 @@ import {
   encodeNeighbourDump,
   type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import { toWire, type DeviceTable, type Kind } from './kind.js';
+import { areIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const fdb: Kind<FdbEntry> = {
   name: 'fdb',
@@ -31,6 +33,11 @@ export const fdb: Kind<FdbEntry> = {
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices, toWire(entry.vtep)));
+  },
+  isAlike: (a, b) => a.device === b.device && areIpv4(a.vtep, b.vtep),
+  rewrite(writer, entry) {
+    writer.rewriteIpv4(NDA_DST, ipv4ToNumber(entry.vtep));
+    writer.rewriteMac(NDA_LLADDR, macToNumber(entry.mac));
   },
   // Without the VTEP: with one that is not (any more) the right one, the kernel answers "done" and removes nothing.
   encodeRemoval(writer, entry, devices) {

@@ -48,11 +48,20 @@ export interface Kind<E extends Entry = Entry> {
   readonly putType: number;
   readonly removeType: number;
   encode(writer: MessageWriter, entry: E, devices: DeviceTable): void;
+  /** Whether what `encode` writes of the two differs in nothing but what `rewrite` replaces. */
+  isAlike(a: E, b: E): boolean;
+  /** Makes the writer's last message, which is that of an entry alike, this one's. */
+  rewrite(writer: MessageWriter, entry: E): void;
   encodeRemoval(writer: MessageWriter, entry: E, devices: DeviceTable): void;
   /** @param overlay the overlay devices that exist */
   dumps(overlay: readonly string[], devices: DeviceTable): readonly DumpRequest[];
   /** @returns undefined for what is none of our business: another table, a neighbour that is not permanent */
   decode(body: Uint8Array, devices: DeviceTable): E | undefined;
+}
+
+/** Whether both are IPv4 addresses, which have room in each other's place. */
+export function areIpv4(a: IpAddress | undefined, b: IpAddress | undefined): boolean {
+  return a !== undefined && b !== undefined && familyOf(a) === 4 && familyOf(b) === 4;
 }
 
 /** An address as requests take it. */

@@ -1,11 +1,13 @@
 /** Permanent neighbours (ARP): which MAC has a next hop on an overlay device. Pure. */
-import { familyOf, ipFromBytes } from '../../address/ip.js';
+import { familyOf, ipFromBytes, ipv4ToNumber } from '../../address/ip.js';
 import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { NeighbourEntry } from '../model.js';
 import {
   AF_BRIDGE,
   AF_INET,
   AF_INET6,
+  NDA_DST,
+  NDA_LLADDR,
   NUD_PERMANENT,
   RTM_DELNEIGH,
   RTM_GETNEIGH,
@@ -19,7 +21,7 @@ import {
   encodeNeighbourDump,
   type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import { toWire, type DeviceTable, type Kind } from './kind.js';
+import { areIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const neighbour: Kind<NeighbourEntry> = {
   name: 'neighbour',
@@ -33,6 +35,11 @@ export const neighbour: Kind<NeighbourEntry> = {
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices, macToNumber(entry.mac)));
+  },
+  isAlike: (a, b) => a.device === b.device && areIpv4(a.address, b.address),
+  rewrite(writer, entry) {
+    writer.rewriteIpv4(NDA_DST, ipv4ToNumber(entry.address));
+    writer.rewriteMac(NDA_LLADDR, macToNumber(entry.mac));
   },
   encodeRemoval(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices));

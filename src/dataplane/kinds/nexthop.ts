@@ -1,10 +1,12 @@
 /** Nexthop objects: the gateway and device of a route, under an id of their own (Linux 5.3). Pure. */
-import { familyOf, ipFromBytes } from '../../address/ip.js';
+import { familyOf, ipFromBytes, ipv4ToNumber } from '../../address/ip.js';
 import { containsIp } from '../../address/prefix.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type NexthopEntry } from '../model.js';
 import {
   AF_INET,
   AF_INET6,
+  NHA_GATEWAY,
+  NHA_ID,
   RTM_DELNEXTHOP,
   RTM_GETNEXTHOP,
   RTM_NEWNEXTHOP,
@@ -18,7 +20,7 @@ import {
 } from '../netlink/nexthop.js';
 import { subnetAddressOf } from '../nexthop-id.js';
 import type { Ownership } from '../ownership.js';
-import { toWire, type Kind } from './kind.js';
+import { areIpv4, toWire, type Kind } from './kind.js';
 
 export const nexthop: Kind<NexthopEntry> = {
   name: 'nexthop',
@@ -52,6 +54,15 @@ export const nexthop: Kind<NexthopEntry> = {
       gateway: entry.gateway === undefined ? undefined : toWire(entry.gateway),
       outInterface: entry.device === undefined ? undefined : devices.indexOf(entry.device),
     });
+  },
+  isAlike: (a, b) =>
+    areIpv4(a.gateway, b.gateway) &&
+    a.device === b.device &&
+    a.onLink === b.onLink &&
+    a.protocol === b.protocol,
+  rewrite(writer, entry) {
+    writer.rewriteU32(NHA_ID, entry.id);
+    if (entry.gateway !== undefined) writer.rewriteIpv4(NHA_GATEWAY, ipv4ToNumber(entry.gateway));
   },
   encodeRemoval: (writer, entry) => encodeNexthopSelector(writer, entry.id),
   // All of the namespace: the kernel heeds a device in the request only with strict checking. Without an overlay device

@@ -28,6 +28,10 @@ export interface BatchForm<T> {
   flags(item: T): number;
   describe(item: T): string;
   write(writer: MessageWriter, item: T): void;
+  /** Whether the two messages differ in their sequence numbers and in what `rewrite` replaces, and in nothing else. */
+  isAlike(item: T, before: T): boolean;
+  /** Makes the last message, a copy of one that is alike, this item's: most differ in an address or two. */
+  rewrite(writer: MessageWriter, item: T): void;
 }
 
 /**

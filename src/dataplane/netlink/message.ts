@@ -35,6 +35,8 @@ export class MessageWriter {
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
   #messageStart = 0;
+  /** Where the values of the last message's attributes are, from its start, by type. */
+  readonly #values = new Uint16Array(256);
 
   /** Forgets everything written. What `bytes` gave before is overwritten by what comes. */
   reset(): void {
@@ -57,6 +59,37 @@ export class MessageWriter {
 
   endMessage(): void {
     this.#view.setUint32(this.#messageStart, this.#length - this.#messageStart, HOST_IS_LITTLE);
+  }
+
+  /** Writes the last message again, with another number. What differs is to be rewritten. */
+  repeatMessage(sequence: number): void {
+    const [start, end] = [this.#messageStart, this.#length];
+    this.#messageStart = this.#take(end - start);
+    this.#bytes.copyWithin(end, start, end);
+    this.#view.setUint32(end + 8, sequence, HOST_IS_LITTLE);
+  }
+
+  /** Adds to the last message's flags. */
+  addFlags(flags: number): void {
+    const at = this.#messageStart + 6;
+    this.#view.setUint16(at, this.#view.getUint16(at, HOST_IS_LITTLE) | flags, HOST_IS_LITTLE);
+  }
+
+  /** Replaces the value of an attribute that the last message has, an IPv4 address. */
+  rewriteIpv4(type: number, value: number): void {
+    this.#view.setUint32(this.#messageStart + this.#values[type]!, value);
+  }
+
+  /** The same of a MAC. */
+  rewriteMac(type: number, value: number): void {
+    const at = this.#messageStart + this.#values[type]!;
+    this.#view.setUint16(at, value / 0x1_0000_0000);
+    this.#view.setUint32(at + 2, value >>> 0);
+  }
+
+  /** The same of a number. */
+  rewriteU32(type: number, value: number): void {
+    this.#view.setUint32(this.#messageStart + this.#values[type]!, value, HOST_IS_LITTLE);
   }
 
   u8(value: number): void {
@@ -148,6 +181,7 @@ export class MessageWriter {
     this.#view.setUint16(start + 2, type, HOST_IS_LITTLE);
     // The buffer has been used before: padding must not carry old bytes.
     for (let i = start + NLA_HEADER_BYTES + valueBytes; i < this.#length; i++) this.#bytes[i] = 0;
+    this.#values[type & 0xff] = start + NLA_HEADER_BYTES - this.#messageStart;
     return start + NLA_HEADER_BYTES;
   }
 

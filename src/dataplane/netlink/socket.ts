@@ -141,24 +141,25 @@ export class NetlinkSocket {
     const first = this.#reserveSequences(items.length);
     for (let index = 0; index < items.length; index++) {
       const item = items[index]!;
-      const isLast = index === items.length - 1;
-      const flags = form.flags(item) | (isLast ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST);
-      this.#begin(form.type(item), flags, first + index);
-      form.write(writer, item);
-      writer.endMessage();
+      if (index > 0 && form.isAlike(item, items[index - 1]!)) {
+        writer.repeatMessage(first + index);
+        form.rewrite(writer, item);
+      } else {
+        writer.beginMessage(form.type(item), form.flags(item) | NLM_F_REQUEST, first + index);
+        form.write(writer, item);
+        writer.endMessage();
+      }
+      if (isChange(form.type(item))) this.#stats.changes++;
     }
+    writer.addFlags(NLM_F_ACK);
     return this.#converse(collectBatch(items, form, first));
   }
 
   #append(operation: Operation, flags: number, sequence: number): void {
-    this.#begin(operation.type, operation.flags | flags, sequence);
+    if (isChange(operation.type)) this.#stats.changes++;
+    this.#writer.beginMessage(operation.type, operation.flags | flags, sequence);
     operation.write(this.#writer);
     this.#writer.endMessage();
-  }
-
-  #begin(type: number, flags: number, sequence: number): void {
-    if (isChange(type)) this.#stats.changes++;
-    this.#writer.beginMessage(type, flags, sequence);
   }
 
   #nextSequence(): number {

@@ -1,6 +1,7 @@
 /** Whose an entry is, and what its key is. */
 import t from 'tap';
-import { describe, isOurs, keyOf, KINDS, sameEntry } from '../../../src/dataplane/kinds/index.js';
+import { describe, isOurs, keyOf, kindOf, KINDS, sameEntry } from '../../../src/dataplane/kinds/index.js';
+import { MessageWriter } from '../../../src/dataplane/netlink/message.js';
 import { nexthopIdOf, subnetAddressOf } from '../../../src/dataplane/nexthop-id.js';
 import type { Entry } from '../../../src/dataplane/model.js';
 import {
@@ -13,6 +14,7 @@ import {
   nexthopRoute,
   overlayRoute,
   OWNERSHIP,
+  peerEntries,
   prefix,
   subnetOf,
   UNDERLAY,
@@ -88,6 +90,38 @@ t.test('without an underlay peer an underlay route is nobody of ours', async t =
   const { destination, onLink, protocol, metric } = boot(inside, vtepOf(2));
   const noGateway = { kind: 'route', destination, device: UNDERLAY, onLink, protocol, metric } as const;
   t.equal(isOurs(noGateway, ownership), false, 'no gateway is not the gateway of nobody');
+});
+
+t.test('what is alike is rewritten into what would be written', async t => {
+  const devices = { indexOf: (name: string) => name.length, nameOf: () => undefined };
+  const written = (...steps: ((writer: MessageWriter) => void)[]): Uint8Array => {
+    const writer = new MessageWriter();
+    for (const step of steps) step(writer);
+    return writer.bytes();
+  };
+  const fresh = (entry: Entry) => (writer: MessageWriter) => {
+    writer.beginMessage(kindOf(entry).putType, 1, 7);
+    kindOf(entry).encode(writer, entry, devices);
+    writer.endMessage();
+  };
+  const ipv6 = neighbourEntry('fd00::1', macOf(2));
+  const entries: Entry[] = [...OWNERS.map(([, entry]) => entry), ipv6, { ...ipv6, mac: macOf(3) }];
+  for (const n of [3, 4]) {
+    entries.push(...peerEntries(n), nexthopEntry(n), nexthopRoute(n), underlayRoute(subnetOf(n), vtepOf(n)));
+    entries.push(nexthopRoute(n, { metric: 5 }), overlayRoute(subnetOf(n), { metric: 5 }));
+  }
+  const alike = new Set<string>();
+  for (const [a, b] of entries.flatMap(one => entries.map(other => [one, other] as const))) {
+    if (a.kind !== b.kind || a === b || !kindOf(a).isAlike(a, b)) continue;
+    alike.add(`${a.kind}${'nexthopId' in a ? ' by id' : ''}`);
+    const rewritten = written(
+      fresh(b),
+      writer => writer.repeatMessage(7),
+      writer => kindOf(a).rewrite(writer, a),
+    );
+    t.same(rewritten, written(fresh(b), fresh(a)), `${describe(b)} into ${describe(a)}`);
+  }
+  t.same([...alike].sort(), ['fdb', 'neighbour', 'nexthop', 'route', 'route by id']);
 });
 
 t.test('keys are the kernel’s', async t => {
