@@ -8,9 +8,9 @@ import type { Host } from '../src/demo/host.js';
 import type { Lab } from '../src/demo/lab.js';
 import { classicBatch, nexthopBatch, type BatchFiles } from './batch-files.js';
 import type { Bench, BenchOptions, Table } from './bench.js';
-import { buildFloor, runFloor, type Floor } from './floor.js';
+import { buildFloor, runFloor, type Floor, type Taken } from './floor.js';
 import { formatRatio, formatSpread } from './format.js';
-import type { ColdStartTask } from './inside/cold-start.js';
+import type { ColdStartAnswer, ColdStartTask } from './inside/cold-start.js';
 import { runInside, withLab } from './lab.js';
 import { alternate, spreadOf, type Spread } from './statistics.js';
 
@@ -27,6 +27,10 @@ export interface ColdStartRow {
   readonly peers: number;
   /** From the first accepted lease handed over to the last entry acknowledged. */
   readonly ours: Spread;
+  /** Processor time of all threads in `ours`: says more than the clock on a machine that has other work. */
+  readonly oursProcessor: Spread;
+  /** What is left for after `ours`: the indexes that the next change needs. */
+  readonly books: Spread;
   /** Microseconds of `ours` for each peer. */
   readonly microsecondsPerPeer: number;
   /** Messages to the kernel that `ours` sends to change it. */
@@ -39,6 +43,7 @@ export interface ColdStartRow {
   readonly emptyBatch: Spread;
   /** The bytes of `ours` sent by a C program; null when there is no compiler. */
   readonly floor: Spread | null;
+  readonly floorProcessor: Spread | null;
   /** Theirs divided by ours: more than 1 when we are faster. */
   readonly ratioToClassicBatch: number;
   readonly ratioToNexthopBatch: number;
@@ -73,7 +78,17 @@ async function run(lab: Lab, options: BenchOptions): Promise<ColdStartData> {
 
 function table({ rows, noFloor }: ColdStartData): Table {
   return {
-    header: ['PEERS', 'OURS', 'µS A PEER', 'CLASSIC BATCH', 'NEXTHOP BATCH', 'FLOOR', 'JUDGING BEFORE'],
+    header: [
+      'PEERS',
+      'OURS',
+      'µS A PEER',
+      'CLASSIC BATCH',
+      'NEXTHOP BATCH',
+      'FLOOR',
+      'PROCESSOR, FLOOR’S',
+      'JUDGING BEFORE',
+      'BOOKS AFTER',
+    ],
     rows: rows.map(row => [
       String(row.peers),
       formatSpread(row.ours),
@@ -81,7 +96,9 @@ function table({ rows, noFloor }: ColdStartData): Table {
       `${formatSpread(row.classicBatch)} = ${formatRatio(row.ratioToClassicBatch)} ours`,
       `${formatSpread(row.nexthopBatch)} = ${formatRatio(row.ratioToNexthopBatch)} ours`,
       row.floor === null ? '-' : `${formatSpread(row.floor)}, ours = ${formatRatio(row.ratioToFloor!)} floor`,
+      `${formatSpread(row.oursProcessor)}, ${row.floorProcessor === null ? '-' : formatSpread(row.floorProcessor)}`,
       formatSpread(row.judging),
+      formatSpread(row.books),
     ]),
     remarks: noFloor === null ? [] : [`no floor: ${noFloor}`],
   };
@@ -107,12 +124,10 @@ async function measure(
     mac: MAC,
     underlay: { device: 'eth0', address: host.address, mtu: 1500 },
   };
-  const judging: number[] = [];
-  const ours = async (more: Partial<ColdStartTask> = {}) => {
-    const answer = await runInside(lab, host.namespace, 'cold-start', { ...task, ...more });
-    judging.push(answer.judgeMs);
-    return answer;
-  };
+  const ours = (more: Partial<ColdStartTask> = {}) =>
+    runInside(lab, host.namespace, 'cold-start', { ...task, ...more });
+  const answers: ColdStartAnswer[] = [];
+  const floors: Taken[] = [];
   const recordTo = join(lab.directory, `datagrams-${peers}`);
   await makeDevice(host);
   const { messages } = await ours({ recordTo });
@@ -124,8 +139,16 @@ async function measure(
     return took;
   };
   const taken = await alternate(rounds, {
-    ours: turn(async () => (await ours()).totalMs),
-    floor: floor.ok ? turn(() => runFloor(lab, host.namespace, floor.program, recordTo)) : undefined,
+    ours: turn(async () => {
+      answers.push(await ours());
+      return answers.at(-1)!.totalMs;
+    }),
+    floor: floor.ok
+      ? turn(async () => {
+          floors.push(await runFloor(lab, host.namespace, floor.program, recordTo));
+          return floors.at(-1)!.milliseconds;
+        })
+      : undefined,
     nexthop: turn(() => runBatch(lab, host, nexthop)),
     classic: turn(() => runBatch(lab, host, classic)),
     empty: () => runBatch(lab, host, empty),
@@ -139,13 +162,16 @@ async function measure(
   return {
     peers,
     ours: oursSpread,
+    oursProcessor: spreadOf(answers.map(({ processorMs }) => processorMs)),
+    books: spreadOf(answers.map(({ booksMs }) => booksMs)),
     microsecondsPerPeer: (oursSpread.median * 1000) / peers,
     messages,
-    judging: spreadOf(judging),
+    judging: spreadOf(answers.map(({ judgeMs }) => judgeMs)),
     classicBatch: classicSpread,
     nexthopBatch: nexthopSpread,
     emptyBatch,
     floor: floorSpread,
+    floorProcessor: floorSpread && spreadOf(floors.map(({ processor }) => processor)),
     ratioToClassicBatch: classicSpread.median / oursSpread.median,
     ratioToNexthopBatch: nexthopSpread.median / oursSpread.median,
     ratioToFloor: floorSpread && oursSpread.median / floorSpread.median,

@@ -11,6 +11,12 @@ const FLOOR_SECONDS = 120;
 export type Floor =
   { readonly ok: true; readonly program: string } | { readonly ok: false; readonly reason: string };
 
+/** What sending took, in milliseconds. */
+export interface Taken {
+  readonly milliseconds: number;
+  readonly processor: number;
+}
+
 export async function buildFloor(lab: Lab): Promise<Floor> {
   const program = join(lab.directory, 'floor');
   try {
@@ -23,7 +29,7 @@ export async function buildFloor(lab: Lab): Promise<Floor> {
 
 /**
  * Sends recorded datagrams.
- * @returns milliseconds that the sending took
+ * @returns milliseconds that the sending took, by the clock and of the processor
  * @throws Error when the kernel refused one: then it was not the same work
  */
 export async function runFloor(
@@ -31,9 +37,9 @@ export async function runFloor(
   namespace: Namespace,
   program: string,
   file: string,
-): Promise<number> {
+): Promise<Taken> {
   const output = await lab.commands.must(namespace.argv([program, file]), { timeoutSeconds: FLOOR_SECONDS });
-  const { milliseconds, refused } = JSON.parse(output) as { milliseconds: number; refused: number };
+  const { milliseconds, processor, refused } = JSON.parse(output) as Taken & { readonly refused: number };
   if (refused > 0) throw new Error(`the floor: ${refused} messages were refused`);
-  return milliseconds;
+  return { milliseconds, processor };
 }
