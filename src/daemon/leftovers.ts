@@ -38,7 +38,7 @@ export async function removeLeftovers(
   const removals = (await kernel.readEntries(overlay))
     .filter(entry => isOurs(entry, ownership) && !desired.has(keyOf(entry)))
     .toSorted((a, b) => kindOf(b).order - kindOf(a).order)
-    .map(held => ({ kind: 'remove' as const, key: keyOf(held), held }));
+    .map(held => ({ kind: 'remove' as const, held }));
   for (const { held: entry } of removals) say(`remove ${describe(entry)}`);
   for (const result of dryRun ? [] : await kernel.apply(removals)) {
     if (result.kind === 'refused') throw new OperatorError(result.message);

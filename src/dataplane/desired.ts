@@ -2,7 +2,8 @@
  * What the kernel should hold, by owner: the host itself, and each peer. Pure data with an index by kernel key.
  *
  * An owner's plan is lowered on its way in, see `lowering.ts`; when what that depends on changes, all plans are lowered
- * anew.
+ * anew. What a new owner wants is entered in the index when somebody asks for that next: at a start, that is after all is
+ * in the kernel.
  */
 import { keyOf } from './kinds/index.js';
 import type { Entry } from './model.js';
@@ -10,21 +11,27 @@ import type { Entry } from './model.js';
 /** From what a backend plans to what the kernel is given. */
 export type Lowering = (planned: readonly Entry[]) => readonly Entry[];
 
+/** The owner of what the host itself needs, whoever its peers are. */
+export const HOST = Symbol('host');
+
+/** The host, or a peer by its id. */
+export type Owner = typeof HOST | string;
+
 /** What one owner wants. */
 interface Owned {
   readonly planned: readonly Entry[];
   readonly entries: readonly Entry[];
-  /** Of the entries, in their order. */
-  readonly keys: readonly string[];
 }
 
 export class DesiredEntries {
   readonly #lowering: Lowering;
-  readonly #owned = new Map<string, Owned>();
+  readonly #owned = new Map<Owner, Owned>();
   readonly #byKey = new Map<string, Entry>();
   /** By key, what owners want who are not the last that wanted something there, the latest last. Few keys have any. */
   readonly #covered = new Map<string, readonly Entry[]>();
-  readonly #formerOwnerOf = new Map<string, string>();
+  /** Of new owners, not in the index yet, in the order in which they came. */
+  #unindexed: (readonly Entry[])[] = [];
+  readonly #formerOwnerOf = new Map<string, Owner>();
 
   constructor(lowering: Lowering = planned => planned) {
     this.#lowering = lowering;
@@ -32,7 +39,29 @@ export class DesiredEntries {
 
   /** All desired entries by kernel key. */
   get byKey(): ReadonlyMap<string, Entry> {
+    this.makeIndex();
     return this.#byKey;
+  }
+
+  /** Enters what is not in the index yet, which else is done when that is asked for. */
+  makeIndex(): void {
+    if (this.#unindexed.length === 0) return;
+    for (const entries of this.#unindexed) {
+      for (const entry of entries) {
+        const key = keyOf(entry);
+        const present = this.#byKey.get(key);
+        if (present !== undefined) this.#covered.set(key, [...(this.#covered.get(key) ?? []), present]);
+        this.#byKey.set(key, entry);
+        this.#formerOwnerOf.delete(key);
+      }
+    }
+    this.#unindexed = [];
+  }
+
+  /** All desired entries. What two owners want alike may come twice; where they differ, the later counts. */
+  *all(): Iterable<Entry> {
+    yield* this.#byKey.values();
+    for (const entries of this.#unindexed) yield* entries;
   }
 
   /** How many owners want anything. */
@@ -41,34 +70,31 @@ export class DesiredEntries {
   }
 
   /** By key, who dropped it last, for keys that nobody wants now: until then, that owner may live by what is there. */
-  get formerOwners(): ReadonlyMap<string, string> {
+  get formerOwners(): ReadonlyMap<string, Owner> {
+    if (this.#formerOwnerOf.size > 0) this.makeIndex();
     return this.#formerOwnerOf;
   }
 
-  /** The keys of everything that this owner wants. */
-  keysOf(owner: string): readonly string[] {
-    return this.#owned.get(owner)?.keys ?? [];
+  /** Everything that this owner wants. */
+  entriesOf(owner: Owner): readonly Entry[] {
+    return this.#owned.get(owner)?.entries ?? [];
   }
 
   /**
    * Replaces all that this owner wants; no entries take the owner out.
    * @param planned as a backend plans them
-   * @returns the keys that may have to change in the kernel
+   * @returns what it wanted and what it wants: under these keys the kernel may have to change
    */
-  set(owner: string, planned: readonly Entry[]): readonly string[] {
-    const before = this.#owned.get(owner);
+  set(owner: Owner, planned: readonly Entry[]): readonly Entry[] {
+    const before = this.#owned.get(owner)?.entries;
     if (before !== undefined) this.#drop(owner, before);
     const entries = this.#lowering(planned);
-    const keys = entries.map(keyOf);
-    keys.forEach((key, index) => {
-      const present = this.#byKey.get(key);
-      if (present !== undefined) this.#covered.set(key, [...(this.#covered.get(key) ?? []), present]);
-      this.#byKey.set(key, entries[index]!);
-      this.#formerOwnerOf.delete(key);
-    });
-    if (keys.length === 0) this.#owned.delete(owner);
-    else this.#owned.set(owner, { planned, entries, keys });
-    return before === undefined ? keys : [...new Set([...before.keys, ...keys])];
+    if (entries.length === 0) this.#owned.delete(owner);
+    else {
+      this.#owned.set(owner, { planned, entries });
+      this.#unindexed.push(entries);
+    }
+    return before === undefined ? entries : [...before, ...entries];
   }
 
   /**
@@ -78,7 +104,7 @@ export class DesiredEntries {
   lowerAgain(): Set<string> {
     const touched = new Set<string>();
     for (const [owner, { planned }] of this.#owned) {
-      for (const key of this.set(owner, planned)) touched.add(key);
+      for (const entry of this.set(owner, planned)) touched.add(keyOf(entry));
     }
     return touched;
   }
@@ -88,9 +114,10 @@ export class DesiredEntries {
     this.#formerOwnerOf.delete(key);
   }
 
-  #drop(owner: string, { entries, keys }: Owned): void {
-    keys.forEach((key, index) => {
-      const entry = entries[index]!;
+  #drop(owner: Owner, entries: readonly Entry[]): void {
+    this.makeIndex();
+    for (const entry of entries) {
+      const key = keyOf(entry);
       const covered = this.#covered.get(key);
       if (this.#byKey.get(key) !== entry) {
         // Of a host that moved to another subnet the new peer has taken the key of the MAC over already.
@@ -103,7 +130,7 @@ export class DesiredEntries {
         this.#byKey.delete(key);
         this.#formerOwnerOf.set(key, owner);
       }
-    });
+    }
   }
 
   #setCovered(key: string, entries: readonly Entry[]): void {

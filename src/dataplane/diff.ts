@@ -10,19 +10,25 @@ import type { Ownership } from './ownership.js';
  * `replace` changes what we know to be ours. `remove` of what is gone is success.
  */
 export type Op =
-  | { readonly kind: 'create'; readonly key: string; readonly entry: Entry }
-  | { readonly kind: 'replace'; readonly key: string; readonly entry: Entry; readonly held: Entry }
-  | { readonly kind: 'remove'; readonly key: string; readonly held: Entry };
+  | { readonly kind: 'create'; readonly entry: Entry }
+  | { readonly kind: 'replace'; readonly entry: Entry; readonly held: Entry }
+  | { readonly kind: 'remove'; readonly held: Entry };
 
 /** The entry that an op puts or removes. */
 export function entryOf(op: Op): Entry {
   return op.kind === 'remove' ? op.held : op.entry;
 }
 
+/** The kernel key under which an op changes something. */
+export function keyOfOp(op: Op): string {
+  return keyOf(entryOf(op));
+}
+
 /** How many ops there are of each sort. */
 export function countOps(ops: readonly Op[]): { created: number; replaced: number; removed: number } {
-  const count = (kind: Op['kind']) => ops.filter(op => op.kind === kind).length;
-  return { created: count('create'), replaced: count('replace'), removed: count('remove') };
+  const counts = { create: 0, replace: 0, remove: 0 };
+  for (const { kind } of ops) counts[kind]++;
+  return { created: counts.create, replaced: counts.replace, removed: counts.remove };
 }
 
 /** A foreign entry where one of ours belongs. It is left alone. */
@@ -39,7 +45,7 @@ export interface Difference {
 
 /**
  * Compares under the given keys.
- * @param keys which keys to look at: those of one peer, or all of both maps
+ * @param keys which keys to look at, such as those of one peer
  * @param desired what the kernel should hold, by `keyOf`
  * @param held what it holds, ours and foreign, by `keyOf`
  * @param prune whether what is ours and not desired may go; false until the first complete set of leases is known
@@ -51,22 +57,77 @@ export function diff(
   ownership: Ownership,
   prune: boolean,
 ): Difference {
-  const ops: Op[] = [];
-  const conflicts: Conflict[] = [];
-  for (const key of keys) {
-    const wanted = desired.get(key);
+  const findings = new Findings(ownership, prune);
+  for (const key of keys) findings.add(desired.get(key), held.get(key));
+  return findings.difference();
+}
+
+/**
+ * Compares everything, as `diff` does under the keys of both sides.
+ * @param desired what the kernel should hold; no key is made of what it holds nothing alike of, as at a first start
+ */
+export function diffAll(
+  desired: Iterable<Entry>,
+  held: ReadonlyMap<string, Entry>,
+  ownership: Ownership,
+  prune: boolean,
+): Difference {
+  const findings = new Findings(ownership, prune);
+  const heldKinds = new Set<string>();
+  for (const { kind } of held.values()) heldKinds.add(kind);
+  const wantedKeys = new Set<string>();
+  for (const wanted of desired) {
+    if (!heldKinds.has(wanted.kind)) {
+      findings.add(wanted, undefined);
+      continue;
+    }
+    const key = keyOf(wanted);
     const found = held.get(key);
+    if (found !== undefined) wantedKeys.add(key);
+    findings.add(wanted, found);
+  }
+  for (const [key, found] of held) if (!wantedKeys.has(key)) findings.add(undefined, found);
+  return findings.difference();
+}
+
+/** More than twice the order of any kind. */
+const LAST = 20;
+
+/** Ops and conflicts as they are found. */
+class Findings {
+  readonly #ownership: Ownership;
+  readonly #prune: boolean;
+  readonly #conflicts: Conflict[] = [];
+  /** There are few places and many ops: no need to compare these with each other. */
+  readonly #byPlace: Op[][] = Array.from({ length: LAST + 1 }, () => []);
+
+  constructor(ownership: Ownership, prune: boolean) {
+    this.#ownership = ownership;
+    this.#prune = prune;
+  }
+
+  /** What is wanted and what is found under one key. */
+  add(wanted: Entry | undefined, found: Entry | undefined): void {
     if (wanted === undefined) {
-      if (prune && found !== undefined && isOurs(found, ownership))
-        ops.push({ kind: 'remove', key, held: found });
+      if (this.#prune && found !== undefined && isOurs(found, this.#ownership))
+        this.#byPlace[LAST - kindOf(found).order]!.push({ kind: 'remove', held: found });
     } else if (found === undefined) {
-      ops.push({ kind: 'create', key, entry: wanted });
+      this.#byPlace[kindOf(wanted).order]!.push({ kind: 'create', entry: wanted });
     } else if (!sameEntry(wanted, found)) {
-      if (isOurs(found, ownership)) ops.push({ kind: 'replace', key, entry: wanted, held: found });
-      else conflicts.push({ key, wanted, found });
+      if (isOurs(found, this.#ownership))
+        this.#byPlace[kindOf(wanted).order]!.push({ kind: 'replace', entry: wanted, held: found });
+      else this.#conflicts.push({ key: keyOf(wanted), wanted, found });
     }
   }
-  return { ops: inSafeOrder(ops), conflicts };
+
+  /**
+   * All, in an order in which what a packet meets last is there first, and the route comes last. Additions before
+   * removals, so that a live peer's packets always have somewhere to go.
+   */
+  difference(): Difference {
+    // Not `flat`, which asks of each of tens of thousands whether it is an array.
+    return { ops: ([] as Op[]).concat(...this.#byPlace), conflicts: this.#conflicts };
+  }
 }
 
 /**
@@ -81,7 +142,7 @@ export function sparingUsedNexthops(
 ): readonly Op[] {
   const nexthopOf = (op: Op) => (op.kind === 'remove' && op.held.kind === 'nexthop' ? op.held.id : undefined);
   if (removals.every(op => nexthopOf(op) === undefined)) return removals;
-  const going = new Set(removals.map(op => op.key));
+  const going = new Set(removals.map(keyOfOp));
   const used = new Set<number | undefined>();
   for (const [key, entry] of held) {
     if (entry.kind === 'route' && entry.nexthopId !== undefined && !going.has(key)) used.add(entry.nexthopId);
@@ -126,19 +187,4 @@ export function heldByKey(entries: Iterable<Entry>, ownership: Ownership): Map<s
     if (other === undefined || (isOurs(other, ownership) && !isOurs(entry, ownership))) held.set(key, entry);
   }
   return held;
-}
-
-/** More than twice the order of any kind. */
-const LAST = 20;
-
-/**
- * What a packet meets last is there first, and the route comes last. Additions before removals, so that a live peer's
- * packets always have somewhere to go.
- */
-function inSafeOrder(ops: readonly Op[]): Op[] {
-  const place = (op: Op) => (op.kind === 'remove' ? LAST - kindOf(op.held).order : kindOf(op.entry).order);
-  // There are few places and many ops: no need to compare these with each other.
-  const byPlace: Op[][] = Array.from({ length: LAST + 1 }, () => []);
-  for (const op of ops) byPlace[place(op)]!.push(op);
-  return byPlace.flat();
 }

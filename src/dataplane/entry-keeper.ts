@@ -3,11 +3,23 @@
  * When to look, and at which keys, is its caller's affair.
  */
 import type { Logger } from 'pino';
-import { DesiredEntries } from './desired.js';
-import { countOps, diff, entryOf, heldByKey, sparingUsedNexthops, type Conflict, type Op } from './diff.js';
+import { DesiredEntries, type Owner } from './desired.js';
+import {
+  allKeys,
+  countOps,
+  diff,
+  diffAll,
+  entryOf,
+  keyOfOp,
+  sparingUsedNexthops,
+  type Conflict,
+  type Difference,
+  type Op,
+} from './diff.js';
 import { Failures } from './failures.js';
+import { HeldEntries } from './held.js';
 import type { Kernel, OpResult } from './kernel.js';
-import { describe, sameEntry } from './kinds/index.js';
+import { describe, keyOf, sameEntry } from './kinds/index.js';
 import {
   areFew,
   findObstacles,
@@ -38,8 +50,8 @@ export class EntryKeeper {
   readonly failures = new Failures();
   readonly #options: EntryKeeperOptions;
   readonly #conflicts = new Map<string, Conflict>();
+  readonly #held = new HeldEntries();
   #obstacles = NO_OBSTACLES;
-  #held = new Map<string, Entry>();
 
   constructor(options: EntryKeeperOptions) {
     this.#options = options;
@@ -48,7 +60,7 @@ export class EntryKeeper {
 
   /** What the kernel holds, by `keyOf`: as last read, with what has been changed since. */
   get held(): ReadonlyMap<string, Entry> {
-    return this.#held;
+    return this.#held.byKey;
   }
 
   get conflicts(): ReadonlyMap<string, Conflict> {
@@ -59,11 +71,15 @@ export class EntryKeeper {
     return this.#obstacles;
   }
 
-  /** Whether the kernel holds what is desired under this key. */
-  isHeld(key: string): boolean {
-    const held = this.#held.get(key);
-    const wanted = this.desired.byKey.get(key);
-    return held !== undefined && wanted !== undefined && sameEntry(wanted, held);
+  /** The keys of what this owner wants and the kernel does not hold. */
+  missing(owner: Owner): string[] {
+    const { held } = this;
+    const keys = this.desired.entriesOf(owner).map(keyOf);
+    return keys.filter(key => {
+      const found = held.get(key);
+      const wanted = this.desired.byKey.get(key);
+      return found === undefined || wanted === undefined || !sameEntry(wanted, found);
+    });
   }
 
   /** Whether there are by now so many or so few peers that `take` will lead all routes in the other way. */
@@ -78,13 +94,13 @@ export class EntryKeeper {
    */
   take(entries: readonly Entry[]): ReadonlySet<string> {
     const { kernel, ownership, nexthopRange, log } = this.#options;
-    const { owners, byKey } = this.desired;
+    const { owners } = this.desired;
     const before = this.#obstacles;
     this.#obstacles = findObstacles(entries, ownership, !kernel.hasNexthops, owners, nexthopRange);
-    this.#held = heldByKey(entries, ownership);
+    this.#held.take(entries, ownership);
     if (sameObstacles(before, this.#obstacles)) return new Set();
     const changed = this.desired.lowerAgain();
-    for (const note of obstacleNotes(this.#obstacles, byKey.values())) log.info(note);
+    for (const note of obstacleNotes(this.#obstacles, this.desired.all())) log.info(note);
     return changed;
   }
 
@@ -94,8 +110,25 @@ export class EntryKeeper {
    * @returns what is to be changed, without what was refused a moment ago
    */
   compare(keys: readonly string[], prune: boolean): readonly Op[] {
-    const { ownership, now, log } = this.#options;
-    const { ops, conflicts } = diff(keys, this.desired.byKey, this.#held, ownership, prune);
+    return this.#heed(keys, diff(keys, this.desired.byKey, this.held, this.#options.ownership, prune));
+  }
+
+  /** The same with all that is desired, held or listed. */
+  compareAll(prune: boolean): readonly Op[] {
+    const { formerOwners } = this.desired;
+    const listed = allKeys(this.#conflicts, this.failures.all, formerOwners);
+    return this.#heed(listed, diffAll(this.desired.all(), this.held, this.#options.ownership, prune));
+  }
+
+  /** Makes the indexes of what is desired and held, which a start leaves for later. */
+  keepBooks(): void {
+    this.desired.makeIndex();
+    this.#held.makeIndex();
+  }
+
+  /** @param keys which were looked at: all of them, or those in the lists */
+  #heed(keys: readonly string[], { ops, conflicts }: Difference): readonly Op[] {
+    const { now, log } = this.#options;
     const known = new Map(this.#conflicts);
     this.#forgetSettled(keys, ops);
     for (const conflict of conflicts) {
@@ -111,19 +144,20 @@ export class EntryKeeper {
     }
     if (this.failures.all.size === 0) return ops;
     const at = now();
-    return ops.filter(op => this.failures.mayTry(op.key, at));
+    return ops.filter(op => this.failures.mayTry(keyOfOp(op), at));
   }
 
   /** These keys are looked at: what is known of them from before holds no more. */
   #forgetSettled(keys: readonly string[], ops: readonly Op[]): void {
     const { failures, desired } = this;
     if (this.#conflicts.size + failures.all.size + desired.formerOwners.size === 0) return;
-    const needed = new Set(ops.map(op => op.key));
+    const { held } = this;
+    const needed = new Set(ops.map(keyOfOp));
     for (const key of keys) {
       this.#conflicts.delete(key);
       // What is as it should be by now, not wanted any more, or somebody else's is not to be tried again.
       if (!needed.has(key)) failures.clear(key);
-      if (!this.#held.has(key)) desired.forgetFormerOwner(key);
+      if (!held.has(key)) desired.forgetFormerOwner(key);
     }
   }
 
@@ -133,8 +167,9 @@ export class EntryKeeper {
    */
   async apply(ops: readonly Op[]): Promise<Op[]> {
     const puts = await this.#send(ops.filter(op => op.kind !== 'remove'));
-    const may = ops.filter(op => op.kind === 'remove' && this.#mayRemove(op.key));
-    const removals = await this.#send(sparingUsedNexthops(may, this.#held));
+    const may = ops.filter(op => op.kind === 'remove' && this.#mayRemove(keyOfOp(op)));
+    if (may.length === 0) return puts;
+    const removals = await this.#send(sparingUsedNexthops(may, this.held));
     return [...puts, ...removals];
   }
 
@@ -146,36 +181,32 @@ export class EntryKeeper {
   #mayRemove(key: string): boolean {
     if (this.desired.byKey.has(key)) return false;
     const owner = this.desired.formerOwners.get(key);
-    if (owner === undefined) return true;
-    for (const wanted of this.desired.keysOf(owner)) if (!this.isHeld(wanted)) return false;
-    return true;
+    return owner === undefined || this.missing(owner).length === 0;
   }
 
   /** @returns the ops that the kernel has carried out */
   async #send(ops: readonly Op[]): Promise<Op[]> {
     if (ops.length === 0) return [];
     const results = await this.#options.kernel.apply(ops);
-    const done = ops.filter((op, index) => this.#record(op, results[index] ?? { kind: 'unknown' }));
+    const done = ops.filter((op, index) => this.#heedResult(op, results[index] ?? { kind: 'unknown' }));
+    this.#held.record(done);
     this.#options.log.debug(countOps(done), 'kernel entries changed');
     return done;
   }
 
   /** @returns whether it was done */
-  #record(op: Op, result: OpResult): boolean {
+  #heedResult(op: Op, result: OpResult): boolean {
     const { log, now, onDoubt } = this.#options;
     if (result.kind === 'done') {
-      if (op.kind === 'remove') {
-        this.#held.delete(op.key);
-        this.desired.forgetFormerOwner(op.key);
-      } else this.#held.set(op.key, op.entry);
-      if (this.failures.clear(op.key)) {
+      if (op.kind === 'remove') this.desired.forgetFormerOwner(keyOfOp(op));
+      if (this.failures.all.size > 0 && this.failures.clear(keyOfOp(op))) {
         const entry = describe(entryOf(op));
         log.info({ entry }, `${entry}: accepted by the kernel at last`);
       }
       return true;
     }
     onDoubt();
-    if (result.kind === 'refused' && this.failures.add(op.key, result.message, now()))
+    if (result.kind === 'refused' && this.failures.add(keyOfOp(op), result.message, now()))
       log.warn({ entry: describe(entryOf(op)), code: result.code }, result.message);
     return false;
   }

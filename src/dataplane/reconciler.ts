@@ -7,7 +7,8 @@
  */
 import type { Logger } from 'pino';
 import { Contests, describeContest } from './contests.js';
-import { allKeys, countOps, entryOf, type Op } from './diff.js';
+import { HOST, type Owner } from './desired.js';
+import { allKeys, countOps, entryOf, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
 import { LinkKeeper } from './link-keeper.js';
@@ -19,7 +20,6 @@ import type { Ownership } from './ownership.js';
 import { ReadTrouble } from './read-trouble.js';
 import type { OwnerState, ReconcilerView } from './reconciler-view.js';
 
-const HOST = 'host';
 const FULL_CHECK_SECONDS = 60;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
 const LONGEST_SLEEP_MS = 3_600_000;
@@ -77,13 +77,19 @@ export class Reconciler {
   }
 
   get view(): ReconcilerView {
+    const entries = this.#entries;
     return {
-      desired: this.#entries.desired.byKey,
-      held: this.#entries.held,
-      failures: this.#entries.failures.all,
-      conflicts: this.#entries.conflicts,
+      // Made when asked for: most who look want to know of trouble alone.
+      get desired() {
+        return entries.desired.byKey;
+      },
+      get held() {
+        return entries.held;
+      },
+      failures: entries.failures.all,
+      conflicts: entries.conflicts,
       contests: this.#contests.open,
-      obstacles: this.#entries.obstacles,
+      obstacles: entries.obstacles,
       linkTrouble: this.#linkKeeper.trouble,
       readTrouble: this.#reading.error,
       settled: this.#settled,
@@ -97,7 +103,7 @@ export class Reconciler {
 
   /** Whether the kernel holds everything that this peer needs; the error if it refused something. */
   peerState(id: string): OwnerState {
-    return this.#stateOf(peerOwner(id));
+    return this.#stateOf(id);
   }
 
   /** The same for what the host itself needs. */
@@ -120,10 +126,11 @@ export class Reconciler {
 
   /** What one peer needs; no entries when it is gone. Applied at once. */
   setPeer(id: string, entries: readonly Entry[]): void {
-    const keys = this.#entries.desired.set(peerOwner(id), entries);
-    this.#touch(keys);
+    const changed = this.#entries.desired.set(id, entries);
+    this.#touch(changed);
     // What the kernel refused was another plan's.
-    for (const key of keys) this.#entries.failures.clear(key);
+    const { failures } = this.#entries;
+    if (failures.all.size > 0) for (const entry of changed) failures.clear(keyOf(entry));
     if (this.#entries.isOutgrown) this.#doubt = true;
     this.#wake();
   }
@@ -175,6 +182,7 @@ export class Reconciler {
       } else if (this.#touched.size > 0 && this.#troubleText === undefined) {
         await this.#pass(() => this.#hotPass());
       } else {
+        this.#entries.keepBooks();
         await this.#sleep(signal);
         this.#takeDue();
       }
@@ -182,16 +190,15 @@ export class Reconciler {
   }
 
   /** What is asked for is no repair. Where a full pass is due, and none counts as repair yet, it needs no telling. */
-  #touch(keys: readonly string[]): void {
+  #touch(entries: readonly Entry[]): void {
     if (this.#doubt && !this.#settled) return;
-    for (const key of keys) this.#touched.add(key);
+    for (const entry of entries) this.#touched.add(keyOf(entry));
   }
 
-  #stateOf(owner: string): OwnerState {
+  #stateOf(owner: Owner): OwnerState {
     let error = this.#troubleText;
     let programmed = error === undefined;
-    for (const key of this.#entries.desired.keysOf(owner)) {
-      if (this.#entries.isHeld(key)) continue;
+    for (const key of this.#entries.missing(owner)) {
       programmed = false;
       const conflict = this.#entries.conflicts.get(key);
       if (conflict !== undefined) error ??= `in the way: ${describe(conflict.found)}`;
@@ -238,19 +245,16 @@ export class Reconciler {
     if (this.#links !== links) return;
     onRead?.(entries);
     const relowered = this.#entries.take(entries);
-    const { desired, held, conflicts, failures } = this.#entries;
-    const asked = new Set(allKeys(this.#touched, relowered, desired.formerOwners));
+    const asked = new Set(allKeys(this.#touched, relowered, this.#entries.desired.formerOwners));
     this.#touched.clear();
-    // What was listed once may be gone from both sides by now, and is to be listed no longer.
-    const keys = allKeys(desired.byKey, held, asked, conflicts, failures.all);
     const isFirstPruning = this.#pruning === 'due';
-    const ops = this.#entries.compare(keys, this.#pruning !== 'held');
+    const ops = this.#entries.compareAll(this.#pruning !== 'held');
     // What nobody asked for is damage, but for what an earlier life has left.
     const isRepair = (op: Op) =>
-      this.#settled && !asked.has(op.key) && !(isFirstPruning && op.kind === 'remove');
+      this.#settled && !asked.has(keyOfOp(op)) && !(isFirstPruning && op.kind === 'remove');
     const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
     this.#deviceChanges.seen = heard;
-    const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(op.key, now());
+    const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
     this.#drift += ops.filter(isRepair).length;
     const repaired = (await this.#entries.apply(ops.filter(mayTry))).filter(isRepair);
     for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
@@ -279,12 +283,12 @@ export class Reconciler {
   /** Counts repairs as rounds of contests, and tells those. @returns the repairs that belong to none */
   #withoutContested(ops: readonly Op[]): Op[] {
     const { log, now } = this.#options;
-    const news = ops.flatMap(op => this.#contests.note(op.key, describe(entryOf(op)), now()) ?? []);
+    const news = ops.flatMap(op => this.#contests.note(keyOfOp(op), describe(entryOf(op)), now()) ?? []);
     for (const contest of news.slice(0, LISTED_REPAIRS))
       log.warn({ what: contest.what, repairs: contest.repairs }, describeContest(contest));
     if (news.length > LISTED_REPAIRS)
       log.warn(`another program keeps undoing ${news.length - LISTED_REPAIRS} entries more`);
-    return ops.filter(op => !this.#contests.isOpen(op.key));
+    return ops.filter(op => !this.#contests.isOpen(keyOfOp(op)));
   }
 
   #endContests(): void {
@@ -326,8 +330,4 @@ export class Reconciler {
     for (const [key, failure] of this.#entries.failures.all)
       if (failure.notBefore <= now) this.#touched.add(key);
   }
-}
-
-function peerOwner(id: string): string {
-  return `peer ${id}`;
 }

@@ -1,6 +1,6 @@
 /** A kernel that is read as it is and changed on paper: what was noted as done is read back as done. */
 import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpResult } from '../../dataplane/kernel.js';
-import type { Op } from '../../dataplane/diff.js';
+import { entryOf, type Op } from '../../dataplane/diff.js';
 import { describe, keyOf } from '../../dataplane/kinds/index.js';
 import type { Entry, Link } from '../../dataplane/model.js';
 import type { NoteChange } from './changes.js';
@@ -47,8 +47,8 @@ export class DryKernel implements Kernel {
 
   apply(ops: readonly Op[]): Promise<readonly OpResult[]> {
     for (const op of ops) {
-      const entry = op.kind === 'remove' ? op.held : op.entry;
-      this.#entries.set(op.key, op.kind === 'remove' ? undefined : entry);
+      const entry = entryOf(op);
+      this.#entries.set(keyOf(entry), op.kind === 'remove' ? undefined : entry);
       this.#note({
         where: 'kernel',
         action: op.kind === 'replace' ? 'change' : op.kind,

@@ -5,7 +5,9 @@ import {
   allKeys,
   byKey,
   diff,
+  diffAll,
   heldByKey,
+  keyOfOp,
   sparingUsedNexthops,
   type Op,
 } from '../../../src/dataplane/diff.js';
@@ -83,8 +85,9 @@ const heldMap = fc.array(heldEntry, { maxLength: 16 }).map(byKey);
 function apply(ops: readonly Op[], held: Entries): Map<string, Entry> {
   const after = new Map(held);
   for (const op of ops) {
-    if (after.has(op.key) === (op.kind === 'create')) throw new Error(`${op.kind} ${op.key} does not fit`);
-    if (op.kind === 'remove') after.delete(op.key);
+    const key = keyOfOp(op);
+    if (after.has(key) === (op.kind === 'create')) throw new Error(`${op.kind} ${key} does not fit`);
+    if (op.kind === 'remove') after.delete(key);
     else after.set(keyOf(op.entry), op.entry);
   }
   return after;
@@ -147,11 +150,32 @@ t.test('without pruning nothing is removed', async () => {
   );
 });
 
+t.test('comparing all is comparing under all keys', async t => {
+  const sorted = <T>(items: readonly T[], key: (item: T) => string): T[] =>
+    items.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+  fc.assert(
+    fc.property(desiredMap, heldMap, fc.boolean(), (desired, held, prune) => {
+      const expected = compare(desired, held, prune);
+      const { ops, conflicts } = diffAll(desired.values(), held, OWNERSHIP, prune);
+      t.same(sorted(ops, keyOfOp), sorted(expected.ops, keyOfOp));
+      t.same(
+        ops.map(({ kind, ...op }) => [kind, Object.values(op)[0]?.kind]),
+        expected.ops.map(({ kind, ...op }) => [kind, Object.values(op)[0]?.kind]),
+        'in the same order of kinds',
+      );
+      t.same(
+        sorted(conflicts, c => c.key),
+        sorted(expected.conflicts, c => c.key),
+      );
+    }),
+  );
+});
+
 t.test('only the given keys are looked at', async () => {
   fc.assert(
     fc.property(desiredMap, heldMap, (desired, held) => {
       const keys = [...allKeys(desired, held)].filter((_, index) => index % 2 === 0);
-      return diff(keys, desired, held, OWNERSHIP, true).ops.every(op => keys.includes(op.key));
+      return diff(keys, desired, held, OWNERSHIP, true).ops.every(op => keys.includes(keyOfOp(op)));
     }),
   );
 });
@@ -216,7 +240,7 @@ t.test('an address comes first and goes last', async t => {
   const desired = byKey([...peerEntries(2), addressEntry('10.5.1.0/32')]);
   const { ops } = compare(desired, held);
   t.same(
-    ops.map(op => `${op.kind} ${op.key}`),
+    ops.map(op => `${op.kind} ${keyOfOp(op)}`),
     [
       'create address flannel.1 10.5.1.0/32',
       'create fdb flannel.1 02:53:00:00:00:02',
@@ -243,7 +267,7 @@ t.test('a foreign route stands for all of its key', async t => {
 });
 
 t.test('a nexthop object that a route still uses is not removed', async t => {
-  const remove = (entry: Entry): Op => ({ kind: 'remove', key: keyOf(entry), held: entry });
+  const remove = (entry: Entry): Op => ({ kind: 'remove', held: entry });
   const spared = (removals: Entry[], held: Entry[]): Entry[] =>
     sparingUsedNexthops(removals.map(remove), byKey(held)).map(op =>
       op.kind === 'remove' ? op.held : op.entry,

@@ -37,8 +37,8 @@ t.test('entries', async t => {
   const before = await lab.held();
   const [added, removed] = [overlayRoute(subnetOf(9)), overlayRoute(subnetOf(2))];
   await kernel.apply([
-    { kind: 'create', key: keyOf(added), entry: added },
-    { kind: 'remove', key: keyOf(removed), held: removed },
+    { kind: 'create', entry: added },
+    { kind: 'remove', held: removed },
   ]);
   t.same(changes, [
     { where: 'kernel', action: 'create', what: 'route 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink' },
@@ -66,7 +66,7 @@ t.test('a device that is made anew has nothing on it, one with another MAC no ne
   );
   t.same(await onDevice(kernel), []);
   const [fdb] = peerEntries(5);
-  await kernel.apply([{ kind: 'create', key: keyOf(fdb), entry: fdb }]);
+  await kernel.apply([{ kind: 'create', entry: fdb }]);
   t.same(await onDevice(kernel), [fdb]);
   t.equal(lab.fake.state.links.length, 2, 'and the kernel knows nothing of it');
 });

@@ -1,0 +1,44 @@
+/**
+ * What the kernel holds: as last read, with what has been changed since. Pure data with an index by kernel key.
+ *
+ * What was changed is entered when somebody asks for the index next: at a start, that is after all is in the kernel.
+ */
+import { heldByKey, type Op } from './diff.js';
+import { keyOf } from './kinds/index.js';
+import type { Entry } from './model.js';
+import type { Ownership } from './ownership.js';
+
+export class HeldEntries {
+  #byKey = new Map<string, Entry>();
+  /** Carried out and not entered yet, in that order. */
+  #changes: (readonly Op[])[] = [];
+
+  /** All held entries by kernel key. */
+  get byKey(): ReadonlyMap<string, Entry> {
+    this.makeIndex();
+    return this.#byKey;
+  }
+
+  /** Enters what has been changed, which else is done when the index is asked for. */
+  makeIndex(): void {
+    if (this.#changes.length > 0) for (const ops of this.#changes.splice(0)) this.#enter(ops);
+  }
+
+  /** The kernel has been read: what was known before is of no concern. */
+  take(entries: Iterable<Entry>, ownership: Ownership): void {
+    this.#changes = [];
+    this.#byKey = heldByKey(entries, ownership);
+  }
+
+  /** The kernel has carried these out. */
+  record(ops: readonly Op[]): void {
+    if (ops.length > 0) this.#changes.push(ops);
+  }
+
+  #enter(ops: readonly Op[]): void {
+    for (const op of ops) {
+      if (op.kind === 'remove') this.#byKey.delete(keyOf(op.held));
+      else this.#byKey.set(keyOf(op.entry), op.entry);
+    }
+  }
+}
