@@ -1,7 +1,9 @@
 /** The process of the agent: signals in, exit code out. */
 import type { Logger } from 'pino';
 import { OperatorError } from './operator-error.js';
+import { openNotifier } from './notify.js';
 import type { AgentOptions } from './options.js';
+import { oneLine } from './service-status.js';
 import { run } from './run.js';
 
 /** The agent stopped because it was told to. */
@@ -25,15 +27,23 @@ export async function runAgent(options: AgentOptions, log: Logger): Promise<numb
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  const notifier = await openNotifier(process.env, log);
+  // What we start must not speak for us.
+  delete process.env.NOTIFY_SOCKET;
+  delete process.env.WATCHDOG_USEC;
+  delete process.env.WATCHDOG_PID;
   try {
-    await run(options, log, stop.signal);
+    await run(options, log, stop.signal, notifier);
     return STOPPED;
   } catch (error) {
     if (error instanceof OperatorError) {
       process.stderr.write(`selvedge agent: ${error.message}\n`);
+      notifier?.tell(`STATUS=${oneLine(error.message)}`);
       return OPERATOR;
     }
     log.fatal({ err: error }, 'this is a bug; please report it with this line');
     return BUG;
+  } finally {
+    notifier?.close();
   }
 }

@@ -12,8 +12,10 @@ import { takeLock } from './lock.js';
 import { forgetLease } from './memory.js';
 import { openMonitoring } from './monitoring.js';
 import { openStore } from './open-store.js';
+import type { Notifier } from './notify.js';
 import type { AgentOptions } from './options.js';
 import { releaseLease } from './release.js';
+import { reportToService } from './service-report.js';
 import { checkHost, chooseUnderlay } from './start-up.js';
 import { buildStatus } from './status-builder.js';
 import { steadyClock } from './tasks.js';
@@ -22,9 +24,15 @@ import { VERSION } from './version.js';
 /**
  * Runs the agent until `signal` aborts. The kernel keeps what it holds: a restart loses no packet. The lease stays, unless
  * `--release-on-exit` says otherwise.
+ * @param notifier the service manager, where one wants to know how the agent is doing
  * @throws OperatorError for what only the operator can mend
  */
-export async function run(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
+export async function run(
+  options: AgentOptions,
+  log: Logger,
+  signal: AbortSignal,
+  notifier?: Notifier,
+): Promise<void> {
   log.info({ version: VERSION, prefix: options.etcd.prefix }, `selvedge ${VERSION} starts`);
   await checkHost(options);
   const holder = { pid: process.pid, instance: options.instance };
@@ -53,10 +61,13 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
   const position = () => flow.position();
   const historyParts = { options, log, facts, position, clock: steadyClock, writeFile: host.writeFile };
   const history = keepHistory(historyParts, ending.signal);
+  const service =
+    notifier && reportToService({ notifier, facts, options, clock: steadyClock }, ending.signal);
   try {
     await flow.run(signal);
   } finally {
     facts.stopping = true;
+    notifier?.tell('STOPPING=1', 'STATUS=stopping; the data plane stays as it is');
     const held = facts.ownLost === undefined ? facts.own : undefined;
     const mustRelease = options.releaseOnExit && signal.aborted && held !== undefined;
     const isReleased =
@@ -67,7 +78,7 @@ export async function run(options: AgentOptions, log: Logger, signal: AbortSigna
     netlink.close();
     await control.close();
     ending.abort();
-    await Promise.all([monitoring.close(), history]);
+    await Promise.all([monitoring.close(), history, service]);
     lock.release();
     log.info('stopped; the data plane stays as it is');
   }
