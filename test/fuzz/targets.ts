@@ -5,6 +5,7 @@ import { decodeFamilyId } from '../../src/dataplane/netlink/genetlink.js';
 import { MalformedMessageError, NetlinkError } from '../../src/dataplane/netlink/errors.js';
 import { decodeLink } from '../../src/dataplane/netlink/link.js';
 import { readMessages, wholeMessagesLength } from '../../src/dataplane/netlink/message.js';
+import { decodeNftAnnouncement } from '../../src/dataplane/netlink/nftables.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import type { Operation } from '../../src/dataplane/netlink/exchange.js';
 import * as nl from '../../src/dataplane/netlink/constants.js';
@@ -31,6 +32,9 @@ const sent = bytesOf(SENT);
 const entries = [...bytesOf(ANSWERED), ...sent.map(bytes => bytes.subarray(nl.NLMSG_HEADER_BYTES))];
 /** All of it one after another, as a notification socket hears it, too. */
 const datagrams = [...sent, Uint8Array.from(Buffer.concat(sent))];
+
+/** Whatever it is, it is read as a rule of nftables, too. */
+const NFT_NEWRULE = (nl.NFNL_SUBSYS_NFTABLES << 8) | nl.NFT_MSG_NEWRULE;
 
 const DEVICES = {
   indexOf: () => 4,
@@ -68,6 +72,7 @@ const messages: Target = {
       const whole = wholeMessagesLength(bytes);
       if (whole > bytes.length) throw new Error(`${whole} whole bytes of ${bytes.length}`);
       for (const message of readMessages(bytes.subarray(0, whole))) {
+        refuses(() => decodeNftAnnouncement({ ...message, type: NFT_NEWRULE }));
         refuses(() =>
           concernOf(
             message,

@@ -42,7 +42,7 @@ export interface FirewallPlan {
   readonly forward: readonly Part[];
   /** What is ours or flanneld's and not wanted any more, to go once all the rest is in place. */
   readonly removals: readonly Change[];
-  /** What could not be read, and why. */
+  /** Why it is not known of every variant whether it drops. */
   readonly unread: readonly string[];
 }
 
@@ -67,7 +67,7 @@ export function planFirewall(
       ...readable.flatMap(each => removedNatChains(wish, each, names, masquerade)),
       ...readable.flatMap(each => removedForwardChains(wish, each, names, forward)),
     ],
-    unread: [held.nft, ...held.iptables.map(each => each.held)].flatMap(errorOf),
+    unread: wish?.forwardDevices.length === 0 ? [] : held.iptables.flatMap(each => errorOf(each.held)),
   };
 }
 
@@ -234,6 +234,6 @@ function servesNetwork(table: NftTable | undefined, network: Prefix): boolean {
   return rules.some(rule => rule?.from === name || rule?.to === name);
 }
 
-function errorOf(reading: Reading<unknown> | undefined): string[] {
-  return reading?.ok === false ? [reading.error] : [];
+function errorOf(reading: Reading<unknown>): string[] {
+  return reading.ok ? [] : [reading.error];
 }

@@ -56,7 +56,8 @@ export function parseNftTable(json: string): NftTable {
   const chains = new Map<string, string>();
   const rules = new Map<string, (Rule | undefined)[]>();
   for (const { name, type, hook, prio } of objects.flatMap(object => membersOf(object.chain))) {
-    chains.set(String(name), [type, hook, prio].filter(word => word !== undefined).join(' '));
+    const hooked = [type, hook, prio].filter(word => typeof word === 'string' || typeof word === 'number');
+    chains.set(String(name), hooked.join(' '));
     rules.set(String(name), []);
   }
   for (const { chain, expr } of objects.flatMap(object => membersOf(object.rule)))

@@ -82,5 +82,5 @@ function jumpsTo(rule: string, chain: string): boolean {
 }
 
 function sameRules(found: readonly string[] | undefined, wanted: readonly string[]): boolean {
-  return found !== undefined && found.join('\n') === wanted.join('\n');
+  return found?.join('\n') === wanted.join('\n');
 }

@@ -2,6 +2,7 @@
 
 // linux/netlink.h
 export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 export const NETLINK_GENERIC = 16;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
@@ -183,6 +184,25 @@ export const ETHTOOL_A_BITSET_BITS = 3;
 export const ETHTOOL_A_BITSET_BITS_BIT = 1;
 export const ETHTOOL_A_BITSET_BIT_NAME = 2;
 export const ETHTOOL_A_BITSET_BIT_VALUE = 3;
+
+// linux/netfilter/nfnetlink.h
+export const NFNLGRP_NFTABLES = 7;
+export const NFNL_SUBSYS_NFTABLES = 10;
+/** struct nfgenmsg. */
+export const NFGENMSG_BYTES = 4;
+
+// linux/netfilter/nf_tables.h: message types, below their subsystem in the upper byte, and attributes
+export const NFT_MSG_NEWTABLE = 0;
+export const NFT_MSG_DELTABLE = 2;
+export const NFT_MSG_NEWCHAIN = 3;
+export const NFT_MSG_DELCHAIN = 5;
+export const NFT_MSG_NEWRULE = 6;
+export const NFT_MSG_DELRULE = 8;
+export const NFTA_TABLE_NAME = 1;
+export const NFTA_CHAIN_TABLE = 1;
+export const NFTA_CHAIN_NAME = 3;
+export const NFTA_RULE_TABLE = 1;
+export const NFTA_RULE_CHAIN = 2;
 
 // linux/socket.h: address families
 export const AF_UNSPEC = 0;

@@ -30,18 +30,19 @@ export interface Subscription {
 const PUMP = 'exec 4<&0 </dev/null; cat <&4 & exec >/dev/null 4<&-; read -r _ <&3; kill $!';
 
 /**
- * Subscribes to multicast groups of NETLINK_ROUTE. What happens after the return will be heard.
- * @param groups RTNLGRP_* numbers
+ * Subscribes to multicast groups. What happens after the return will be heard.
+ * @param groups of the protocol, such as RTNLGRP_* numbers
+ * @param protocol NETLINK_ROUTE or NETLINK_NETFILTER
  * @throws an Error when the kernel refuses the socket or a group
  */
-export function openSubscription(groups: readonly number[]): Subscription {
-  const socket = new RawNetlinkSocket(NETLINK_ROUTE, {
+export function openSubscription(groups: readonly number[], protocol = NETLINK_ROUTE): Subscription {
+  const socket = new RawNetlinkSocket(protocol, {
     recvBufferSize: RECEIVE_BUFFER_BYTES,
     sendBufferSize: 0, // as it is
   });
   try {
     for (const group of groups) socket.addMembership(group);
-    const descriptor = descriptorOf(socket.address().port);
+    const descriptor = descriptorOf(socket.address().port, protocol);
     // detached: a Ctrl-C in the terminal is ours to handle.
     const child = spawn('/bin/sh', ['-c', PUMP], {
       stdio: [descriptor, 'pipe', 'ignore', 'pipe'],
@@ -84,18 +85,18 @@ function subscriptionOf(child: ChildProcess): Subscription {
 }
 
 /** Finds the descriptor of our socket: the package does not tell it, but the kernel lists ports and inodes. */
-function descriptorOf(port: number): number {
-  const inode = inodeOf(port);
+function descriptorOf(port: number, protocol: number): number {
+  const inode = inodeOf(port, protocol);
   const descriptor = readdirSync('/proc/self/fd').find(name => linkOf(name) === `socket:[${inode}]`);
   if (descriptor === undefined) throw new Error(`netlink socket with port ${port} has no descriptor`);
   return Number(descriptor);
 }
 
 /** Columns of /proc/net/netlink (net/netlink/af_netlink.c): sk, protocol, port, …, inode last. */
-function inodeOf(port: number): string {
+function inodeOf(port: number, protocol: number): string {
   for (const line of readFileSync('/proc/self/net/netlink', 'utf8').split('\n')) {
     const columns = line.trim().split(/\s+/);
-    if (Number(columns[1]) === NETLINK_ROUTE && Number(columns[2]) === port) return columns.at(-1)!;
+    if (Number(columns[1]) === protocol && Number(columns[2]) === port) return columns.at(-1)!;
   }
   throw new Error(`/proc/self/net/netlink does not list port ${port}`);
 }

@@ -69,7 +69,9 @@ t.test('nft that cannot be read: nothing is changed by guess, and the rest goes 
   const plan = planFirewall(WISH, { ...held, nft: { ok: false, error: 'nft: too old' } }, NAMES);
   t.match(plan.masquerade, { tool: 'nft', change: undefined, error: 'nft: too old' });
   t.same(changesOf(plan), ['create iptables-nft chain SELVEDGE-FWD-net of table filter']);
-  t.same(plan.unread, ['nft: too old']);
+  const unread = [{ variant: 'legacy', held: { ok: false, error: 'locked' } }] as const;
+  const second = planFirewall(WISH, { nft: undefined, iptables: unread }, NAMES);
+  t.match(second, { masquerade: { tool: 'iptables-legacy', error: 'locked' }, unread: ['locked'] });
 });
 
 t.test('FORWARD: only where it drops, in every variant that does', async t => {

@@ -1,0 +1,215 @@
+/**
+ * Keeps the packet filter as wished: looks when something may have changed, and makes the difference. Trouble with it is
+ * told and tried again; it holds nothing else up.
+ */
+import type { Logger } from 'pino';
+import { Backoff } from '../backoff.js';
+import { Contests, describeContest, type Contest } from '../contests.js';
+import { FirewallError, type Firewall } from './firewall.js';
+import type { FirewallNames, FirewallWish } from './model.js';
+import { planFirewall, type Change, type FirewallPlan, type Part, type Tool } from './plan.js';
+
+/** Announcements come in flocks, and of a program at work in many: one look serves those of this time. */
+const SETTLE_MS = 100;
+/** Legacy iptables announces nothing. */
+const GLANCE_MS = 10_000;
+
+export interface FirewallKeeperOptions {
+  readonly firewall: Firewall;
+  readonly names: FirewallNames;
+  readonly log: Logger;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** Resolves after `ms` or when `signal` aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Called after every look. */
+  readonly onLook?: () => void;
+}
+
+/** A thing that is wanted of the packet filter, and how it stands. */
+export interface PartState {
+  /** Undefined when nothing is installed that could do it. */
+  readonly tool: Tool | undefined;
+  readonly isInPlace: boolean;
+  readonly error: string | undefined;
+}
+
+export interface FirewallView {
+  /** Undefined when no masquerading is wanted, and before the first look. */
+  readonly masquerade: PartState | undefined;
+  /** One for each variant of iptables whose FORWARD chain drops. */
+  readonly forward: readonly PartState[];
+  /** What could not be read or removed, and why. */
+  readonly errors: readonly string[];
+  /** When it was looked at last; undefined before the first time. */
+  readonly lookedAt: number | undefined;
+  /** Changes that were made after the first look. */
+  readonly repairs: number;
+  /** What another program keeps undoing. */
+  readonly contests: readonly Contest[];
+}
+
+type Outcome = 'done' | 'put off' | { readonly error: string };
+
+export class FirewallKeeper {
+  readonly #options: FirewallKeeperOptions;
+  readonly #backoff = new Backoff();
+  readonly #contests = new Contests();
+  #wish: FirewallWish | undefined;
+  #doubt = false;
+  /** Whatever was changed before the first look, was so without us. */
+  #settled = false;
+  #view: Omit<FirewallView, 'contests' | 'repairs'> = {
+    masquerade: undefined,
+    forward: [],
+    errors: [],
+    lookedAt: undefined,
+  };
+  #repairs = 0;
+  /** What did not work at the last look. */
+  #failed: readonly string[] = [];
+  #wake: () => void = () => undefined;
+
+  constructor(options: FirewallKeeperOptions) {
+    this.#options = options;
+  }
+
+  get view(): FirewallView {
+    return { ...this.#view, repairs: this.#repairs, contests: this.#contests.open };
+  }
+
+  /** What is wanted from now on; until the first call nothing is looked at. */
+  want(wish: FirewallWish): void {
+    if (JSON.stringify(wish) === JSON.stringify(this.#wish)) return;
+    this.#wish = wish;
+    // All that another network, or flanneld, may have left is looked for again.
+    this.#settled = false;
+    this.doubt();
+  }
+
+  /** Something may have changed: look again. */
+  doubt(): void {
+    this.#doubt = true;
+    this.#wake();
+  }
+
+  /** Works until `signal` aborts. The packet filter stays as it is then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stopListening = this.#options.firewall.listen(this.#options.names, () => this.doubt());
+    const glancing = this.#glance(signal);
+    try {
+      while (!signal.aborted) {
+        if (this.#isDue()) {
+          await this.#look();
+          await this.#options.sleep(SETTLE_MS, signal);
+        } else await this.#rest(signal);
+      }
+    } finally {
+      stopListening();
+    }
+    await glancing;
+  }
+
+  #isDue(): boolean {
+    if (this.#wish === undefined) return false;
+    const now = this.#options.now();
+    return (this.#doubt && now >= this.#backoff.retryAt) || now >= this.#contests.nextRepair;
+  }
+
+  async #rest(signal: AbortSignal): Promise<void> {
+    const awake = new AbortController();
+    this.#wake = () => awake.abort();
+    const next = this.#doubt ? this.#backoff.retryAt : this.#contests.nextRepair;
+    const pause = this.#wish === undefined ? GLANCE_MS : next - this.#options.now();
+    const either = AbortSignal.any([signal, awake.signal]);
+    await this.#options.sleep(Math.min(Math.max(pause, 0), GLANCE_MS), either);
+    this.#wake = () => undefined;
+  }
+
+  async #glance(signal: AbortSignal): Promise<void> {
+    let seen = '';
+    while (!signal.aborted) {
+      const text = this.#wish === undefined ? seen : await this.#options.firewall.glance();
+      if (text !== seen) this.doubt();
+      seen = text;
+      await this.#options.sleep(GLANCE_MS, signal);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { firewall, names, now, log } = this.#options;
+    const wish = this.#wish;
+    this.#doubt = false;
+    for (const { what, repairs } of this.#contests.startPass(now()))
+      log.info({ what, repairs }, `${what} is left alone by now: it was put right ${repairs} times`);
+    // The tables nat of iptables are ours only without nft, but an earlier life may have left something there.
+    const byIptables = wish?.masquerade !== 'off' && this.#view.masquerade?.tool !== 'nft';
+    const held = await firewall.read(names, !this.#settled || byIptables);
+    await this.#carryOut(planFirewall(wish, held, names));
+    this.#options.onLook?.();
+  }
+
+  async #carryOut(plan: FirewallPlan): Promise<void> {
+    const { masquerade, forward, removals, unread } = plan;
+    const states: PartState[] = [];
+    for (const part of forward) states.push(await this.#ensure(part));
+    const masqueradeState = masquerade && (await this.#ensure(masquerade));
+    const errors = [...unread];
+    // What was there before us goes only when ours is in its place.
+    for (const removal of masqueradeState?.isInPlace === false ? [] : removals) {
+      const outcome = await this.#make(removal);
+      if (typeof outcome === 'object') errors.push(outcome.error);
+    }
+    const all = [masqueradeState, ...states].filter(state => state !== undefined);
+    const failed = [...errors, ...all.flatMap(({ error }) => error ?? [])];
+    this.#tell(failed);
+    const { now } = this.#options;
+    if (failed.length === 0) {
+      this.#backoff.reset();
+      this.#settled = true;
+    } else {
+      this.#backoff.postpone(now());
+      this.#doubt = true;
+    }
+    this.#view = { masquerade: masqueradeState, forward: states, errors, lookedAt: now() };
+  }
+
+  async #ensure({ tool, change, error }: Part): Promise<PartState> {
+    if (error !== undefined) return { tool, isInPlace: false, error };
+    if (change === undefined) return { tool, isInPlace: true, error: undefined };
+    const outcome = await this.#make(change);
+    const failure = typeof outcome === 'object' ? outcome.error : undefined;
+    return { tool, isInPlace: outcome === 'done', error: failure };
+  }
+
+  async #make(change: Change): Promise<Outcome> {
+    const { firewall, log, now } = this.#options;
+    const { action, what } = change;
+    const isRepair = this.#settled;
+    if (isRepair && !this.#contests.mayRepair(what, now())) return 'put off';
+    try {
+      await firewall.apply(change);
+    } catch (error) {
+      if (!(error instanceof FirewallError)) throw error;
+      return { error: error.message };
+    }
+    if (!isRepair) {
+      log.info({ what }, `firewall: ${action} ${what}`);
+      return 'done';
+    }
+    this.#repairs++;
+    const contest = this.#contests.note(what, what, now());
+    if (contest !== undefined) log.warn({ what, repairs: contest.repairs }, describeContest(contest));
+    else if (!this.#contests.isOpen(what)) log.info({ what }, `firewall: repaired ${what}`);
+    return 'done';
+  }
+
+  /** The first of a row of failures in full, and the end of it. */
+  #tell(failed: readonly string[]): void {
+    const { log } = this.#options;
+    const before = this.#failed;
+    for (const error of failed) if (!before.includes(error)) log.warn(`firewall: ${error}`);
+    if (before.length > 0 && failed.length === 0) log.info('firewall: all is in place again');
+    this.#failed = failed;
+  }
+}

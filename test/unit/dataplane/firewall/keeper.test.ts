@@ -1,0 +1,175 @@
+/** When the packet filter is looked at and changed, over one on paper. */
+import t, { type Test } from 'tap';
+import { FirewallError, type Firewall } from '../../../../src/dataplane/firewall/firewall.js';
+import type { HeldFirewall } from '../../../../src/dataplane/firewall/held.js';
+import { FirewallKeeper } from '../../../../src/dataplane/firewall/keeper.js';
+import type { FirewallWish } from '../../../../src/dataplane/firewall/model.js';
+import type { Change } from '../../../../src/dataplane/firewall/plan.js';
+import { FakeClock } from '../../../support/fake-clock.js';
+import { heldFirewall, NAMES, restored, savedTable, WISH } from '../../../support/firewall.js';
+import { recordedLog } from '../../../support/recorded-log.js';
+import { FLANNEL_NAT } from './recorded.js';
+
+const DROPPING = ':FORWARD DROP [0:0]';
+const ONLY_FORWARD: FirewallWish = { ...WISH, masquerade: 'off' };
+
+/** One variant of iptables, in which changes do what they say. */
+class PaperFirewall implements Firewall {
+  filter = savedTable(DROPPING);
+  nat = savedTable(':POSTROUTING ACCEPT [0:0]', 'nat');
+  readonly applied: Change[] = [];
+  reads = 0;
+  legacyText = '';
+  refuse: (change: Change) => string | undefined = () => undefined;
+  announce: () => void = () => undefined;
+
+  read(): Promise<HeldFirewall> {
+    this.reads++;
+    const value = { variant: 'nft', filter: this.filter, nat: this.nat } as const;
+    return Promise.resolve({ ...heldFirewall(), iptables: [{ variant: 'nft', held: { ok: true, value } }] });
+  }
+
+  apply(change: Change): Promise<void> {
+    const refusal = this.refuse(change);
+    if (refusal !== undefined) return Promise.reject(new FirewallError(refusal));
+    this.applied.push(change);
+    if (change.text.startsWith('*nat')) this.nat = restored(this.nat, change.text);
+    else this.filter = restored(this.filter, change.text);
+    return Promise.resolve();
+  }
+
+  glance(): Promise<string> {
+    return Promise.resolve(this.legacyText);
+  }
+
+  listen(_: unknown, onChange: () => void): () => void {
+    this.announce = onChange;
+    return () => (this.announce = () => undefined);
+  }
+
+  /** As `iptables -F` and `-X` do, which leave the policy. */
+  flush(): void {
+    this.filter = savedTable(DROPPING);
+    this.announce();
+  }
+}
+
+function start(t: Test, firewall = new PaperFirewall()) {
+  const clock = new FakeClock();
+  const { log, lines } = recordedLog();
+  const keeper = new FirewallKeeper({ firewall, names: NAMES, log, now: clock.now, sleep: clock.sleep });
+  const abort = new AbortController();
+  const running = keeper.run(abort.signal);
+  t.teardown(async () => {
+    abort.abort();
+    await running;
+  });
+  return { firewall, keeper, clock, news: () => lines.splice(0).map(({ msg }) => msg) };
+}
+
+t.test('nothing is looked at before there is a lease', async t => {
+  const { firewall, keeper, clock } = start(t);
+  firewall.announce();
+  await clock.pass(60_000);
+  t.equal(firewall.reads, 0);
+  t.match(keeper.view, { lookedAt: undefined, masquerade: undefined, forward: [] });
+});
+
+t.test('what is wished is put in place, and put back', async t => {
+  const { firewall, keeper, clock, news } = start(t);
+  keeper.want(ONLY_FORWARD);
+  await clock.pass(1_000);
+  t.match(keeper.view.forward, [{ tool: 'iptables-nft', isInPlace: true, error: undefined }]);
+  t.equal(firewall.applied.length, 1);
+  t.same(news(), ['firewall: create iptables-nft chain SELVEDGE-FWD-net of table filter']);
+  const { reads } = firewall;
+  await clock.pass(600_000);
+  keeper.want({ ...ONLY_FORWARD });
+  await clock.pass(1_000);
+  t.equal(firewall.reads, reads, 'without a reason there is no other look');
+  firewall.flush();
+  await clock.pass(1_000);
+  t.equal(firewall.applied.length, 2);
+  t.equal(keeper.view.repairs, 1);
+  t.same(news(), ['firewall: repaired iptables-nft chain SELVEDGE-FWD-net of table filter']);
+});
+
+t.test('a flock of announcements is one look or two', async t => {
+  const { firewall, keeper, clock } = start(t);
+  keeper.want(ONLY_FORWARD);
+  await clock.pass(1_000);
+  const { reads } = firewall;
+  for (let i = 0; i < 50; i++) {
+    firewall.announce();
+    await clock.pass(1);
+  }
+  await clock.pass(1_000);
+  t.ok(firewall.reads - reads <= 2, `${firewall.reads - reads} looks`);
+});
+
+t.test('legacy iptables, which announces nothing, is glanced at every 10 s', async t => {
+  const { firewall, keeper, clock } = start(t);
+  keeper.want(ONLY_FORWARD);
+  await clock.pass(20_000);
+  const { reads } = firewall;
+  firewall.filter = savedTable(DROPPING);
+  firewall.legacyText = 'changed';
+  await clock.pass(10_000);
+  t.equal(firewall.reads, reads + 1);
+  t.equal(keeper.view.repairs, 1);
+});
+
+t.test('a refusal: told once, tried again ever later, and told when it is over', async t => {
+  const { firewall, keeper, clock, news } = start(t);
+  let tries = 0;
+  firewall.refuse = () => `iptables-nft-restore: exit code ${++tries > 0 ? 1 : 0}`;
+  keeper.want(ONLY_FORWARD);
+  await clock.pass(60_000);
+  t.match(keeper.view.forward, [{ isInPlace: false, error: /exit code 1/ }]);
+  t.ok(tries > 3 && tries < 12, `${tries} tries in a minute`);
+  t.same(news(), ['firewall: iptables-nft-restore: exit code 1']);
+  firewall.refuse = () => undefined;
+  await clock.pass(31_000);
+  t.match(keeper.view.forward, [{ isInPlace: true, error: undefined }]);
+  t.match(news(), [/create/, 'firewall: all is in place again']);
+});
+
+t.test("flanneld's rules stay for as long as ours are refused", async t => {
+  const firewall = new PaperFirewall();
+  firewall.nat = savedTable(FLANNEL_NAT, 'nat');
+  firewall.refuse = ({ what }) => (what.includes('SELVEDGE') ? 'refused' : undefined);
+  const { keeper, clock } = start(t, firewall);
+  keeper.want(WISH);
+  await clock.pass(5_000);
+  t.ok(firewall.nat.rules.has('FLANNEL-POSTRTG'));
+  firewall.refuse = () => undefined;
+  await clock.pass(31_000);
+  t.notOk(firewall.nat.rules.has('FLANNEL-POSTRTG'));
+  t.same(firewall.nat.rules.get('POSTROUTING'), ['-j SELVEDGE-MASQ-net']);
+});
+
+t.test('another program that takes it away for ever: yielded to, and told', async t => {
+  const { firewall, keeper, clock, news } = start(t);
+  keeper.want(ONLY_FORWARD);
+  await clock.pass(1_000);
+  for (let i = 0; i < 600; i++) {
+    if (firewall.filter.rules.has(NAMES.forwardChain)) firewall.flush();
+    await clock.pass(100);
+  }
+  t.ok(firewall.applied.length < 20, `${firewall.applied.length} changes in a minute`);
+  t.match(keeper.view.contests, [{ what: /SELVEDGE-FWD-net/ }]);
+  t.match(news().join('\n'), /another program keeps undoing iptables-nft chain SELVEDGE-FWD-net/);
+  await clock.pass(60_000);
+  t.match(keeper.view.forward, [{ isInPlace: true }], 'left alone, it is put right');
+});
+
+t.test('a policy that drops no more', async t => {
+  const { firewall, keeper, clock } = start(t);
+  keeper.want(ONLY_FORWARD);
+  await clock.pass(1_000);
+  firewall.filter = { ...firewall.filter, policies: new Map([['FORWARD', 'ACCEPT']]) };
+  firewall.announce();
+  await clock.pass(1_000);
+  t.same(firewall.filter.rules.get('FORWARD') ?? [], []);
+  t.same(keeper.view.forward, []);
+});
