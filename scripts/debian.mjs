@@ -9,6 +9,7 @@ const PROGRAMS = {
   bridge: { package: 'iproute2', why: 'reads forwarding entries' },
   ethtool: { package: 'ethtool', why: 'reads the offloads of devices' },
   nft: { package: 'nftables', why: 'translates addresses' },
+  'iptables-legacy': { package: 'iptables', why: 'is what Docker writes its rules with, in both variants' },
   ping: { package: 'iputils-ping', why: 'shows that containers reach each other' },
   iperf3: { package: 'iperf3', why: 'measures throughput' },
   cc: { package: 'gcc', why: 'builds the C reference of the benches' },

@@ -14,7 +14,12 @@ import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
 const KINDS = {
   unit: { programs: [], root: false, jobs: 2, timeoutSeconds: 60 },
   etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 3, timeoutSeconds: 120 },
-  netns: { programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft'], root: true, jobs: 2, timeoutSeconds: 120 },
+  netns: {
+    programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft', 'iptables-legacy'],
+    root: true,
+    jobs: 2,
+    timeoutSeconds: 120,
+  },
   e2e: {
     programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
     root: true,
