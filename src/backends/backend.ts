@@ -66,6 +66,8 @@ export interface Backend {
   readonly followsRoutes: boolean;
   /** Why this backend cannot work on this underlay, or undefined. */
   cannotRun(underlay: Underlay): string | undefined;
+  /** Devices of this host by which packets between containers of different hosts come and go. */
+  forwardDevices(underlay: Underlay): readonly string[];
   /** MTU for containers, bytes. */
   mtu(underlay: Underlay): number;
   /** @param mac of the overlay device, when there is one */

@@ -19,6 +19,7 @@ const backend: Backend = {
       ? undefined
       : `host-gw needs the public IP to be the address of the interface, but ${underlay.publicIp} is not ` +
         `${underlay.address} of ${underlay.device}: peers could not use it as a gateway (use vxlan across a NAT)`,
+  forwardDevices: underlay => [underlay.device],
   mtu: underlay => underlay.mtu,
   leaseData: () => ({ backendType: 'host-gw' }),
   publishedMac: () => undefined,

@@ -88,6 +88,7 @@ function createVxlan(settings: VxlanSettings): Backend {
     device,
     followsRoutes: settings.directRouting,
     cannotRun: () => undefined,
+    forwardDevices: underlay => (settings.directRouting ? [device, underlay.device] : [device]),
     mtu,
     leaseData: mac => ({ backendType: 'vxlan', backendData: { VNI: settings.vni, VtepMAC: mac } }),
     publishedMac(lease) {

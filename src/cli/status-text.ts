@@ -4,6 +4,8 @@ import type {
   ConfigStatus,
   DataPlaneStatus,
   EtcdStatus,
+  FirewallPartStatus,
+  FirewallStatus,
   LeaseStatus,
   PeerStatus,
   Problem,
@@ -113,7 +115,7 @@ function renderSetAside(status: StatusDocument, options: RenderOptions): string 
 
 /** Everything else: a name, and beside it one line or several. */
 function renderFacts(status: StatusDocument, now: Date): string {
-  const { agent, etcd, config, underlay, lease, subnets, dataPlane } = status;
+  const { agent, etcd, config, underlay, lease, subnets, dataPlane, firewall } = status;
   const reserved = status.setAside.length - faultyLeases(status).length;
   const facts: readonly (readonly [name: string, lines: readonly string[]])[] = [
     ['lease', lease === null ? [] : leaseLines(lease, etcd, now)],
@@ -123,6 +125,8 @@ function renderFacts(status: StatusDocument, now: Date): string {
     ['config', [configLine(config), ...config.faults, ...config.notes]],
     ['underlay', underlay === null ? [] : [underlayLine(underlay)]],
     ['data plane', dataPlane === null ? [] : dataPlaneLines(dataPlane, now)],
+    // An agent that was started before an upgrade knows nothing of it.
+    ['firewall', firewall == null ? [] : firewallLines(firewall, now)],
     ['files', status.files.map(({ path, writtenAt }) => `${path} written ${age(writtenAt, now)}`)],
     [
       'agent',
@@ -247,6 +251,24 @@ function txChecksumLine({ wanted, active, reason }: TxChecksumStatus): string {
   const isLeft = wanted === null && active === 'off';
   const wish = wanted === null || wanted === active ? '' : `, wanted ${wanted}`;
   return `tx checksum offload ${state}${isLeft ? ', left as found' : wish} (${reason})`;
+}
+
+function firewallLines({ masquerade, forward, repairs, checkedAt }: FirewallStatus, now: Date): string[] {
+  const state = ({ inPlace, error }: FirewallPartStatus, done: string) =>
+    inPlace ? done : (error ?? 'put off, because another program keeps undoing it');
+  return [
+    masquerade === null
+      ? 'no masquerade by the agent'
+      : `masquerade: ${state(masquerade, `by ${masquerade.tool ?? ''}`)}`,
+    ...forward.map(
+      part => `FORWARD of ${part.tool ?? ''} drops: ${state(part, 'the overlay is let through')}`,
+    ),
+    [
+      ...(forward.length === 0 ? ['FORWARD does not drop'] : []),
+      `${repairs} repaired since the start`,
+      `checked ${age(checkedAt, now)}`,
+    ].join(', '),
+  ];
 }
 
 function missingEntries({ desired, held }: DataPlaneStatus): number {

@@ -1,10 +1,12 @@
 /** Takes everything of an instance off this host, and nothing else. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { SystemFirewall } from '../dataplane/firewall/system-firewall.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { samePrefix } from '../address/prefix.js';
 import { readConfigDocument } from './config-document.js';
+import { removeFirewall } from './firewall.js';
 import { requireNetAdmin, requireNoFlanneld } from './host-checks.js';
 import { removeLeftovers, type Leftovers } from './leftovers.js';
 import { takeLock } from './lock.js';
@@ -28,7 +30,7 @@ export interface CleanupOptions {
 }
 
 /**
- * Removes routes, neighbours, forwarding entries and the device of the instance, its files and its state. The lease in
+ * Removes firewall rules, routes, neighbours, forwarding entries and the device of the instance, its files and its state. The lease in
  * etcd stays until it expires.
  * @param say is told each thing that goes, a line each
  * @throws OperatorError while an agent or a flanneld runs, without CAP_NET_ADMIN, or when the kernel refuses
@@ -42,6 +44,8 @@ export async function cleanUp(options: CleanupOptions, say: (line: string) => vo
     const { state, fault } = await readSavedState(stateFileOf(options.instanceStateDir));
     if (fault !== undefined) say(fault);
     if (state.device !== undefined) await takeLock(`device ${state.device}`, holder);
+    // Its rules bear the instance's name, and need no state to be known by.
+    await removeFirewall(new SystemFirewall(), options, say);
     const leftovers = leftoversOf(state);
     if (leftovers.length === 0) {
       say(

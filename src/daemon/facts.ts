@@ -4,6 +4,7 @@
  */
 import type { Prefix } from '../address/prefix.js';
 import type { Backend } from '../backends/backend.js';
+import type { FirewallKeeper } from '../dataplane/firewall/keeper.js';
 import type { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
 import type { StoreConnection } from '../subnet/connection-watch.js';
@@ -89,6 +90,7 @@ export interface Facts {
   usage: SubnetUsage | undefined;
   overlay: Overlay | undefined;
   reconciler: Reconciler | undefined;
+  firewall: FirewallKeeper | undefined;
   /** Of the overlay device, when there is one. */
   checksum: { readonly choice: TxChecksumChoice; readonly keeper: OffloadKeeper } | undefined;
   manager: LeaseManager | undefined;
@@ -132,6 +134,7 @@ export function emptyFacts(startedAt: number): Facts {
     usage: undefined,
     overlay: undefined,
     reconciler: undefined,
+    firewall: undefined,
     checksum: undefined,
     manager: undefined,
     files: undefined,

@@ -9,6 +9,7 @@ import { putConfigCommand } from './etcdctl.js';
 import { etcdctl } from '../subnet/etcdctl.js';
 import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
+import { firewallProblems } from './firewall-problems.js';
 import type { AgentOptions } from './options.js';
 import { problem } from './problems.js';
 import type { Problem } from './status.js';
@@ -35,6 +36,7 @@ export function problemsOf(
     ...moveProblems(facts, at),
     ...kernelProblems(facts),
     ...contestProblems(facts, at),
+    ...firewallProblems(facts.firewall),
     ...checksumProblems(facts),
     ...fileProblems(facts),
     ...healthPortProblems(facts),
@@ -247,8 +249,8 @@ function kernelProblems({ reconciler, backend }: Facts): Problem[] {
   return problems;
 }
 
-function contestProblems({ reconciler }: Facts, at: ToIso): Problem[] {
-  const contests = reconciler?.view.contests ?? [];
+function contestProblems({ reconciler, firewall }: Facts, at: ToIso): Problem[] {
+  const contests = [...(reconciler?.view.contests ?? []), ...(firewall?.view.contests ?? [])];
   if (contests.length === 0) return [];
   const each = contests.map(({ what, repairs, since }) => `${what} (${repairs} times since ${at(since)})`);
   return [

@@ -1,5 +1,7 @@
 /** The host as the agent changes it: a port, so that `selvedge plan` can bring one that only takes notes. */
 import type { Logger } from 'pino';
+import type { Firewall } from '../dataplane/firewall/firewall.js';
+import { SystemFirewall } from '../dataplane/firewall/system-firewall.js';
 import type { Kernel } from '../dataplane/kernel.js';
 import { listenToKernel } from '../dataplane/kernel-listener.js';
 import type { Concern, Interests } from '../dataplane/kernel-watch.js';
@@ -12,6 +14,7 @@ import { takeLock, type Holder } from './lock.js';
 export interface Host {
   readonly kernel: Kernel;
   readonly offload: Offload;
+  readonly firewall: Firewall;
   readonly writeFile: WriteFile;
   /** @throws OperatorError when another agent keeps the device */
   takeDevice(device: string): Promise<void>;
@@ -31,6 +34,7 @@ export function realHost(netlink: NetlinkSocket, holder: Holder, log: Logger): H
   return {
     kernel,
     offload,
+    firewall: new SystemFirewall(),
     writeFile: writeFileAtomically,
     takeDevice: async device => {
       await takeLock(`device ${device}`, holder);

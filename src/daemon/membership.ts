@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { MacAddress } from '../address/mac.js';
 import { formatPrefix } from '../address/prefix.js';
 import type { Backend, Self, Underlay } from '../backends/backend.js';
+import type { FirewallKeeper } from '../dataplane/firewall/keeper.js';
 import { isKernelTrouble } from '../dataplane/kernel.js';
 import type { Interests } from '../dataplane/kernel-watch.js';
 import { Reconciler } from '../dataplane/reconciler.js';
@@ -20,6 +21,7 @@ import { EnvFiles } from './env-files.js';
 import { duplicateMessage } from './duplicate.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import { keyPrefixOf } from './feed.js';
+import { createFirewallKeeper, firewallWishOf } from './firewall.js';
 import { removeLeftovers } from './leftovers.js';
 import type { Host } from './host.js';
 import { createLeaseManager } from './lease-manager.js';
@@ -64,6 +66,7 @@ export class Membership {
   readonly #mac: MacAddress | undefined;
   readonly #overlay: Overlay;
   readonly #reconciler: Reconciler;
+  readonly #firewall: FirewallKeeper;
   readonly #files: EnvFiles;
   #retired: Retired;
   #env: SubnetEnv | undefined;
@@ -98,9 +101,11 @@ export class Membership {
       onPass: startedAt => this.#onPass(startedAt),
     });
     this.#overlay.attach(this.#reconciler);
+    this.#firewall = createFirewallKeeper(options, host.firewall, log, () => void this.#writeFiles());
     facts.backend = backend;
     facts.overlay = this.#overlay;
     facts.reconciler = this.#reconciler;
+    facts.firewall = this.#firewall;
     facts.checksum = checksum;
     facts.files = this.#files;
   }
@@ -125,6 +130,7 @@ export class Membership {
       await runTogether(signal, [
         stop => manager.run(wish, stop),
         stop => this.#reconciler.run(stop),
+        stop => this.#firewall.run(stop),
         stop => usage.run(stop),
         stop => this.#keepFiles(stop),
         stop => this.#removeRetired(stop),
@@ -190,6 +196,7 @@ export class Membership {
     const underlay = this.#overlay.self?.underlay ?? this.#underlay;
     const self: Self = { subnets: { ipv4: own.subnet }, underlay, mac: this.#mac };
     this.#overlay.setOwn(own, self, mirror.entries, facts.doubt?.state !== undefined);
+    this.#firewall.want(firewallWishOf(options, range.network, this.#backend, self));
     this.#env = {
       ipv4: { network: range.network, subnet: own.subnet },
       mtu: this.#backend.mtu(underlay),
@@ -231,9 +238,10 @@ export class Membership {
     void this.#writeFiles();
   }
 
+  /** Docker starts containers when they are there: the firewall has been seen to by then, as far as it could be. */
   async #writeFiles(): Promise<void> {
-    if (this.#env !== undefined && isHostProgrammed(this.#context.facts))
-      await this.#files.write(this.#env, performance.now());
+    if (this.#env === undefined || this.#firewall.view.lookedAt === undefined) return;
+    if (isHostProgrammed(this.#context.facts)) await this.#files.write(this.#env, performance.now());
   }
 
   /** Once all that this config wants is in place, what an earlier one left behind goes. */

@@ -42,19 +42,10 @@ export const FLANNEL_OPTIONS: Readonly<Record<string, FlannelOption>> = {
     verdict: 'ignored',
     why: 'the lease is kept alive all the time, not renewed shortly before its end',
   },
-  'ip-masq-fully-random-disable': {
-    kind: 'switch',
+  'iptables-resync': {
+    kind: 'value',
     verdict: 'ignored',
-    harmless: 'false',
-    why: 'it has no effect without --ip-masq',
-  },
-  'iptables-resync': { kind: 'value', verdict: 'ignored', why: 'no iptables rules are made' },
-  // On by default in flanneld, so whoever writes it out asks for no more than everybody else; not worth refusing to start.
-  'iptables-forward-rules': {
-    kind: 'switch',
-    verdict: 'ignored',
-    harmless: 'false',
-    why: 'no forward rules are made; where the FORWARD policy is DROP, allow the network yourself',
+    why: 'rules are put right when they change, not every few seconds',
   },
   v: { kind: 'value', verdict: 'ignored', why: LOGGING },
   vmodule: { kind: 'value', verdict: 'ignored', why: LOGGING },

@@ -37,15 +37,6 @@ export const boolean = text<boolean>(input => {
   return value === undefined ? { rule: 'must be true or false' } : { value };
 });
 
-/** A boolean that can only be false as yet. */
-export function notYet(rule: string) {
-  return text<false>(input => {
-    const value = parseGoBoolean(input);
-    if (value === undefined) return { rule: 'must be true or false' };
-    return value ? { rule } : { value: false };
-  });
-}
-
 /**
  * Comma separated URLs, all http or all https: one client can't speak both. The port is required, because gRPC takes a
  * missing one for 443 whatever the scheme.

@@ -52,6 +52,10 @@ export interface AgentOptions {
   readonly onRevoke: 'reacquire' | 'exit';
   readonly releaseOnExit: boolean;
   readonly ipMasq: boolean;
+  /** Whether masqueraded connections get random source ports. */
+  readonly ipMasqFullyRandom: boolean;
+  /** Whether FORWARD chains that drop are to let the overlay through. */
+  readonly forwardRules: boolean;
   readonly txChecksum: TxChecksumOption;
   readonly subnetFile: string;
   readonly dockerEnvFile: string;
@@ -146,6 +150,8 @@ function build(values: OptionValues): AgentOptions {
     onRevoke: values['on-revoke'],
     releaseOnExit: values['release-on-exit'],
     ipMasq: values['ip-masq'],
+    ipMasqFullyRandom: !values['ip-masq-fully-random-disable'],
+    forwardRules: values['iptables-forward-rules'],
     txChecksum: values['vxlan-tx-checksum'],
     subnetFile: values['subnet-file'],
     dockerEnvFile: values['docker-env-file'],

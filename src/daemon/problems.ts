@@ -27,6 +27,9 @@ export const PROBLEM_CODES = [
   'kernel-refused',
   'route-conflict',
   'contested-entry',
+  'masquerade-missing',
+  'forward-dropped',
+  'firewall-trouble',
   'file-not-written',
   'health-port',
 ] as const;

@@ -1,5 +1,6 @@
 /** Facts → status document. Pure. */
 import { formatPrefix } from '../address/prefix.js';
+import type { PartState } from '../dataplane/firewall/keeper.js';
 import { describe, sameEntry } from '../dataplane/kinds/index.js';
 import { obstacleNotes } from '../dataplane/lowering.js';
 import type { Link } from '../dataplane/model.js';
@@ -15,6 +16,8 @@ import {
   type DataPlaneStatus,
   type EntryCounts,
   type EtcdStatus,
+  type FirewallPartStatus,
+  type FirewallStatus,
   type LeaseStatus,
   type PeerStatus,
   type StatusDocument,
@@ -72,6 +75,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, moment: Moment)
       reason,
     })),
     dataPlane: dataPlaneStatus(facts, at),
+    firewall: firewallStatus(facts, at),
     files: Array.from(facts.files?.writtenAt ?? [], ([path, writtenAt]) => ({
       path,
       writtenAt: at(writtenAt),
@@ -168,6 +172,22 @@ function txChecksumStatus({ checksum }: Facts): TxChecksumStatus | null {
     wanted: wanted ?? null,
     active: held === undefined || held === 'unsupported' ? null : held,
     reason: checksum.choice.reason,
+  };
+}
+
+function firewallStatus({ firewall }: Facts, at: ToIso): FirewallStatus | null {
+  const { masquerade, forward, lookedAt, repairs } = firewall?.view ?? {};
+  if (lookedAt === undefined) return null;
+  const partStatus = ({ tool, isInPlace, error }: PartState): FirewallPartStatus => ({
+    tool: tool ?? null,
+    inPlace: isInPlace,
+    error: error ?? null,
+  });
+  return {
+    masquerade: masquerade === undefined ? null : partStatus(masquerade),
+    forward: (forward ?? []).map(partStatus),
+    repairs: repairs ?? 0,
+    checkedAt: at(lookedAt),
   };
 }
 

@@ -142,6 +142,24 @@ export interface DataPlaneStatus {
   readonly conflicts: readonly { readonly wanted: string; readonly found: string }[];
 }
 
+/** One thing that is wanted of the packet filter. */
+export interface FirewallPartStatus {
+  /** Who writes it: `nft`, `iptables-nft` or `iptables-legacy`; null when nothing is installed that could. */
+  readonly tool: string | null;
+  readonly inPlace: boolean;
+  readonly error: string | null;
+}
+
+export interface FirewallStatus {
+  /** Null: not wanted (`--ip-masq=false`). */
+  readonly masquerade: FirewallPartStatus | null;
+  /** Accepting the overlay's traffic: one for each variant of iptables whose FORWARD chain drops. */
+  readonly forward: readonly FirewallPartStatus[];
+  /** What was put right since the start. */
+  readonly repairs: number;
+  readonly checkedAt: string;
+}
+
 export interface StatusDocument {
   readonly version: typeof STATUS_VERSION;
   readonly agent: {
@@ -164,6 +182,8 @@ export interface StatusDocument {
   readonly peers: readonly PeerStatus[];
   readonly setAside: readonly SetAsideStatus[];
   readonly dataPlane: DataPlaneStatus | null;
+  /** Null until it was looked at, which is when there is a lease. */
+  readonly firewall: FirewallStatus | null;
   /** Files for Docker and others, by path. */
   readonly files: readonly { readonly path: string; readonly writtenAt: string }[];
 }

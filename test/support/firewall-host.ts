@@ -207,7 +207,7 @@ exec /usr/sbin/${program} "$@"
 /** Starts a keeper at work in this namespace; it ends with the test, and what it made stays. */
 export function startKeeper(t: Test, wish: FirewallWish = WISH, find: FindProgram = findInstalled) {
   const log = pino({ level: 'silent' });
-  const firewall = new SystemFirewall(log, find);
+  const firewall = new SystemFirewall(find);
   const keeper = new FirewallKeeper({ firewall, names: NAMES, log, now: () => performance.now(), sleep });
   const abort = new AbortController();
   const running = keeper.run(abort.signal);
@@ -222,7 +222,7 @@ export function startKeeper(t: Test, wish: FirewallWish = WISH, find: FindProgra
 
 /** Takes all that is ours away, as `selvedge cleanup` does. */
 export async function removeOurs(): Promise<void> {
-  const firewall = new SystemFirewall(pino({ level: 'silent' }));
+  const firewall = new SystemFirewall();
   const { removals } = planFirewall(undefined, await firewall.read(NAMES, true), NAMES);
   for (const change of removals) await firewall.apply(change);
 }

@@ -1,4 +1,5 @@
 /** This host on paper: read as it is, changed in notes alone. */
+import { SystemFirewall } from '../../dataplane/firewall/system-firewall.js';
 import { NetlinkKernel } from '../../dataplane/netlink-kernel.js';
 import { NetlinkError } from '../../dataplane/netlink/errors.js';
 import type { NetlinkSocket } from '../../dataplane/netlink/socket.js';
@@ -6,6 +7,7 @@ import { NetlinkOffload, TX_CHECKSUM_FEATURE, type HeldOffload } from '../../dat
 import { readFileIfPresent } from '../files.js';
 import type { Host } from '../host.js';
 import type { NoteChange } from './changes.js';
+import { dryFirewall } from './dry-firewall.js';
 import { DryKernel } from './dry-kernel.js';
 
 /** @param netlink stays its owner's to close */
@@ -27,6 +29,7 @@ export function dryHost(netlink: NetlinkSocket, note: NoteChange): Host {
         return Promise.resolve();
       },
     },
+    firewall: dryFirewall(new SystemFirewall(), note),
     writeFile: async (path, contents, how) => {
       const present = written.get(path) ?? (await readFileIfPresent(path).catch(() => undefined));
       if (present === contents || (how === 'if-absent' && present !== undefined)) return 'unchanged';

@@ -21,6 +21,10 @@ export interface Firewall {
    * Empty while nobody uses them.
    */
   glance(): Promise<string>;
-  /** Calls when tables, chains or rules may have changed that concern us. @returns ends it */
+  /**
+   * Calls when tables, chains or rules may have changed that concern us.
+   * @returns ends it
+   * @throws an Error when the kernel has no nftables
+   */
   listen(names: FirewallNames, onChange: () => void): () => void;
 }

@@ -95,7 +95,7 @@ export class FirewallKeeper {
 
   /** Works until `signal` aborts. The packet filter stays as it is then. */
   async run(signal: AbortSignal): Promise<void> {
-    const stopListening = this.#options.firewall.listen(this.#options.names, () => this.doubt());
+    const stopListening = this.#listen();
     const glancing = this.#glance(signal);
     try {
       while (!signal.aborted) {
@@ -108,6 +108,16 @@ export class FirewallKeeper {
       stopListening();
     }
     await glancing;
+  }
+
+  #listen(): () => void {
+    const { firewall, names, log } = this.#options;
+    try {
+      return firewall.listen(names, () => this.doubt());
+    } catch (error) {
+      log.info({ err: error }, 'this kernel announces no changes of nftables');
+      return () => undefined;
+    }
   }
 
   #isDue(): boolean {

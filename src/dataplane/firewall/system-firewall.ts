@@ -1,5 +1,4 @@
 /** The packet filter of this process's network namespace, by nft and iptables. */
-import type { Logger } from 'pino';
 import { FirewallError, type Firewall } from './firewall.js';
 import type { HeldFirewall, HeldNft, HeldVariant, NftTable, Reading, SavedTable } from './held.js';
 import type { IptablesTable } from './iptables-text.js';
@@ -14,13 +13,11 @@ import { findLegacyTables, IptablesFinder, type IptablesPrograms } from './varia
 const LOCK_SECONDS = '5';
 
 export class SystemFirewall implements Firewall {
-  readonly #log: Logger;
   readonly #find: FindProgram;
   readonly #iptables: IptablesFinder;
 
   /** @param find where programs are looked for; a test hides some */
-  constructor(log: Logger, find: FindProgram = findInstalled) {
-    this.#log = log;
+  constructor(find: FindProgram = findInstalled) {
     this.#find = find;
     this.#iptables = new IptablesFinder(find);
   }
@@ -83,12 +80,7 @@ export class SystemFirewall implements Firewall {
   }
 
   listen(names: FirewallNames, onChange: () => void): () => void {
-    try {
-      return listenToNft(names, onChange);
-    } catch (error) {
-      this.#log.info({ err: error }, 'this kernel announces no changes of nftables');
-      return () => undefined;
-    }
+    return listenToNft(names, onChange);
   }
 }
 

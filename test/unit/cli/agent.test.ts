@@ -39,7 +39,7 @@ t.test("a unit's command line for flanneld", async t => {
 
 t.test("every wrong word is named, and the exit code is the operator's", async t => {
   const { options, written, exitCode } = await parse(t, [
-    '-ip-masq',
+    '-ip-masq=maybe',
     '--public-ip=x',
     'stray',
     '--bogus=secret',
@@ -53,7 +53,7 @@ t.test("every wrong word is named, and the exit code is the operator's", async t
     'selvedge agent: "stray": unexpected argument',
     'selvedge agent: --bogus: unknown option',
     'selvedge agent: --public-ip: "x" must be an IPv4 address',
-    'selvedge agent: --ip-masq: "true" is not built yet: leave it out, Docker then masquerades by itself',
+    'selvedge agent: --ip-masq: "maybe" must be true or false',
     "selvedge agent: --public-ipv6: flannel's option, not supported by selvedge yet: IPv6 underlays are not built",
     'selvedge agent: --iface: needs a value',
     '',

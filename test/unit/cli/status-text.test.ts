@@ -19,6 +19,9 @@ underlay    eth0 192.0.2.1, public 192.0.2.1, MTU 1500 (it has the default route
 data plane  flannel.1 c6:d2:32:6f:8f:44 MTU 1450
             tx checksum offload on (auto: kernel 6.18.0 is sound)
             address 1/1, fdb 2/2, neighbour 2/2, nexthop 1/1, route 2/2, 0 repaired since the start, checked 30 s ago
+firewall    masquerade: by nft
+            FORWARD of iptables-nft drops: the overlay is let through
+            0 repaired since the start, checked 50 min ago
 files       /run/flannel/subnet.env written 59 min ago
             /run/flannel/docker written 59 min ago
 agent       0.1.0, instance net, pid 4711, started 60 min ago
@@ -84,6 +87,12 @@ t.test('degraded: problems first, then peers in trouble', async t => {
       failing: [{ entry: 'route 10.5.4.0/24', error: 'ENETUNREACH' }],
       conflicts: [{ wanted: 'route 10.5.3.0/24', found: 'proto static via 192.0.2.9' }],
     },
+    firewall: {
+      masquerade: { tool: 'nft', inPlace: false, error: 'nft -f -: exit code 1' },
+      forward: [{ tool: 'iptables-legacy', inPlace: false, error: null }],
+      repairs: 7,
+      checkedAt: '2026-01-01T00:59:30Z',
+    },
     files: [],
   });
   t.equal(
@@ -115,6 +124,9 @@ underlay    eth0 192.0.2.1, public 192.0.2.1, MTU 1500 (it has the default route
 data plane  route 2/3, 1 repaired since the start, not checked yet
             failing: route 10.5.4.0/24: ENETUNREACH
             conflict: route 10.5.3.0/24: the kernel has proto static via 192.0.2.9, which is not ours
+firewall    masquerade: nft -f -: exit code 1
+            FORWARD of iptables-legacy drops: put off, because another program keeps undoing it
+            7 repaired since the start, checked 30 s ago
 agent       0.1.0, instance net, pid 4711, started 60 min ago
 `,
   );
@@ -152,7 +164,7 @@ t.test('starting: what is awaited', async t => {
     lease: null,
     subnets: null,
     peers: [],
-    dataPlane: null,
+    ...{ dataPlane: null, firewall: null },
     files: [],
   });
   t.equal(

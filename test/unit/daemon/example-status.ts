@@ -68,6 +68,12 @@ export const healthyStatus: StatusDocument = {
     failing: [],
     conflicts: [],
   },
+  firewall: {
+    masquerade: { tool: 'nft', inPlace: true, error: null },
+    forward: [{ tool: 'iptables-nft', inPlace: true, error: null }],
+    repairs: 0,
+    checkedAt: '2026-01-01T00:10:00.000Z',
+  },
   files: [
     { path: '/run/flannel/subnet.env', writtenAt: '2026-01-01T00:00:02.000Z' },
     { path: '/run/flannel/docker', writtenAt: '2026-01-01T00:00:02.000Z' },

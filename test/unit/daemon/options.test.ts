@@ -43,6 +43,8 @@ t.test('with nothing given, the defaults', async t => {
       onRevoke: 'reacquire',
       releaseOnExit: false,
       ipMasq: false,
+      ipMasqFullyRandom: true,
+      forwardRules: true,
       txChecksum: 'auto',
       subnetFile: '/run/flannel/subnet.env',
       dockerEnvFile: '/run/flannel/docker',
@@ -139,7 +141,6 @@ t.test('each fault names the option, the value and the rule', async t => {
     ['lease-ttl', '1.5h', duration],
     ['lease-ttl', '4s', 'must be between 5s and 576h (24 days)'],
     ['lease-ttl', '577h', 'must be between 5s and 576h (24 days)'],
-    ['ip-masq', 'true', 'is not built yet: leave it out, Docker then masquerades by itself'],
     ['ip-masq', 'maybe', 'must be true or false'],
     ['log-level', 'loud', 'must be one of trace, debug, info, warn, error, fatal, silent'],
   ];
@@ -189,7 +190,7 @@ t.test('everything that is wrong is named at once', async t => {
       'healthz-port': ['80800'],
       'log-level': [''],
     },
-    { SELVEDGE_PUBLIC_IP: 'x', FLANNELD_IP_MASQ: 'true', FLANNELD_KUBE_SUBNET_MGR: '1' },
+    { SELVEDGE_PUBLIC_IP: 'x', FLANNELD_IP_MASQ: 'maybe', FLANNELD_KUBE_SUBNET_MGR: '1' },
     ['--etcd-endpoint=http://u:secret@h:1', '--bogus', 'value', 'stray'],
   );
   t.same(
@@ -202,7 +203,7 @@ t.test('everything that is wrong is named at once', async t => {
       '--iface: "b/d"',
       '--iface: "b:d"',
       'SELVEDGE_PUBLIC_IP: "x"',
-      'FLANNELD_IP_MASQ: "true"',
+      'FLANNELD_IP_MASQ: "maybe"',
       '--subnet-file: "x"',
       '--healthz-port: "80800"',
       '--log-level: needs',
@@ -237,12 +238,13 @@ t.test('an empty flag means not given where there is no default, and is a fault 
   ]);
 });
 
-t.test("ip-masq=false in all of Go's words is no fault", async t => {
+t.test("switches take all of Go's words", async t => {
   for (const word of ['0', 'f', 'F', 'FALSE', 'false', 'False']) {
     t.equal(optionsOf({ 'ip-masq': [word] }).ipMasq, false);
   }
   for (const word of ['1', 't', 'T', 'TRUE', 'true', 'True']) {
-    t.match(faultsOf({}, { FLANNELD_IP_MASQ: word }), [/^FLANNELD_IP_MASQ: ".*" is not built yet/]);
+    t.equal(optionsOf({}, { FLANNELD_IP_MASQ: word }).ipMasq, true);
+    t.equal(optionsOf({ 'ip-masq-fully-random-disable': [word] }).ipMasqFullyRandom, false);
   }
 });
 

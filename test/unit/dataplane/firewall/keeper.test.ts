@@ -1,58 +1,14 @@
 /** When the packet filter is looked at and changed, over one on paper. */
 import t, { type Test } from 'tap';
-import { FirewallError, type Firewall } from '../../../../src/dataplane/firewall/firewall.js';
-import type { HeldFirewall } from '../../../../src/dataplane/firewall/held.js';
 import { FirewallKeeper } from '../../../../src/dataplane/firewall/keeper.js';
 import type { FirewallWish } from '../../../../src/dataplane/firewall/model.js';
-import type { Change } from '../../../../src/dataplane/firewall/plan.js';
 import { FakeClock } from '../../../support/fake-clock.js';
-import { heldFirewall, NAMES, restored, savedTable, WISH } from '../../../support/firewall.js';
+import { NAMES, savedTable, WISH } from '../../../support/firewall.js';
+import { DROPPING, PaperFirewall } from '../../../support/paper-firewall.js';
 import { recordedLog } from '../../../support/recorded-log.js';
 import { FLANNEL_NAT } from './recorded.js';
 
-const DROPPING = ':FORWARD DROP [0:0]';
 const ONLY_FORWARD: FirewallWish = { ...WISH, masquerade: 'off' };
-
-/** One variant of iptables, in which changes do what they say. */
-class PaperFirewall implements Firewall {
-  filter = savedTable(DROPPING);
-  nat = savedTable(':POSTROUTING ACCEPT [0:0]', 'nat');
-  readonly applied: Change[] = [];
-  reads = 0;
-  legacyText = '';
-  refuse: (change: Change) => string | undefined = () => undefined;
-  announce: () => void = () => undefined;
-
-  read(): Promise<HeldFirewall> {
-    this.reads++;
-    const value = { variant: 'nft', filter: this.filter, nat: this.nat } as const;
-    return Promise.resolve({ ...heldFirewall(), iptables: [{ variant: 'nft', held: { ok: true, value } }] });
-  }
-
-  apply(change: Change): Promise<void> {
-    const refusal = this.refuse(change);
-    if (refusal !== undefined) return Promise.reject(new FirewallError(refusal));
-    this.applied.push(change);
-    if (change.text.startsWith('*nat')) this.nat = restored(this.nat, change.text);
-    else this.filter = restored(this.filter, change.text);
-    return Promise.resolve();
-  }
-
-  glance(): Promise<string> {
-    return Promise.resolve(this.legacyText);
-  }
-
-  listen(_: unknown, onChange: () => void): () => void {
-    this.announce = onChange;
-    return () => (this.announce = () => undefined);
-  }
-
-  /** As `iptables -F` and `-X` do, which leave the policy. */
-  flush(): void {
-    this.filter = savedTable(DROPPING);
-    this.announce();
-  }
-}
 
 function start(t: Test, firewall = new PaperFirewall()) {
   const clock = new FakeClock();
