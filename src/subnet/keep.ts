@@ -126,7 +126,7 @@ export class LeaseKeeper {
     const { key, modRevision } = current;
     const leaseId = leaseToKeep(current, own);
     // Nothing can be written under an etcd lease that is gone, and only a renewal tells that it is.
-    if (leaseId !== current.leaseId && !(await this.#renew(own))) return 'expired';
+    if (leaseId !== current.leaseId && !(await this.#renew(own))) return this.#whatEnded(own);
     const written = await store.replaceIfUnchanged(key, own.value, leaseId, modRevision);
     const rewrites = this.#contest.count(now());
     const subnet = formatPrefix(own.subnet);
@@ -150,6 +150,17 @@ export class LeaseKeeper {
       this.#news.putBackDeletion(deletion);
       throw error;
     }
+  }
+
+  /**
+   * What became of an etcd lease that is gone while the key is not. etcd says the same of one that was revoked and of one that
+   * expired, whatever it is asked, so that only time tells: what is gone well before its time was revoked. Later, or when
+   * nothing proves that it had any time left, it counts as expired, for with `--on-revoke=exit` a host that stays by mistake can
+   * be told again, and one that leaves by mistake is gone.
+   */
+  #whatEnded(own: OwnLease): Loss {
+    if (own.modRevision === NO_REVISION) return 'wiped';
+    return this.#mayHaveExpired(own) ? 'expired' : 'deleted';
   }
 
   /** By our own clocks; a host that slept knows of it by the one on the wall only. */

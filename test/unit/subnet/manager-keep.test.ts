@@ -29,6 +29,9 @@ function lab(t: Test) {
   return { clock, store, hooks, start, pass, count: watched.count };
 }
 
+/** Ours by its public IP, but not as we wrote it. */
+const ANOTHER_VALUE = valueSince('192.0.2.1', 5_000);
+
 type Lab = ReturnType<typeof lab>;
 
 const subnetsOf = (host: LeaseHost) => host.owned.map(({ subnet }) => formatPrefix(subnet));
@@ -159,6 +162,36 @@ t.test('what ended a lease', async t => {
         await store.revokeLease(host.owned[0]!.leaseId);
         await pass(100);
         host.catchUp();
+      },
+    ],
+    [
+      'an admin puts the key without an etcd lease and revokes ours',
+      'deleted',
+      async (host, { store }) => {
+        host.fallBehind();
+        store.put(KEY, ANOTHER_VALUE);
+        await store.revokeLease(host.owned[0]!.leaseId);
+        host.catchUp();
+      },
+    ],
+    [
+      'the same, when its time may be over',
+      'expired',
+      async (host, lab) => {
+        host.fallBehind();
+        lab.store.put(KEY, ANOTHER_VALUE);
+        await cutOff(lab, TTL_SECONDS + 60);
+        host.catchUp();
+      },
+    ],
+    [
+      'etcd was restored from when the key had no etcd lease',
+      'wiped',
+      async (host, { store }) => {
+        host.fallBehind();
+        store.put(KEY, ANOTHER_VALUE);
+        await store.revokeLease(host.owned[0]!.leaseId);
+        await host.relist('revision-went-back');
       },
     ],
     [

@@ -138,7 +138,7 @@ t.test(
     store.put(keyOf(1), '{"PublicIP": ');
     await host.relist('other-cluster');
     await pass(1);
-    t.strictSame(host.troubles, ['lost: expired']);
+    t.strictSame(host.troubles, ['lost: wiped']);
     t.strictSame(subnetsOf(host), ['10.5.1.0/24', '10.5.2.0/24']);
     t.match(await store.read(keyOf(1)), { value: '{"PublicIP": ' });
   },
