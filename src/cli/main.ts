@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../daemon/version.js';
 import { EXIT } from './exit-codes.js';
+import { silenceIpServerName } from './warnings.js';
 
 interface CommandRow {
   readonly name: string;
@@ -99,5 +100,7 @@ async function main(words: readonly string[]): Promise<void> {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
+
+silenceIpServerName();
 
 await main(process.argv.slice(2));

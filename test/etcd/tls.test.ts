@@ -1,6 +1,7 @@
 /** Every way in which TLS to etcd fails, provoked for real; and certificates that change under a running store. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { etcdctl } from '../../src/subnet/etcdctl.js';
 import { freePort, needsEtcd, startEtcd, type Etcd, type EtcdOptions } from '../support/etcd.js';
@@ -315,4 +316,19 @@ t.test('an expired client certificate is replaced', needsEtcd(), async t => {
   copyCertificate(client, ours);
   // A failure shows that the files have changed, within the same call.
   t.equal(await store.read('/net/a'), undefined);
+});
+
+t.test('nothing but our own words on standard error', needsEtcd(), async t => {
+  const certificates = certificatesFor(t);
+  const { caFile, server } = certificates;
+  const { url } = await startSecure(t, certificates, server);
+  t.match(url, /^https:\/\/127\.0\.0\.\d+:/, 'Node warns of an address as a server name');
+  const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+  const options = ['--etcd-endpoints', url, '--etcd-cafile', caFile, '--etcd-prefix', '/net'];
+  const { stdout, stderr } = spawnSync(process.execPath, [program, 'leases', ...options], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  t.match(stdout, /^there is no config at/, 'etcd has answered');
+  t.equal(stderr, '');
 });
