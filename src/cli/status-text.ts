@@ -147,11 +147,17 @@ function subnetsLine({ free, total }: SubnetsStatus): string {
 }
 
 function etcdLines(etcd: EtcdStatus, now: Date): string[] {
-  const { connected, since, endpoints, lastError, certificates, doubt } = etcd;
+  const { connected, since, endpoints, endpointStates, lastError, certificates, doubt } = etcd;
   const doubted = doubt === null ? '' : `${untilThen(doubt.until, now)}, until ${clock(doubt.until)}`;
   return [
     `${etcdState(etcd)} for ${ageOnly(since, now)}${connected ? '' : `, since ${clock(since)}`}: ${endpoints.join(', ')}`,
     ...(lastError === null ? [] : [lastError]),
+    ...endpointStates.flatMap(({ url, passedOver, certificateEndsAt }) => [
+      ...(passedOver === null
+        ? []
+        : [`${url} passed over for ${ageOnly(passedOver.since, now)}: ${passedOver.cause}`]),
+      ...(certificateEndsAt === null ? [] : [`certificate of ${url} until ${clock(certificateEndsAt)}`]),
+    ]),
     ...certificates.map(
       ({ role, file, endsAt }) =>
         `${role === 'CA' ? 'CA' : 'client certificate'} ${file} until ${clock(endsAt)}`,

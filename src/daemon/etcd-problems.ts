@@ -1,6 +1,7 @@
 /** Facts about etcd → problems. Pure. */
 import { etcdctl, quote } from '../subnet/etcdctl.js';
 import { nextEnd, type CertificateFile } from '../subnet/etcd3-credentials.js';
+import type { EndpointView } from '../subnet/etcd3-store.js';
 import type { StoreError } from '../subnet/store.js';
 import { formatDuration } from './duration.js';
 import type { Facts, ToIso } from './facts.js';
@@ -19,6 +20,7 @@ export function etcdProblems(facts: Facts, options: AgentOptions, at: ToIso, wal
   return [
     ...connectionProblems(facts, options, at),
     ...credentialProblems(facts, options, wall),
+    ...facts.endpoints.flatMap(endpoint => endpointProblems(endpoint, facts, wall)),
     ...doubtProblems(facts, options, at),
   ];
 }
@@ -84,22 +86,41 @@ function credentialProblems({ credentials }: Facts, { etcd }: AgentOptions, wall
   return problems;
 }
 
+function endpointProblems(endpoint: EndpointView, { connection }: Facts, wall: number): Problem[] {
+  const { url, passedOver, certificateEndsAt } = endpoint;
+  const problems: Problem[] = [];
+  if (certificateEndsAt !== undefined) {
+    const next = `openssl s_client -connect ${new URL(url).host} </dev/null | openssl x509 -noout -dates; then renew the certificate of etcd`;
+    problems.push(...ending(`the certificate of etcd at ${url}`, certificateEndsAt, next, wall));
+  }
+  // Without any that serves, another problem tells why.
+  if (passedOver !== undefined && connection?.connected === true) {
+    const { cause, next } = passedOver.advice;
+    const seen = `the endpoint ${url} is passed over since ${new Date(passedOver.since).toISOString()}; another serves`;
+    problems.push(problem('etcd-endpoint', seen, cause, next));
+  }
+  return problems;
+}
+
 function expiryProblem(certificate: CertificateFile, wall: number): Problem[] {
-  const end = nextEnd(certificate, wall);
-  if (end - wall > EXPIRY_NOTICE_MS) return [];
   const { file, role } = certificate;
   const name = role === 'client' ? `our client certificate ${file}` : `a CA in ${file}`;
+  const show =
+    role === 'client'
+      ? `openssl x509 -in ${quote(file)} -noout -dates`
+      : `openssl crl2pkcs7 -nocrl -certfile ${quote(file)} | openssl pkcs7 -print_certs -text -noout`;
+  return ending(name, nextEnd(certificate, wall), `${show}; a renewed file is read again by itself`, wall);
+}
+
+function ending(name: string, end: number, next: string, wall: number): Problem[] {
+  if (end - wall > EXPIRY_NOTICE_MS) return [];
   const moment = new Date(end).toISOString();
   const seen =
     end > wall
       ? `${name} ends on ${moment}, in ${formatDuration(end - wall)}`
       : `${name} has ended, on ${moment}`;
   const cause = 'it was not renewed; open connections go on, and new ones will be refused';
-  const show =
-    role === 'client'
-      ? `openssl x509 -in ${quote(file)} -noout -dates`
-      : `openssl crl2pkcs7 -nocrl -certfile ${quote(file)} | openssl pkcs7 -print_certs -text -noout`;
-  return [problem('certificate-expires', seen, cause, `${show}; a renewed file is read again by itself`)];
+  return [problem('certificate-expires', seen, cause, next)];
 }
 
 function doubtProblems({ doubt, overlay }: Facts, { etcd }: AgentOptions, at: ToIso): Problem[] {

@@ -9,7 +9,7 @@ import type { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import type { Reconciler } from '../dataplane/reconciler.js';
 import type { StoreConnection } from '../subnet/connection-watch.js';
 import type { Doubt } from '../subnet/doubt.js';
-import type { CredentialsView } from '../subnet/etcd3-store.js';
+import type { CredentialsView, EndpointView } from '../subnet/etcd3-store.js';
 import type { Awaiting, HeldLease, LeaseManager, Loss, OwnLease } from '../subnet/manager.js';
 import type { Position } from '../subnet/mirror.js';
 import type { StoreError } from '../subnet/store.js';
@@ -60,6 +60,8 @@ export interface Facts {
   connection: StoreConnection | undefined;
   /** How the files that let us into etcd are doing. */
   credentials: CredentialsView | undefined;
+  /** What is known of the endpoints beside what calls show; empty until there is something. */
+  endpoints: readonly EndpointView[];
   /** Whether the store's deletions are believed. */
   doubt: Doubt | undefined;
   /** The first complete list of keys has arrived. */
@@ -114,6 +116,7 @@ export function emptyFacts(startedAt: number): Facts {
     stopping: false,
     connection: undefined,
     credentials: undefined,
+    endpoints: [],
     doubt: undefined,
     mirrored: false,
     saved: {},

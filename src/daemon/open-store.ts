@@ -1,19 +1,19 @@
 /** The store that the etcd options name. */
 import type { Logger } from 'pino';
-import { createEtcd3Store, type CredentialsView } from '../subnet/etcd3-store.js';
+import { createEtcd3Store, type Etcd3StoreOptions } from '../subnet/etcd3-store.js';
 import { StoreError, type Store } from '../subnet/store.js';
 import { OperatorError } from './operator-error.js';
 import type { EtcdOptions } from './options.js';
 
 /**
  * Opens the store; nothing is connected yet.
- * @param onCredentials told how the credential files are doing, now and when that changes
+ * @param listeners told how the credential files and the endpoints are doing
  * @throws OperatorError for options that cannot work and credential files that cannot be read or used
  */
 export function openStore(
   options: EtcdOptions,
   log: Logger,
-  onCredentials?: (view: CredentialsView) => void,
+  listeners: Pick<Etcd3StoreOptions, 'onCredentials' | 'onEndpoints'> = {},
 ): Store {
   const { endpoints, prefix, caFile, certFile, keyFile, username, password, passwordFile } = options;
   const tls = {
@@ -29,7 +29,7 @@ export function openStore(
       ...(password !== undefined && { password: password.reveal() }),
       ...(passwordFile !== undefined && { passwordFile }),
       keyPrefix: `${prefix}/`,
-      ...(onCredentials !== undefined && { onCredentials }),
+      ...listeners,
       log,
     });
   } catch (error) {

@@ -11,6 +11,7 @@ export const PROBLEM_CODES = [
   'etcd-denied',
   'etcd-credentials',
   'certificate-expires',
+  'etcd-endpoint',
   'etcd-doubt',
   'config-missing',
   'config-invalid',
@@ -40,6 +41,7 @@ export type ProblemCode = (typeof PROBLEM_CODES)[number];
 const WARNINGS: ReadonlySet<ProblemCode> = new Set([
   'etcd-credentials',
   'certificate-expires',
+  'etcd-endpoint',
   'subnets-running-out',
   'health-port',
 ]);

@@ -44,7 +44,10 @@ export async function run(
     `underlay is ${underlay.name} with ${underlay.address}, because ${underlay.reason}`,
   );
   const facts = emptyFacts(performance.now());
-  const opened = openStore(options.etcd, log, view => (facts.credentials = view));
+  const opened = openStore(options.etcd, log, {
+    onCredentials: view => (facts.credentials = view),
+    onEndpoints: view => (facts.endpoints = view),
+  });
   const store = countedStore(opened, facts.counts);
   const host = realHost(netlink, holder, log);
   const flow = await prepareFlow({ options, log, facts, store, host, underlay });

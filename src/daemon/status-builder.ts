@@ -7,6 +7,7 @@ import type { Link } from '../dataplane/model.js';
 import type { ReconcilerView } from '../dataplane/reconciler-view.js';
 import { isoAt, type Facts, type Moment, type ToIso } from './facts.js';
 import { nextEnd } from '../subnet/etcd3-credentials.js';
+import type { EndpointView } from '../subnet/etcd3-store.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
 import { awaitedIn, phaseOf } from './phase.js';
@@ -14,6 +15,7 @@ import { problemsOf } from './find-problems.js';
 import {
   STATUS_VERSION,
   type DataPlaneStatus,
+  type EndpointStatus,
   type EntryCounts,
   type EtcdStatus,
   type FirewallPartStatus,
@@ -92,6 +94,11 @@ function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso, wall: number
     since: at(connection?.since ?? facts.startedAt),
     lastError: connection?.error?.message ?? null,
     lastErrorKind: connection?.error?.kind ?? null,
+    endpointStates: facts.endpoints
+      .filter(
+        ({ passedOver, certificateEndsAt }) => passedOver !== undefined || certificateEndsAt !== undefined,
+      )
+      .map(endpointStatus),
     certificates: (credentials?.certificates ?? []).map(certificate => ({
       role: certificate.role,
       file: certificate.file,
@@ -106,6 +113,17 @@ function etcdStatus(facts: Facts, options: AgentOptions, at: ToIso, wall: number
             until: at(doubt.until),
             keptPeers: facts.overlay?.peers?.kept.size ?? 0,
           },
+  };
+}
+
+function endpointStatus({ url, passedOver, certificateEndsAt }: EndpointView): EndpointStatus {
+  return {
+    url,
+    passedOver:
+      passedOver === undefined
+        ? null
+        : { since: new Date(passedOver.since).toISOString(), cause: passedOver.advice.cause },
+    certificateEndsAt: certificateEndsAt === undefined ? null : new Date(certificateEndsAt).toISOString(),
   };
 }
 

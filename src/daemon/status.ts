@@ -81,6 +81,15 @@ export interface CertificateStatus {
   readonly endsAt: string;
 }
 
+/** What is known of an endpoint beside what calls show. */
+export interface EndpointStatus {
+  readonly url: string;
+  /** While another one serves in its place; null: nothing is known against it. */
+  readonly passedOver: { readonly since: string; readonly cause: string } | null;
+  /** When its certificate ends; null without TLS, and in the first minute. */
+  readonly certificateEndsAt: string | null;
+}
+
 export interface EtcdStatus {
   readonly endpoints: readonly string[];
   readonly connected: boolean;
@@ -90,6 +99,8 @@ export interface EtcdStatus {
   readonly lastError: string | null;
   /** What that is: no answer, no secure connection, or refused for want of permission or as a request. */
   readonly lastErrorKind: 'unavailable' | 'tls' | 'denied' | 'invalid' | null;
+  /** Of which there is something to say. */
+  readonly endpointStates: readonly EndpointStatus[];
   /** Certificate files in use. */
   readonly certificates: readonly CertificateStatus[];
   /** While etcd's word on who is gone is not believed; null otherwise. */

@@ -14,9 +14,10 @@ import {
   type Credentials,
   type FileContents,
 } from './etcd3-credentials.js';
+import { EndpointWatch, type EndpointView } from './etcd3-endpoint-watch.js';
 import { createEndpoints, Endpoints, type Endpoint } from './etcd3-endpoints.js';
 import type { CredentialsView, Settings } from './etcd3-options.js';
-import { probe, type Probe } from './etcd3-probe.js';
+import { lookAt, probe, type Probe } from './etcd3-probe.js';
 import { StoreError, type Advice } from './store.js';
 
 const PROBE_TIMEOUT_MS = 3_000;
@@ -31,6 +32,7 @@ const SAY_AGAIN_MS = 600_000;
 export interface AccessContext {
   readonly log: Logger;
   readonly onCredentials: (view: CredentialsView) => void;
+  readonly onEndpoints: (view: readonly EndpointView[]) => void;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** In [0, 1). */
@@ -54,6 +56,7 @@ export class Access {
   readonly #looks = new Map<Endpoint, Look>();
   /** What was said of each endpoint last, by URL. */
   readonly #said = new Map<string, { readonly code: string; readonly at: number }>();
+  readonly #watch: EndpointWatch;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -65,6 +68,9 @@ export class Access {
     this.#credentials = readCredentials(settings.files, contents);
     this.#used = digest(contents);
     this.endpoints = new Endpoints(this.#createEndpoints(), context.random);
+    const { onEndpoints: onChange, now, random } = context;
+    const look = (url: string) => lookAt(url, this.#credentials, PROBE_TIMEOUT_MS);
+    this.#watch = new EndpointWatch({ urls: settings.urls, look, onChange, now, random });
     this.#tell();
     this.#planLook();
   }
@@ -72,6 +78,7 @@ export class Access {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    this.#watch.close();
     this.endpoints.close();
   }
 
@@ -135,8 +142,10 @@ export class Access {
   }
 
   /** While another endpoint serves, nothing else would show that this one does not. */
-  #sayPassedOver(url: string, { code, cause, next }: Advice): void {
+  #sayPassedOver(url: string, advice: Advice): void {
     if (this.#settings.urls.length === 1) return;
+    this.#watch.notePassedOver(url, advice);
+    const { code, cause, next } = advice;
     const at = this.#context.now();
     const last = this.#said.get(url);
     if (last?.code === code && at - last.at < SAY_AGAIN_MS) return;

@@ -1,6 +1,7 @@
 /** What the etcd store is made of, and the rules that its options must keep. */
 import type { Logger } from 'pino';
 import type { CertificateFile, CredentialFiles } from './etcd3-credentials.js';
+import type { EndpointView } from './etcd3-endpoint-watch.js';
 import { isSecure, parseEndpoints } from './etcd3-endpoints.js';
 import { StoreError } from './store.js';
 
@@ -35,6 +36,8 @@ export interface Etcd3StoreOptions {
   readonly lookEveryMs?: number;
   /** Told at the creation of the store and whenever the view changes. */
   readonly onCredentials?: (view: CredentialsView) => void;
+  /** Told whenever something changes of what is known of the endpoints. */
+  readonly onEndpoints?: (view: readonly EndpointView[]) => void;
   /** In [0, 1): which endpoint is the first, and the pauses between attempts. Default `Math.random`. */
   readonly random?: () => number;
   readonly log: Logger;

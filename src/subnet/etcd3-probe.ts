@@ -1,6 +1,6 @@
 /**
- * One plain connection to an endpoint after a call to it has failed, to learn what gRPC does not say: whether it speaks
- * TLS at all, what its certificate is, and with which alert it refused ours. Nothing is asked of etcd.
+ * One plain connection to an endpoint, to learn what gRPC does not say: whether it speaks TLS at all, what its certificate
+ * is, and with which alert it refused ours. Nothing is asked of etcd.
  */
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -29,6 +29,14 @@ export type Probe =
   /** Nothing was learnt. */
   | { readonly kind: 'silent' };
 
+/** How an endpoint looks that nothing has to be found out about. */
+export interface Look {
+  /** It speaks as its scheme says, and nothing is wrong with its certificate or ours. */
+  readonly answers: boolean;
+  /** Milliseconds since the epoch; undefined without TLS, or when no certificate was seen. */
+  readonly certificateEndsAt: number | undefined;
+}
+
 /** What an HTTP/2 client says first (RFC 9113, 3.4), with an empty SETTINGS frame; a server answers with its own. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'latin1');
 /** Offset and value of the type of that answer's frame (RFC 9113, 4.1 and 6.5). */
@@ -46,6 +54,19 @@ export async function probe(url: string, credentials: Credentials, timeoutMs: nu
   // A plain etcd just closes on what it cannot read.
   if (asTls.kind === 'tls' || url.startsWith('http:')) return asTls;
   return probePlain(host, Number(port), deadline);
+}
+
+/** Connects once, and never for longer than `timeoutMs`. @param url as above */
+export async function lookAt(url: string, credentials: Credentials, timeoutMs: number): Promise<Look> {
+  const { hostname, port, protocol } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const seen = await (protocol === 'http:'
+    ? probePlain(host, Number(port), deadline)
+    : probeTls(host, Number(port), credentials, deadline));
+  if (seen.kind !== 'tls') return { answers: seen.kind === 'plain', certificateEndsAt: undefined };
+  const end = seen.certificate && Date.parse(seen.certificate.validTo);
+  return { answers: seen.complaint === undefined, certificateEndsAt: end };
 }
 
 function probeTls(

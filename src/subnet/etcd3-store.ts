@@ -25,6 +25,7 @@ import {
   type WriteResult,
 } from './store.js';
 
+export type { EndpointView } from './etcd3-endpoint-watch.js';
 export type { CredentialsView, Etcd3StoreOptions, TlsFiles } from './etcd3-options.js';
 
 /** Keys per page of a list: larger pages stop the event loop for longer, smaller ones cost more round trips. */
@@ -39,8 +40,9 @@ const MOST_LISTS = 3;
  */
 export function createEtcd3Store(options: Etcd3StoreOptions): Store {
   const settings = settle(options);
-  const { log, onCredentials = () => undefined, random = Math.random } = options;
-  const access = new Access(settings, { log, onCredentials, now: Date.now, random });
+  const { log, random = Math.random } = options;
+  const { onCredentials = () => undefined, onEndpoints = () => undefined } = options;
+  const access = new Access(settings, { log, onCredentials, onEndpoints, now: Date.now, random });
   return new Etcd3Store(access, settings.timeoutMs, log, random);
 }
 

@@ -1,5 +1,6 @@
 /** Several endpoints, the first of which fails in one way or another: the lease is kept, and no change is missed. */
 import t, { type Test } from 'tap';
+import { lookAt } from '../../src/subnet/etcd3-probe.js';
 import { freePort, needsEtcd, type Etcd } from '../support/etcd.js';
 import { startEtcdAgent, type EtcdAgent } from '../support/etcd-agent.js';
 import { AS_ROOT, enableAuth } from '../support/etcd-auth.js';
@@ -62,6 +63,24 @@ t.test('an endpoint that is no good from the start', needsEtcd(), async t => {
     });
     await etcd.etcdctl(AS_ROOT, 'del', '--prefix', '/net/');
   }
+});
+
+t.test('a look at an endpoint', needsEtcd(), async t => {
+  const { etcd, proxy } = await startEtcdFixture(t);
+  const credentials = {
+    ca: undefined,
+    caEnds: [],
+    client: undefined,
+    clientEndsAt: undefined,
+    password: undefined,
+  };
+  const answers = async (url: string) => (await lookAt(url, credentials, 500)).answers;
+  t.equal(await answers(etcd.url), true);
+  t.equal(await answers(etcd.url.replace('http:', 'https:')), false, 'it speaks no TLS');
+  t.equal(await answers(`http://127.0.0.1:${await freePort()}`), false);
+  t.equal(await answers('http://no-such-host.invalid:2379'), false);
+  proxy.stall('both');
+  t.equal(await answers(proxy.url), false);
 });
 
 t.test('the member in use freezes, and the others go on', needsEtcd(), async t => {

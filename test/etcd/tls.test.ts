@@ -1,8 +1,10 @@
 /** Every way in which TLS to etcd fails, provoked for real; and certificates that change under a running store. */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import type { EndpointView } from '../../src/subnet/etcd3-store.js';
 import { etcdctl } from '../../src/subnet/etcdctl.js';
 import { freePort, needsEtcd, startEtcd, type Etcd, type EtcdOptions } from '../support/etcd.js';
 import {
@@ -13,6 +15,7 @@ import {
 } from '../support/etcd-certificates.js';
 import { startEtcdAgent } from '../support/etcd-agent.js';
 import { makeStore, never } from '../support/etcd-store.js';
+import { matchAll } from '../support/match-all.js';
 import { recordedLog } from '../support/recorded-log.js';
 import { openWatch, until } from '../support/store-contract.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
@@ -29,6 +32,10 @@ async function startEtcdFor(t: Test, options?: EtcdOptions): Promise<Etcd> {
   const etcd = await startEtcd(options);
   t.teardown(() => etcd.destroy());
   return etcd;
+}
+
+function endOf(certFile: string): number {
+  return Date.parse(new X509Certificate(readFileSync(certFile)).validTo);
 }
 
 function startSecure(t: Test, { client }: Certificates, tls: NonNullable<EtcdOptions['tls']>): Promise<Etcd> {
@@ -252,8 +259,18 @@ t.test(
     ]);
     const { log, lines } = recordedLog();
     const endpoints = [bad.url, good.url];
-    const store = makeStore(t, { endpoints, tls: { caFile }, random: () => 0, log });
+    let view: readonly EndpointView[] = [];
+    const onEndpoints = (all: readonly EndpointView[]) => (view = all);
+    const store = makeStore(t, { endpoints, tls: { caFile }, random: () => 0, log, onEndpoints });
     t.equal(await store.read('/net/a'), undefined);
+    await until(
+      () => view.every(({ certificateEndsAt }) => certificateEndsAt !== undefined),
+      'a look at both',
+    );
+    matchAll(t, view, [
+      { url: bad.url, passedOver: { advice: { code: 'server-untrusted' } } },
+      { url: good.url, passedOver: undefined, certificateEndsAt: endOf(server.certFile) },
+    ]);
     await good.stop();
     for (let i = 0; i < 3; i++) await t.rejects(store.read('/net/a'), { name: 'StoreError' });
     t.strictSame(

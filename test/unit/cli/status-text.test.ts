@@ -152,6 +152,16 @@ t.test('etcd that refuses us is not away, and certificates have an end', async t
     '            client certificate /etc/c.pem until 2026-02-01T00:00:00Z',
     '            CA /etc/ca.pem until 2036-01-01T00:00:00Z',
   ]);
+  const endpointStates = [
+    {
+      url: 'https://a:2379',
+      passedOver: { since, cause: 'nothing listens' },
+      certificateEndsAt: '2026-02-01T00:00:00.000Z',
+    },
+  ];
+  const text = render({ etcd: { ...etcd, endpointStates } });
+  t.match(text, / {12}https:\/\/a:2379 passed over for 40 s: nothing listens\n/);
+  t.match(text, / {12}certificate of https:\/\/a:2379 until 2026-02-01T00:00:00Z\n/);
 });
 
 t.test('starting: what is awaited', async t => {

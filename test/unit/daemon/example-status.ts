@@ -28,6 +28,7 @@ export const healthyStatus: StatusDocument = {
     since: '2026-01-01T00:00:00.000Z',
     lastError: null,
     lastErrorKind: null,
+    endpointStates: [],
     certificates: [],
     doubt: null,
   },

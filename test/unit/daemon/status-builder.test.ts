@@ -126,6 +126,42 @@ t.test('certificates that end soon, and files that cannot be used', async t => {
   ]);
 });
 
+t.test('what is known of the endpoints', async t => {
+  const facts = answered(CONFIG);
+  t.strictSame(build(facts).etcd.endpointStates, []);
+  const advice = { code: 'connection-refused', cause: 'nothing listens', next: 'endpoint health' };
+  const passedOver = { since: CLOCK.wall - 60_000, advice };
+  const nothing = { passedOver: undefined, certificateEndsAt: undefined };
+  facts.endpoints = [
+    { url: 'https://a:2379', ...nothing, passedOver },
+    { url: 'https://b:2379', ...nothing, certificateEndsAt: CLOCK.wall + 86_400_000 },
+    { url: 'https://c:2379', ...nothing },
+  ];
+  const { etcd, problems, verdict } = build(facts);
+  t.strictSame(etcd.endpointStates, [
+    {
+      url: 'https://a:2379',
+      passedOver: { since: '2026-01-01T00:00:00.000Z', cause: 'nothing listens' },
+      certificateEndsAt: null,
+    },
+    { url: 'https://b:2379', passedOver: null, certificateEndsAt: '2026-01-02T00:01:00.000Z' },
+  ]);
+  matchAll(t, problems, [
+    {
+      ...{ code: 'etcd-endpoint', severity: 'warning', cause: 'nothing listens', next: 'endpoint health' },
+      seen: 'the endpoint https://a:2379 is passed over since 2026-01-01T00:00:00.000Z; another serves',
+    },
+    {
+      ...{ code: 'certificate-expires', severity: 'warning' },
+      seen: /^the certificate of etcd at https:\/\/b:2379 ends on 2026-01-02T00:01:00.000Z, in 24 h$/,
+      next: /^openssl s_client -connect b:2379 </,
+    },
+  ]);
+  t.not(verdict, 'degraded');
+  facts.connection = { connected: false, since: 0, error: undefined };
+  t.notOk(codes(facts).includes('etcd-endpoint'), 'when none serves, that is said');
+});
+
 t.test('waiting for a config', async t => {
   const facts = answered();
   t.match(build(facts), {
