@@ -21,7 +21,10 @@ const KINDS = {
     timeoutSeconds: 120,
   },
   e2e: {
-    programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
+    programs: [
+      ...['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
+      ...['systemd-analyze', 'systemd-nspawn', 'dockerd', 'busybox'],
+    ],
     root: true,
     jobs: 3,
     timeoutSeconds: 300,

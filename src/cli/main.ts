@@ -44,6 +44,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./docker-opts.js')).dockerOptsCommand(),
   },
   {
+    name: 'docker-check',
+    summary: 'tell whether Docker may start with the env file that is there',
+    load: async () => (await import('./docker-check.js')).dockerCheckCommand(),
+  },
+  {
     name: 'cleanup',
     summary: 'take everything of the agent off this host',
     load: async () => (await import('./cleanup.js')).cleanupCommand(),

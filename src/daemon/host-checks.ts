@@ -71,13 +71,14 @@ export async function readKernelWord(): Promise<KernelWord> {
   return { release: release(), signature };
 }
 
-/** Processes come and go while we look, and some may not be looked at: neither is a flanneld of this host. */
+/** Processes come and go while we look. */
 async function isFlanneld(pid: string, ownNamespace: string): Promise<boolean> {
   try {
     if ((await readFile(`/proc/${pid}/comm`, 'utf8')).trim() !== 'flanneld') return false;
     return (await readlink(`/proc/${pid}/ns/net`)) === ownNamespace;
-  } catch {
-    return false;
+  } catch (error) {
+    // Only root may see another user's namespaces; a flanneld is hardly ever in one of its own.
+    return (error as NodeJS.ErrnoException).code === 'EACCES';
   }
 }
 

@@ -7,6 +7,7 @@ import { OffloadKeeper } from '../dataplane/offload-keeper.js';
 import { printableName } from '../subnet/holder.js';
 import { parseLease } from '../subnet/lease.js';
 import { findOwnLease, type LeaseWish } from '../subnet/manager.js';
+import { readBootId } from './boot-id.js';
 import type { RunnableConfig } from './config-document.js';
 import type { Facts } from './facts.js';
 import { keyPrefixOf } from './feed.js';
@@ -51,7 +52,13 @@ export async function joinNetwork(
   const mac = chooseMac(backend, links, ownLease, unclonedMac(saved.mac, context, backend, publicIp));
   const retired = retiredBy(saved, { device: backend.device, network: range.network });
   const checksum = backend.device === undefined ? undefined : await planChecksum(context);
-  const membership = new Membership(context, config, { underlay, mac, retired, checksum });
+  const membership = new Membership(context, config, {
+    underlay,
+    mac,
+    retired,
+    bootId: await readBootId(),
+    checksum,
+  });
   const wish: LeaseWish = {
     range,
     publicIp,

@@ -54,6 +54,8 @@ export interface Findings {
   readonly underlay: Underlay;
   readonly mac: MacAddress | undefined;
   readonly retired: Retired;
+  /** Of this boot; undefined where the kernel does not tell. */
+  readonly bootId: string | undefined;
   /** Undefined for a backend without a device. */
   readonly checksum: Facts['checksum'];
 }
@@ -64,6 +66,7 @@ export class Membership {
   readonly #backend: Backend;
   readonly #underlay: Underlay;
   readonly #mac: MacAddress | undefined;
+  readonly #bootId: string | undefined;
   readonly #overlay: Overlay;
   readonly #reconciler: Reconciler;
   readonly #firewall: FirewallKeeper;
@@ -76,12 +79,13 @@ export class Membership {
   constructor(context: Context, config: RunnableConfig, findings: Findings) {
     const { options, log, facts, host } = context;
     const { backend, range } = config;
-    const { underlay, mac, retired, checksum } = findings;
+    const { underlay, mac, retired, bootId, checksum } = findings;
     this.#context = context;
     this.#config = config;
     this.#backend = backend;
     this.#underlay = underlay;
     this.#mac = mac;
+    this.#bootId = bootId;
     this.#retired = retired;
     this.#overlay = new Overlay({ backend, network: range.network, keyPrefix: keyPrefixOf(options), log });
     this.#files = new EnvFiles(options, log, host.writeFile);
@@ -208,6 +212,7 @@ export class Membership {
   async #saveState(own: OwnLease): Promise<void> {
     const { options, facts, log, host } = this.#context;
     const state: SavedState = {
+      bootId: this.#bootId,
       prefix: options.etcd.prefix,
       subnet: own.subnet,
       leaseKey: own.key,

@@ -92,7 +92,11 @@ export function notesOn(
   if (flags['etcd-password'] !== undefined && given.has('etcd-password')) {
     notes.push('--etcd-password: ps shows it to everybody on this host; use --etcd-password-file');
   }
-  const known = new Set(OPTION_ROWS.flatMap(([name, row]) => environmentNames(name, row)));
+  // The first is the unit's, which makes words of the command line of it.
+  const known = new Set([
+    'SELVEDGE_OPTIONS',
+    ...OPTION_ROWS.flatMap(([name, row]) => environmentNames(name, row)),
+  ]);
   for (const variable of Object.keys(environment)) {
     if (variable.startsWith('SELVEDGE_') && !known.has(variable)) notes.push(`${variable}: unknown, ignored`);
   }

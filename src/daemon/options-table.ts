@@ -40,6 +40,8 @@ export interface OptionRow {
   readonly derived?: string;
   /** flanneld has the option too; then `FLANNELD_*` is read as well. */
   readonly flannel: boolean;
+  /** The variable of an Atomic host's /etc/sysconfig/flanneld, which its flannel unit makes a flag of. */
+  readonly atomic?: string;
   readonly type: z.ZodType<unknown, string>;
 }
 
@@ -51,6 +53,7 @@ export const AGENT_OPTIONS = {
     help: 'comma separated; all http or all https',
     default: 'http://127.0.0.1:2379',
     flannel: true,
+    atomic: 'FLANNEL_ETCD_ENDPOINTS',
     type: endpoints,
   },
   'etcd-prefix': {
@@ -60,6 +63,7 @@ export const AGENT_OPTIONS = {
     help: 'where the network lives in etcd: PATH/config, PATH/subnets/…',
     default: '/net',
     flannel: true,
+    atomic: 'FLANNEL_ETCD_PREFIX',
     type: keyPrefix,
   },
   'etcd-cafile': {
@@ -333,7 +337,14 @@ export type EtcdOptionName = Extract<OptionName, `etcd-${string}`>;
  * The environment variables that give an option, the stronger first.
  * @param flag name without dashes in front
  */
-export function environmentNames(flag: string, row: { readonly flannel: boolean }): readonly string[] {
+export function environmentNames(
+  flag: string,
+  row: Pick<OptionRow, 'flannel' | 'atomic'>,
+): readonly string[] {
   const suffix = flag.toUpperCase().replaceAll('-', '_');
-  return row.flannel ? [`SELVEDGE_${suffix}`, `FLANNELD_${suffix}`] : [`SELVEDGE_${suffix}`];
+  return [
+    `SELVEDGE_${suffix}`,
+    ...(row.flannel ? [`FLANNELD_${suffix}`] : []),
+    ...(row.atomic === undefined ? [] : [row.atomic]),
+  ];
 }

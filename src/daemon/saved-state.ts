@@ -9,6 +9,8 @@ const VERSION = 1;
 
 /** Everything is optional: a part that cannot be read is as if it had never been written. */
 export interface SavedState {
+  /** The boot in which the lease was held last. */
+  readonly bootId?: string | undefined;
   /** Where in etcd the network of all the rest lives, such as `/net`. */
   readonly prefix?: string;
   readonly subnet?: Prefix;
@@ -34,6 +36,7 @@ export interface Retired {
 const text = z.string().optional().catch(undefined);
 const shape = z.object({
   version: z.literal(VERSION),
+  bootId: text,
   prefix: text,
   subnet: text.transform(value => (value === undefined ? undefined : parsePrefix(value))),
   leaseKey: text,
@@ -66,8 +69,18 @@ export async function readSavedState(
     const contents = await readFileIfPresent(path);
     if (contents === undefined) return { state: {}, fault: undefined };
     const parsed = shape.parse(JSON.parse(contents));
-    const { prefix, subnet, leaseKey, mac, device, underlay, config, retired } = parsed;
-    const state = withoutUndefined({ prefix, subnet, leaseKey, mac, device, underlay, config, retired });
+    const { bootId, prefix, subnet, leaseKey, mac, device, underlay, config, retired } = parsed;
+    const state = withoutUndefined({
+      bootId,
+      prefix,
+      subnet,
+      leaseKey,
+      mac,
+      device,
+      underlay,
+      config,
+      retired,
+    });
     return { state, fault: undefined };
   } catch {
     return { state: {}, fault: `${path} cannot be read as the state of an agent: going on without it` };
