@@ -49,6 +49,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./docker-check.js')).dockerCheckCommand(),
   },
   {
+    name: 'install-units',
+    summary: 'put the systemd units in place',
+    load: async () => (await import('./install-units.js')).installUnitsCommand(),
+  },
+  {
     name: 'cleanup',
     summary: 'take everything of the agent off this host',
     load: async () => (await import('./cleanup.js')).cleanupCommand(),
