@@ -1,0 +1,183 @@
+/** Two hosts, each with a systemd of its own that boots the units of this package and a real Docker; one etcd. */
+import { request } from 'node:http';
+import t, { type Test } from 'tap';
+import { BootedHost, type DockerContainer } from '../support/booted-host.js';
+import { createLab } from '../support/lab.js';
+import { startPackets } from '../support/packets.js';
+
+/** Packets in each direction before, between and after what is tested. */
+const SOME_PACKETS = 1_000;
+const WATCHDOG_SECONDS = 4;
+const ACTIVE = (value: string) => value === 'active';
+
+interface Pair {
+  readonly one: BootedHost;
+  readonly two: BootedHost;
+}
+
+async function bootPair(t: Test): Promise<Pair> {
+  const lab = await createLab(t);
+  await lab.startEtcd();
+  await lab.setConfig({ Network: '10.5.0.0/16' });
+  const [one, two] = [await BootedHost.create(lab, 1), await BootedHost.create(lab, 2)];
+  for (const host of [one, two]) {
+    // As an administrator sets it in sysctl.d; Docker then adds no rule against forwarding.
+    await host.namespace.exec(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
+    await host.write(
+      '/etc/systemd/system/selvedge.service.d/watchdog.conf',
+      `[Service]\nWatchdogSec=${WATCHDOG_SECONDS}\n`,
+    );
+  }
+  await Promise.all([one.boot(), two.boot()]);
+  return { one, two };
+}
+
+/** The subnet that Docker was told of, and what the containers must have. */
+async function leaseOf(host: BootedHost) {
+  const text = await host.must(['cat', '/run/flannel/subnet.env']);
+  const value = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
+  return { subnet: value('FLANNEL_SUBNET').replace(/\.\d+\/24$/, '.'), mtu: Number(value('FLANNEL_MTU')) };
+}
+
+async function reaches(from: DockerContainer, to: DockerContainer): Promise<boolean> {
+  const ping = ['ping', '-c', '3', '-i', '0.2', '-w', '10', to.address];
+  return (await from.namespace.exec(ping)).code === 0;
+}
+
+t.test('two booted hosts', async t => {
+  const { one, two } = await bootPair(t);
+  for (const host of [one, two]) await host.waitForProperty('docker', 'ActiveState', ACTIVE, 'active');
+  const [a, b] = [await one.addContainer(), await two.addContainer()];
+  const docker = (host: BootedHost) => host.property('docker', 'ExecMainStartTimestampMonotonic');
+  const [dockerOne, dockerTwo] = [await docker(one), await docker(two)];
+
+  await t.test('after the boot alone containers reach each other, as the leases say', async t => {
+    for (const [host, container] of [
+      [one, a],
+      [two, b],
+    ] as const) {
+      const { subnet, mtu } = await leaseOf(host);
+      t.ok(container.address.startsWith(subnet), `${container.address} is in the subnet`);
+      const [link] = await container.namespace.ipJson('link', 'show', 'eth0');
+      t.equal(link?.mtu, mtu, 'MTU');
+      t.equal(mtu, 1450);
+    }
+    t.ok(await reaches(a, b));
+    t.ok(await reaches(b, a));
+  });
+
+  await t.test('the agent is no root, and tells how it is doing', async t => {
+    const pid = await one.property('selvedge', 'MainPID');
+    const status = await one.must(['cat', `/proc/${pid}/status`]);
+    t.match(status, /^CapEff:\s*0000000000003000$/m, 'CAP_NET_ADMIN and CAP_NET_RAW');
+    t.match(status, /^CapBnd:\s*0000000000003000$/m);
+    t.notMatch(status, /^Uid:\s*0\b/m);
+    await one.waitForProperty(
+      'selvedge',
+      'StatusText',
+      text => /^healthy: .*, 1 peer programmed/.test(text),
+      'healthy',
+    );
+    const modes = await one.must(['stat', '-c', '%a %U', '/run/flannel/docker', '/run/selvedge/net.sock']);
+    t.equal(modes, '644 selvedge\n660 selvedge\n');
+    const exit = await one.run([
+      'setpriv',
+      '--reuid=nobody',
+      '--regid=selvedge',
+      '--clear-groups',
+      'selvedge',
+      'status',
+    ]);
+    t.equal(exit.code, 0, 'who is in the group may ask');
+  });
+
+  await t.test('restarted, stopped and killed: Docker is not touched and no packet is lost', async t => {
+    const stream = await startPackets(a, b);
+    t.teardown(() => stream.abandon());
+    await stream.flow(SOME_PACKETS);
+    await one.must(['systemctl', 'restart', 'selvedge']);
+    await stream.flow(SOME_PACKETS);
+    await one.must(['systemctl', 'stop', 'selvedge']);
+    t.match(await one.must(['cat', '/run/flannel/docker']), '--bip=', 'the files for Docker stay');
+    await stream.flow(SOME_PACKETS);
+    await one.must(['systemctl', 'start', 'selvedge']);
+    await stream.flow(SOME_PACKETS);
+    await one.must(['systemctl', 'kill', '--signal=SIGKILL', 'selvedge']);
+    await one.waitForProperty('selvedge', 'NRestarts', value => value === '1', 'started again');
+    await one.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active again');
+    await stream.flow(SOME_PACKETS);
+    const { aToB, bToA } = await stream.stop();
+    t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets one way none was lost`);
+    t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
+    t.ok(
+      Math.min(aToB.sentPerSecond, bToA.sentPerSecond) >= 1_000,
+      'at least 1,000 packets a second each way',
+    );
+    t.same([await docker(one), await docker(two)], [dockerOne, dockerTwo], 'the same dockerds');
+  });
+
+  await t.test('a busy agent is left alone, a stalled one is started again', async t => {
+    const restarts = await two.property('selvedge', 'NRestarts');
+    await keepBusy(two.path('/run/selvedge/net.sock'), 2.5 * WATCHDOG_SECONDS);
+    t.equal(await two.property('selvedge', 'NRestarts'), restarts);
+    await two.must(['systemctl', 'kill', '--signal=SIGSTOP', '--kill-whom=main', 'selvedge']);
+    await two.waitForProperty('selvedge', 'NRestarts', value => value !== restarts, 'more');
+    await two.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active again');
+    t.match(await two.journal('selvedge'), /Watchdog timeout/);
+    t.ok(await reaches(b, a));
+  });
+
+  await t.test('a mistake in the options ends it once, and says what is wrong', async t => {
+    await two.write('/etc/default/selvedge-typo', 'SELVEDGE_OPTIONS=--ifaec=eth0\n');
+    const dropIn = '/etc/systemd/system/selvedge.service.d/typo.conf';
+    await two.write(dropIn, '[Service]\nEnvironmentFile=/etc/default/selvedge-typo\n');
+    await two.must(['systemctl', 'daemon-reload']);
+    t.not((await two.run(['systemctl', 'restart', 'selvedge'])).code, 0);
+    const state = ['ActiveState', 'SubState', 'ExecMainStatus', 'NRestarts'];
+    t.same(await Promise.all(state.map(each => two.property('selvedge', each))), [
+      'failed',
+      'failed',
+      '2',
+      '0',
+    ]);
+    t.match(await two.journal('selvedge'), '--ifaec: unknown option');
+    t.equal(await docker(two), dockerTwo, 'Docker runs on');
+
+    // Docker must not start with what it finds while nobody answers for it.
+    await two.must(['rm', '/run/flannel/docker']);
+    t.not((await two.run(['systemctl', 'restart', 'docker'])).code, 0);
+    t.match(await two.journal('docker'), 'Docker must not start: /run/flannel/docker is not there');
+    await two.must(['rm', dropIn]);
+    await two.must(['systemctl', 'daemon-reload']);
+    await two.must(['systemctl', 'start', 'docker']);
+    t.equal(await two.property('selvedge', 'ActiveState'), 'active', 'Docker wants it');
+  });
+
+  await t.test('a reboot keeps the subnet', async t => {
+    const before = await leaseOf(one);
+    await one.crash();
+    await one.namespace.exec(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
+    await one.boot();
+    await one.waitForProperty('docker', 'ActiveState', ACTIVE, 'active');
+    t.same(await leaseOf(one), before);
+    const again = await one.addContainer();
+    t.ok(again.address.startsWith(before.subnet));
+    t.ok(await reaches(again, await two.addContainer()));
+  });
+});
+
+/** Asks the agent for its status, as fast as it answers, on several connections. */
+async function keepBusy(socketPath: string, seconds: number): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  const ask = () =>
+    new Promise<void>(resolve => {
+      const call = request({ socketPath, path: '/status', agent: false }, response => {
+        response.resume().on('close', resolve);
+      });
+      call.on('error', () => resolve()).end();
+    });
+  const askOn = async () => {
+    while (performance.now() < end) await ask();
+  };
+  await Promise.all(Array.from({ length: 8 }, askOn));
+}
