@@ -2,10 +2,10 @@
 import { notAHostAddress } from '../address/ip.js';
 import { formatPrefix } from '../address/prefix.js';
 import { Contest, isWorthALine } from './contest.js';
-import { parseLease } from './lease.js';
+import { parseLease, type Lease } from './lease.js';
 import { RETRY_MS, type ManagerEvents, type ManagerOptions } from './manager-options.js';
 import type { Deletion, News } from './news.js';
-import { hasOurId, type LeaseWish, type Loss, type OwnLease } from './own-lease.js';
+import { findElder, hasOurId, type LeaseWish, type Loss, type OwnLease } from './own-lease.js';
 import { hangOnOwnTime } from './own-time.js';
 import { answerMs, renewalMs } from './renewal.js';
 import { isReservation } from './reservation.js';
@@ -34,6 +34,8 @@ export class LeaseKeeper {
   #proof: Proof | undefined;
   /** The etcd lease whose time is as near to ours as etcd grants it. */
   #fitLeaseId: string | undefined;
+  /** Its key is ours since just now: the mirror has yet to show who else came at the same time. */
+  #isNew = false;
 
   constructor(options: ManagerOptions, events: ManagerEvents, news: News) {
     this.#options = options;
@@ -102,9 +104,16 @@ export class LeaseKeeper {
       const deletion = this.#news.takeDeletion();
       return deletion === undefined ? own : this.#lookInto(deletion, own);
     }
-    if (current.modRevision <= own.modRevision) return own;
-    if (!this.#isStillOurs(current, own, wish)) return 'taken';
     const { modRevision, leaseId } = current;
+    if (modRevision < own.modRevision) return own;
+    if (modRevision > own.modRevision && !this.#isStillOurs(current, own, wish)) return 'taken';
+    if (this.#isNew) {
+      // The mirror tells in the order of revisions: with our own key it has all that was written before.
+      const elder = findElder(this.#options.entries(), this.#options.keyPrefix, own, wish);
+      if (elder !== undefined) return (await this.#giveWay(elder, current)) ? 'taken' : own;
+      this.#isNew = false;
+    }
+    if (modRevision === own.modRevision) return own;
     if (current.value === own.value) return { ...own, modRevision, leaseId };
     // Until then our revision stays the older one, so that the change is looked at again.
     if (this.#options.now() < this.#contest.notBefore) return { ...own, leaseId: leaseToKeep(current, own) };
@@ -119,6 +128,16 @@ export class LeaseKeeper {
     if (parsed.value.publicIp === wish.publicIp) return true;
     if (notAHostAddress(parsed.value.publicIp) !== undefined) return true;
     return !isReservation(current) && current.leaseId === own.leaseId;
+  }
+
+  /** @returns whether our key is gone; else it was changed a moment ago, and is to be looked at again */
+  async #giveWay(elder: Lease, { key, modRevision }: KeyValue): Promise<boolean> {
+    const { store, log } = this.#options;
+    log.error(
+      { key, elder: elder.key },
+      `${elder.key} of ${elder.publicIp} overlaps ${key} and is older: ours is given back`,
+    );
+    return (await store.deleteIfUnchanged(key, modRevision)).done;
   }
 
   async #putRight(current: KeyValue, own: OwnLease, wish: LeaseWish): Promise<OwnLease | Loss> {
@@ -176,6 +195,7 @@ export class LeaseKeeper {
   #begin({ granted, leaseId }: OwnLease): number {
     const { now, wallNow, random } = this.#options;
     this.#proof = undefined;
+    this.#isNew = granted !== undefined;
     if (granted === undefined) return -Infinity;
     this.#fitLeaseId = leaseId;
     const { at, seconds } = granted;

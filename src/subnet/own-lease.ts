@@ -1,6 +1,6 @@
 /** What the host's own lease is, and which of the leases in the store are or may be it. Pure. */
 import type { IpAddress } from '../address/ip.js';
-import type { Prefix } from '../address/prefix.js';
+import { overlaps, type Prefix } from '../address/prefix.js';
 import { isInRange } from './allocate.js';
 import type { LeaseHolder } from './holder.js';
 import { parseLease, type Lease, type LeaseAttributes } from './lease.js';
@@ -98,6 +98,24 @@ export function findRivals(entries: Iterable<KeyValue>, keyPrefix: string, host:
   const ofKind = (kind: Rival['kind']) =>
     leases.filter(lease => claimOn(lease, host) === kind).map((lease): Rival => ({ kind, lease }));
   return [...ofKind('same-ip'), ...ofKind('same-id')];
+}
+
+/**
+ * The lease of another host that is older than our own and has a part of its subnet: written under another name (a
+ * dual-stack key, another length) after we looked and before our key was there. All hosts believe the older one.
+ * @param key of our lease; it is among the entries
+ */
+export function findElder(
+  entries: ReadonlyMap<string, KeyValue>,
+  keyPrefix: string,
+  { key, subnet }: Pick<OwnLease, 'key' | 'subnet'>,
+  host: HostMarks,
+): Lease | undefined {
+  const born = entries.get(key)?.createRevision ?? 0n;
+  return parseLeases(entries.values(), keyPrefix).find(
+    lease =>
+      lease.createRevision < born && overlaps(lease.subnets.ipv4, subnet) && claimOn(lease, host) !== 'ours',
+  );
 }
 
 function isHeld(lease: Lease): lease is HeldLease {

@@ -238,11 +238,7 @@ export class System {
       rewritten: [key, host && formatLeaseValue({ ...stranger, publicIp: host.publicIp, backendData })],
       stranger: [key, formatLeaseValue({ ...stranger, backendData })],
       unleased: [key, present && this.#isLeftBehind(present) ? undefined : present?.value],
-      // Only beside a key: before it, it would be the older of two leases of which the younger cannot know.
-      'dual-stack': [
-        `${key}&fd00:5:${n}::-64`,
-        present && formatLeaseValue({ ...stranger, ...ipv6, backendData }),
-      ],
+      'dual-stack': [`${key}&fd00:5:${n}::-64`, formatLeaseValue({ ...stranger, ...ipv6, backendData })],
       // SubnetMax was lowered since.
       'reserved-outside': [
         `${KEY_PREFIX}10.5.${SUBNETS + anySubnet}.0-24`,
