@@ -59,9 +59,10 @@ export class DesiredEntries {
   }
 
   /** All desired entries. What two owners want alike may come twice; where they differ, the later counts. */
-  *all(): Iterable<Entry> {
-    yield* this.#byKey.values();
-    for (const entries of this.#unindexed) yield* entries;
+  all(): readonly Entry[] {
+    const all = [...this.#byKey.values()];
+    for (const entries of this.#unindexed) for (const entry of entries) all.push(entry);
+    return all;
   }
 
   /** How many owners want anything. */

@@ -12,6 +12,7 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
+  NLM_F_REQUEST,
   RTM_DELLINK,
   RTM_GETLINK,
   RTM_NEWLINK,
@@ -92,10 +93,10 @@ export class NetlinkKernel implements Kernel {
 
   async apply(ops: readonly Op[]): Promise<readonly OpResult[]> {
     const devices = this.#devices;
+    const form = new ChangeForm(devices);
     const isPossible = (op: Op) => missingDevice(op, devices) === undefined;
-    const possible = ops.every(isPossible) ? ops : ops.filter(isPossible);
-    const outcomes = await this.#socket.batch(possible, new ChangeForm(devices));
-    if (possible === ops) return outcomes.map(toResult);
+    if (devices.hasAll(ops)) return (await this.#socket.batch(ops, form)).map(toResult);
+    const outcomes = await this.#socket.batch(ops.filter(isPossible), form);
     let next = 0;
     return ops.map(op => (isPossible(op) ? toResult(outcomes[next++]!) : withoutDevice(op, devices)));
   }
@@ -184,33 +185,49 @@ class ChangeForm implements BatchForm<Op> {
     return op.kind === 'remove' ? kind.removeType : kind.putType;
   }
 
-  flags(op: Op): number {
-    if (op.kind === 'remove') return 0;
-    const isExclusive = op.kind === 'create' && kindOf(op.entry).exclusive;
-    return NLM_F_CREATE | (isExclusive ? NLM_F_EXCL : NLM_F_REPLACE);
-  }
-
   describe(op: Op): string {
     const text = describe(entryOf(op));
     return op.kind === 'remove' ? `remove ${text}` : text;
   }
 
-  write(writer: MessageWriter, op: Op): void {
-    const entry = entryOf(op);
-    const kind = kindOf(entry);
-    if (op.kind === 'remove') kind.encodeRemoval(writer, entry, this.#devices);
-    else kind.encode(writer, entry, this.#devices);
+  write(writer: MessageWriter, ops: readonly Op[], first: number): void {
+    let index = 0;
+    while (index < ops.length) {
+      const model = ops[index]!;
+      const entry = entryOf(model);
+      const kind = kindOf(entry);
+      writer.beginMessage(this.type(model), flagsOf(model) | NLM_F_REQUEST, first + index);
+      if (model.kind === 'remove') kind.encodeRemoval(writer, entry, this.#devices);
+      else kind.encode(writer, entry, this.#devices);
+      writer.endMessage();
+      index++;
+      if (model.kind !== 'remove') index += rewriteAlike(writer, kind, ops, index, model);
+    }
   }
+}
 
-  isAlike(op: Op, before: Op): boolean {
-    if (op.kind === 'remove' || op.kind !== before.kind || op.entry.kind !== before.entry.kind) return false;
-    return kindOf(op.entry).isAlike(op.entry, before.entry);
+/** Writes the messages that follow the model's, as long as they are like it. @returns how many */
+function rewriteAlike(
+  writer: MessageWriter,
+  kind: Kind,
+  ops: readonly Op[],
+  start: number,
+  model: Exclude<Op, { kind: 'remove' }>,
+): number {
+  let index = start;
+  while (index < ops.length) {
+    const op = ops[index]!;
+    if (op.kind !== model.kind || op.entry.kind !== kind.name) break;
+    if (!kind.rewrite(writer, op.entry, model.entry)) break;
+    index++;
   }
+  return index - start;
+}
 
-  rewrite(writer: MessageWriter, op: Op): void {
-    const entry = entryOf(op);
-    kindOf(entry).rewrite(writer, entry);
-  }
+function flagsOf(op: Op): number {
+  if (op.kind === 'remove') return 0;
+  const isExclusive = op.kind === 'create' && kindOf(op.entry).exclusive;
+  return NLM_F_CREATE | (isExclusive ? NLM_F_EXCL : NLM_F_REPLACE);
 }
 
 function missingDevice(op: Op, devices: Devices): string | undefined {
@@ -229,8 +246,6 @@ function withoutDevice(op: Op, devices: Devices): OpResult {
 class Devices implements DeviceTable {
   readonly #byName: ReadonlyMap<string, number>;
   readonly #byIndex: ReadonlyMap<number, string>;
-  /** What was found last: of thousands of entries, most are on one device. */
-  #last = { name: '', index: 0 };
 
   constructor(links: readonly HeldLink[]) {
     this.#byName = new Map(links.map(link => [link.name, link.index]));
@@ -238,24 +253,30 @@ class Devices implements DeviceTable {
   }
 
   has(name: string): boolean {
-    return this.#find(name) !== undefined;
+    return this.#byName.has(name);
+  }
+
+  /** Whether all devices of these exist. */
+  hasAll(ops: readonly Op[]): boolean {
+    let known: string | undefined;
+    for (const op of ops) {
+      const { device } = entryOf(op);
+      // Of thousands, most are on one device.
+      if (device === known || device === undefined) continue;
+      if (!this.has(device)) return false;
+      known = device;
+    }
+    return true;
   }
 
   indexOf(name: string): number {
-    const index = this.#find(name);
+    const index = this.#byName.get(name);
     if (index === undefined) throw new UnknownDeviceError(`no device ${name}`);
     return index;
   }
 
   nameOf(index: number): string | undefined {
     return this.#byIndex.get(index);
-  }
-
-  #find(name: string): number | undefined {
-    if (name === this.#last.name) return this.#last.index;
-    const index = this.#byName.get(name);
-    if (index !== undefined) this.#last = { name, index };
-    return index;
   }
 }
 

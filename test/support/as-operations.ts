@@ -1,11 +1,15 @@
 /** A batch of operations that say themselves what they are. */
+import { NLM_F_REQUEST } from '../../src/dataplane/netlink/constants.js';
 import type { BatchForm, Operation } from '../../src/dataplane/netlink/exchange.js';
 
 export const AS_OPERATIONS: BatchForm<Operation> = {
   type: item => item.type,
-  flags: item => item.flags,
   describe: item => item.describe(),
-  write: (writer, item) => item.write(writer),
-  isAlike: () => false,
-  rewrite: () => undefined,
+  write(writer, items, first) {
+    for (const [index, item] of items.entries()) {
+      writer.beginMessage(item.type, item.flags | NLM_F_REQUEST, first + index);
+      item.write(writer);
+      writer.endMessage();
+    }
+  },
 };

@@ -28,8 +28,7 @@ export const address: Kind<AddressEntry> = {
   encode,
   encodeRemoval: encode,
   // A host has one or two.
-  isAlike: () => false,
-  rewrite: () => undefined,
+  rewrite: () => false,
   dumps: overlay =>
     overlay.length === 0 ? [] : [{ type: RTM_GETADDR, write: writer => encodeAddressDump(writer, AF_INET) }],
   decode(body, devices) {

@@ -1,5 +1,5 @@
 /** Forwarding entries of VXLAN devices: which VTEP has a MAC. Pure. */
-import { ipFromBytes, ipv4ToNumber } from '../../address/ip.js';
+import { ipFromBytes } from '../../address/ip.js';
 import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { FdbEntry } from '../model.js';
 import {
@@ -19,7 +19,7 @@ import {
   encodeNeighbourDump,
   type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import { areIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
+import { ipv4InPlaceOf, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const fdb: Kind<FdbEntry> = {
   name: 'fdb',
@@ -34,10 +34,13 @@ export const fdb: Kind<FdbEntry> = {
   encode(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices, toWire(entry.vtep)));
   },
-  isAlike: (a, b) => a.device === b.device && areIpv4(a.vtep, b.vtep),
-  rewrite(writer, entry) {
-    writer.rewriteIpv4(NDA_DST, ipv4ToNumber(entry.vtep));
+  rewrite(writer, entry, model) {
+    const vtep = ipv4InPlaceOf(model.vtep, entry.vtep);
+    if (vtep === undefined || entry.device !== model.device) return false;
+    writer.repeatMessage();
+    writer.rewriteIpv4(NDA_DST, vtep);
     writer.rewriteMac(NDA_LLADDR, macToNumber(entry.mac));
+    return true;
   },
   // Without the VTEP: with one that is not (any more) the right one, the kernel answers "done" and removes nothing.
   encodeRemoval(writer, entry, devices) {

@@ -1,5 +1,5 @@
 /** Permanent neighbours (ARP): which MAC has a next hop on an overlay device. Pure. */
-import { familyOf, ipFromBytes, ipv4ToNumber } from '../../address/ip.js';
+import { familyOf, ipFromBytes } from '../../address/ip.js';
 import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { NeighbourEntry } from '../model.js';
 import {
@@ -21,7 +21,7 @@ import {
   encodeNeighbourDump,
   type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import { areIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
+import { ipv4InPlaceOf, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const neighbour: Kind<NeighbourEntry> = {
   name: 'neighbour',
@@ -36,10 +36,13 @@ export const neighbour: Kind<NeighbourEntry> = {
   encode(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices, macToNumber(entry.mac)));
   },
-  isAlike: (a, b) => a.device === b.device && areIpv4(a.address, b.address),
-  rewrite(writer, entry) {
-    writer.rewriteIpv4(NDA_DST, ipv4ToNumber(entry.address));
+  rewrite(writer, entry, model) {
+    const address = ipv4InPlaceOf(model.address, entry.address);
+    if (address === undefined || entry.device !== model.device) return false;
+    writer.repeatMessage();
+    writer.rewriteIpv4(NDA_DST, address);
     writer.rewriteMac(NDA_LLADDR, macToNumber(entry.mac));
+    return true;
   },
   encodeRemoval(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices));

@@ -1,5 +1,5 @@
 /** Nexthop objects: the gateway and device of a route, under an id of their own (Linux 5.3). Pure. */
-import { familyOf, ipFromBytes, ipv4ToNumber } from '../../address/ip.js';
+import { familyOf, ipFromBytes } from '../../address/ip.js';
 import { containsIp } from '../../address/prefix.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type NexthopEntry } from '../model.js';
 import {
@@ -20,7 +20,7 @@ import {
 } from '../netlink/nexthop.js';
 import { subnetAddressOf } from '../nexthop-id.js';
 import type { Ownership } from '../ownership.js';
-import { areIpv4, toWire, type Kind } from './kind.js';
+import { ipv4InPlaceOf, toWire, type Kind } from './kind.js';
 
 export const nexthop: Kind<NexthopEntry> = {
   name: 'nexthop',
@@ -55,14 +55,14 @@ export const nexthop: Kind<NexthopEntry> = {
       outInterface: entry.device === undefined ? undefined : devices.indexOf(entry.device),
     });
   },
-  isAlike: (a, b) =>
-    areIpv4(a.gateway, b.gateway) &&
-    a.device === b.device &&
-    a.onLink === b.onLink &&
-    a.protocol === b.protocol,
-  rewrite(writer, entry) {
+  rewrite(writer, entry, model) {
+    const gateway = ipv4InPlaceOf(model.gateway, entry.gateway);
+    if (gateway === undefined || entry.device !== model.device) return false;
+    if (entry.onLink !== model.onLink || entry.protocol !== model.protocol) return false;
+    writer.repeatMessage();
     writer.rewriteU32(NHA_ID, entry.id);
-    if (entry.gateway !== undefined) writer.rewriteIpv4(NHA_GATEWAY, ipv4ToNumber(entry.gateway));
+    writer.rewriteIpv4(NHA_GATEWAY, gateway);
+    return true;
   },
   encodeRemoval: (writer, entry) => encodeNexthopSelector(writer, entry.id),
   // All of the namespace: the kernel heeds a device in the request only with strict checking. Without an overlay device

@@ -1,5 +1,5 @@
 /** Routes of table main. Pure. */
-import { ipFromBytes, ipv4ToNumber, type IpAddress } from '../../address/ip.js';
+import { ipFromBytes, type IpAddress } from '../../address/ip.js';
 import { containsPrefix, formatPrefix } from '../../address/prefix.js';
 import { BOOT_ROUTE_PROTOCOL, SELVEDGE_ROUTE_PROTOCOL, type RouteEntry } from '../model.js';
 import {
@@ -26,7 +26,7 @@ import {
   type RouteRequest,
 } from '../netlink/route.js';
 import type { Ownership } from '../ownership.js';
-import { areIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
+import { ipv4InPlaceOf, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const route: Kind<RouteEntry> = {
   name: 'route',
@@ -44,24 +44,29 @@ export const route: Kind<RouteEntry> = {
   putType: RTM_NEWROUTE,
   removeType: RTM_DELROUTE,
   encode: (writer, entry, devices) => encodeRoute(writer, request(entry, devices)),
-  // A default route has no destination to replace. One by a nexthop object says nothing of gateway and device.
-  isAlike: (a, b) =>
-    areIpv4(a.destination.address, b.destination.address) &&
-    a.destination.length === b.destination.length &&
-    a.destination.length > 0 &&
-    a.protocol === b.protocol &&
-    a.metric === b.metric &&
-    a.special === b.special &&
-    (a.nexthopId === undefined
-      ? b.nexthopId === undefined &&
-        areIpv4(a.gateway, b.gateway) &&
-        a.device === b.device &&
-        a.onLink === b.onLink
-      : b.nexthopId !== undefined),
-  rewrite(writer, entry) {
-    writer.rewriteIpv4(RTA_DST, ipv4ToNumber(entry.destination.address));
-    if (entry.nexthopId !== undefined) writer.rewriteU32(RTA_NH_ID, entry.nexthopId);
-    else if (entry.gateway !== undefined) writer.rewriteIpv4(RTA_GATEWAY, ipv4ToNumber(entry.gateway));
+  rewrite(writer, entry, model) {
+    const to = ipv4InPlaceOf(model.destination.address, entry.destination.address);
+    // A default route has no destination to replace.
+    if (
+      to === undefined ||
+      entry.destination.length !== model.destination.length ||
+      model.destination.length === 0
+    )
+      return false;
+    if (entry.protocol !== model.protocol || entry.metric !== model.metric || entry.special !== model.special)
+      return false;
+    if (entry.nexthopId !== undefined && model.nexthopId !== undefined) {
+      writer.repeatMessage();
+      writer.rewriteU32(RTA_NH_ID, entry.nexthopId);
+    } else {
+      const gateway = ipv4InPlaceOf(model.gateway, entry.gateway);
+      if (gateway === undefined || entry.nexthopId !== model.nexthopId) return false;
+      if (entry.device !== model.device || entry.onLink !== model.onLink) return false;
+      writer.repeatMessage();
+      writer.rewriteIpv4(RTA_GATEWAY, gateway);
+    }
+    writer.rewriteIpv4(RTA_DST, to);
+    return true;
   },
   // Gateway and protocol go along: a route that somebody put there in between is not the one that we mean. Of a route by
   // a nexthop object the kernel takes neither gateway nor device in its removal; and the id would make it answer EINVAL,

@@ -25,13 +25,12 @@ export interface Operation {
  */
 export interface BatchForm<T> {
   type(item: T): number;
-  flags(item: T): number;
   describe(item: T): string;
-  write(writer: MessageWriter, item: T): void;
-  /** Whether the two messages differ in their sequence numbers and in what `rewrite` replaces, and in nothing else. */
-  isAlike(item: T, before: T): boolean;
-  /** Makes the last message, a copy of one that is alike, this item's: most differ in an address or two. */
-  rewrite(writer: MessageWriter, item: T): void;
+  /**
+   * Writes a message for each of the items, in their order and without NLM_F_ACK.
+   * @param first sequence number of the first; the others follow it
+   */
+  write(writer: MessageWriter, items: readonly T[], first: number): void;
 }
 
 /**

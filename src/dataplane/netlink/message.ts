@@ -61,12 +61,14 @@ export class MessageWriter {
     this.#view.setUint32(this.#messageStart, this.#length - this.#messageStart, HOST_IS_LITTLE);
   }
 
-  /** Writes the last message again, with another number. What differs is to be rewritten. */
-  repeatMessage(sequence: number): void {
-    const [start, end] = [this.#messageStart, this.#length];
+  /** Writes the last message again, with the next sequence number. What differs is to be rewritten. */
+  repeatMessage(): void {
+    const start = this.#messageStart;
+    const end = this.#length;
     this.#messageStart = this.#take(end - start);
     this.#bytes.copyWithin(end, start, end);
-    this.#view.setUint32(end + 8, sequence, HOST_IS_LITTLE);
+    const sequence = this.#view.getUint32(start + 8, HOST_IS_LITTLE);
+    this.#view.setUint32(end + 8, sequence + 1, HOST_IS_LITTLE);
   }
 
   /** Adds to the last message's flags. */

@@ -136,22 +136,11 @@ export class NetlinkSocket {
 
   #sendChunk<T>(items: readonly T[], form: BatchForm<T>): Promise<Outcome[]> {
     this.#stats.requests++;
-    const writer = this.#writer;
-    writer.reset();
+    this.#stats.changes += items.length;
+    this.#writer.reset();
     const first = this.#reserveSequences(items.length);
-    for (let index = 0; index < items.length; index++) {
-      const item = items[index]!;
-      if (index > 0 && form.isAlike(item, items[index - 1]!)) {
-        writer.repeatMessage(first + index);
-        form.rewrite(writer, item);
-      } else {
-        writer.beginMessage(form.type(item), form.flags(item) | NLM_F_REQUEST, first + index);
-        form.write(writer, item);
-        writer.endMessage();
-      }
-      if (isChange(form.type(item))) this.#stats.changes++;
-    }
-    writer.addFlags(NLM_F_ACK);
+    form.write(this.#writer, items, first);
+    this.#writer.addFlags(NLM_F_ACK);
     return this.#converse(collectBatch(items, form, first));
   }
 
