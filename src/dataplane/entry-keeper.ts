@@ -32,6 +32,7 @@ import {
 } from './lowering.js';
 import type { Entry } from './model.js';
 import type { Ownership } from './ownership.js';
+import { tellFew } from './tell-few.js';
 
 export interface EntryKeeperOptions {
   readonly kernel: Kernel;
@@ -131,17 +132,20 @@ export class EntryKeeper {
     const { now, log } = this.#options;
     const known = new Map(this.#conflicts);
     this.#forgetSettled(keys, ops);
-    for (const conflict of conflicts) {
-      this.#conflicts.set(conflict.key, conflict);
-      const before = known.get(conflict.key);
-      if (before !== undefined && sameEntry(before.found, conflict.found)) continue;
-      const found = describe(conflict.found);
-      const wanted = describe(conflict.wanted);
-      log.warn(
-        { found, wanted },
-        `${found} is not ours and is left alone: it stands in the way of ${wanted}`,
-      );
-    }
+    for (const conflict of conflicts) this.#conflicts.set(conflict.key, conflict);
+    const isNew = ({ key, found }: Conflict) => {
+      const before = known.get(key);
+      return before === undefined || !sameEntry(before.found, found);
+    };
+    tellFew(
+      conflicts.filter(isNew),
+      conflict => {
+        const [found, wanted] = [describe(conflict.found), describe(conflict.wanted)];
+        const inTheWay = `it stands in the way of ${wanted}`;
+        log.warn({ found, wanted }, `${found} is not ours and is left alone: ${inTheWay}`);
+      },
+      count => log.warn({ count }, `not ours, left alone, and in the way of ours: ${count} entries more`),
+    );
     if (this.failures.all.size === 0) return ops;
     const at = now();
     return ops.filter(op => this.failures.mayTry(keyOfOp(op), at));
@@ -166,9 +170,10 @@ export class EntryKeeper {
    * @returns the ops that the kernel has carried out
    */
   async apply(ops: readonly Op[]): Promise<Op[]> {
+    // Removals are last.
+    if (ops.at(-1)?.kind !== 'remove') return this.#send(ops);
     const puts = await this.#send(ops.filter(op => op.kind !== 'remove'));
     const may = ops.filter(op => op.kind === 'remove' && this.#mayRemove(keyOfOp(op)));
-    if (may.length === 0) return puts;
     const removals = await this.#send(sparingUsedNexthops(may, this.held));
     return [...puts, ...removals];
   }
@@ -188,26 +193,51 @@ export class EntryKeeper {
   async #send(ops: readonly Op[]): Promise<Op[]> {
     if (ops.length === 0) return [];
     const results = await this.#options.kernel.apply(ops);
-    const done = ops.filter((op, index) => this.#heedResult(op, results[index] ?? { kind: 'unknown' }));
+    const accepted: Entry[] = [];
+    const refused: Refusal[] = [];
+    const done = ops.filter((op, index) => {
+      const result = results[index] ?? { kind: 'unknown' };
+      if (result.kind !== 'done') this.#heedRefusal(op, result, refused);
+      else if (this.#forget(op)) accepted.push(entryOf(op));
+      return result.kind === 'done';
+    });
     this.#held.record(done);
     this.#options.log.debug(countOps(done), 'kernel entries changed');
+    this.#tellResults(accepted, refused);
     return done;
   }
 
-  /** @returns whether it was done */
-  #heedResult(op: Op, result: OpResult): boolean {
-    const { log, now, onDoubt } = this.#options;
-    if (result.kind === 'done') {
-      if (op.kind === 'remove') this.desired.forgetFormerOwner(keyOfOp(op));
-      if (this.failures.all.size > 0 && this.failures.clear(keyOfOp(op))) {
-        const entry = describe(entryOf(op));
-        log.info({ entry }, `${entry}: accepted by the kernel at last`);
-      }
-      return true;
-    }
+  /** What was listed of an op before it was carried out. @returns whether it had been refused */
+  #forget(op: Op): boolean {
+    if (op.kind === 'remove') this.desired.forgetFormerOwner(keyOfOp(op));
+    return this.failures.all.size > 0 && this.failures.clear(keyOfOp(op));
+  }
+
+  /** @param news takes a refusal that is not known yet */
+  #heedRefusal(op: Op, result: Exclude<OpResult, { kind: 'done' }>, news: Refusal[]): void {
+    const { now, onDoubt } = this.#options;
     onDoubt();
     if (result.kind === 'refused' && this.failures.add(keyOfOp(op), result.message, now()))
-      log.warn({ entry: describe(entryOf(op)), code: result.code }, result.message);
-    return false;
+      news.push({ entry: entryOf(op), code: result.code, message: result.message });
   }
+
+  #tellResults(accepted: readonly Entry[], refused: readonly Refusal[]): void {
+    const { log } = this.#options;
+    tellFew(
+      accepted.map(describe),
+      entry => log.info({ entry }, `${entry}: accepted by the kernel at last`),
+      count => log.info({ count }, `accepted by the kernel at last: ${count} entries more`),
+    );
+    tellFew(
+      refused,
+      ({ entry, code, message }) => log.warn({ entry: describe(entry), code }, message),
+      count => log.warn({ count }, `refused by the kernel: ${count} entries more`),
+    );
+  }
+}
+
+interface Refusal {
+  readonly entry: Entry;
+  readonly code: string;
+  readonly message: string;
 }

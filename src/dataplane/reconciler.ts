@@ -19,12 +19,11 @@ import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
 import { ReadTrouble } from './read-trouble.js';
 import type { OwnerState, ReconcilerView } from './reconciler-view.js';
+import { tellFew, TOLD_IN_FULL } from './tell-few.js';
 
 const FULL_CHECK_SECONDS = 60;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
 const LONGEST_SLEEP_MS = 3_600_000;
-/** Beyond this many, repairs of one pass are counted and not listed in the log. */
-const LISTED_REPAIRS = 10;
 
 export interface ReconcilerOptions {
   readonly kernel: Kernel;
@@ -252,11 +251,12 @@ export class Reconciler {
     // What nobody asked for is damage, but for what an earlier life has left.
     const isRepair = (op: Op) =>
       this.#settled && !asked.has(keyOfOp(op)) && !(isFirstPruning && op.kind === 'remove');
+    if (this.#settled) this.#drift += ops.filter(isRepair).length;
     const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
     this.#deviceChanges.seen = heard;
     const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
-    this.#drift += ops.filter(isRepair).length;
-    const repaired = (await this.#entries.apply(ops.filter(mayTry))).filter(isRepair);
+    const done = await this.#entries.apply(this.#settled ? ops.filter(mayTry) : ops);
+    const repaired = this.#settled ? done.filter(isRepair) : [];
     for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
     if (this.#peersComplete) this.#settled = true;
@@ -275,7 +275,7 @@ export class Reconciler {
 
   #tellRepairs(ops: readonly Op[]): void {
     if (ops.length === 0) return;
-    const first = ops.slice(0, LISTED_REPAIRS).map(op => `${op.kind} ${describe(entryOf(op))}`);
+    const first = ops.slice(0, TOLD_IN_FULL).map(op => `${op.kind} ${describe(entryOf(op))}`);
     const what = ops.length === 1 ? 'entry' : 'entries';
     this.#options.log.info({ ...countOps(ops), first }, `repaired ${ops.length} kernel ${what}`);
   }
@@ -284,10 +284,11 @@ export class Reconciler {
   #withoutContested(ops: readonly Op[]): Op[] {
     const { log, now } = this.#options;
     const news = ops.flatMap(op => this.#contests.note(keyOfOp(op), describe(entryOf(op)), now()) ?? []);
-    for (const contest of news.slice(0, LISTED_REPAIRS))
-      log.warn({ what: contest.what, repairs: contest.repairs }, describeContest(contest));
-    if (news.length > LISTED_REPAIRS)
-      log.warn(`another program keeps undoing ${news.length - LISTED_REPAIRS} entries more`);
+    tellFew(
+      news,
+      contest => log.warn({ what: contest.what, repairs: contest.repairs }, describeContest(contest)),
+      count => log.warn({ count }, `another program keeps undoing ${count} entries more`),
+    );
     return ops.filter(op => !this.#contests.isOpen(keyOfOp(op)));
   }
 

@@ -1,5 +1,6 @@
 /** The reconciler where the kernel refuses, or somebody else's entry is in the way: what stays, goes, counts and is listed. */
 import t from 'tap';
+import { describe } from '../../../src/dataplane/kinds/index.js';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { NotificationSocket } from '../../../src/dataplane/netlink/notifications.js';
@@ -122,6 +123,30 @@ t.test('a conflict or a failure whose entry and peer are both gone is listed no 
   lab.reconciler.doubt();
   await lab.settled();
   t.same(listed(), [0, 0]);
+});
+
+t.test('of a burst the first few are told in full, then how many more', async t => {
+  const lab = await startWithPeers(t);
+  const said = (level: number): string[] =>
+    lab.log.filter(line => line.level === level).map(({ msg }) => msg);
+  const routes = Array.from({ length: 13 }, (_, index) => underlayRoute(subnetOf(index + 10), '172.16.0.9'));
+  const words = routes.map(describe);
+  routes.forEach((route, index) => lab.reconciler.setPeer(`${index + 10}`, [route]));
+  await lab.settled();
+  t.same(said(40), [
+    ...words.slice(0, 10).map(text => `${text}: ENETUNREACH`),
+    'refused by the kernel: 3 entries more',
+  ]);
+  t.equal(lab.reconciler.view.failures.size, 13);
+  lab.fake.act(nl.RTM_NEWADDR, CREATE, writer =>
+    encodeAddress(writer, addressOn(lab.underlayIndex, '172.16.0.1', 24)),
+  );
+  lab.reconciler.doubtAfterChange();
+  await lab.settled();
+  t.same(said(30).slice(-11), [
+    ...words.slice(0, 10).map(text => `${text}: accepted by the kernel at last`),
+    'accepted by the kernel at last: 3 entries more',
+  ]);
 });
 
 t.test('what a full pass cannot repair is not counted', async t => {
