@@ -1,5 +1,6 @@
 /** What an instance left in the kernel under a config that runs no more: taken away, and nothing else. */
 import { samePrefix, type Prefix } from '../address/prefix.js';
+import { entryOf, heldByKey, sparingUsedNexthops } from '../dataplane/diff.js';
 import { describe, isOurs, keyOf, kindOf } from '../dataplane/kinds/index.js';
 import type { Entry } from '../dataplane/model.js';
 import type { Kernel } from '../dataplane/kernel.js';
@@ -35,11 +36,14 @@ export async function removeLeftovers(
   const links = await kernel.readLinks();
   const overlay = new Set(devices);
   const ownership = { network, devices: overlay, underlay, peerAt: () => undefined };
-  const removals = (await kernel.readEntries(overlay))
+  const entries = await kernel.readEntries(overlay);
+  const leftovers = entries
     .filter(entry => isOurs(entry, ownership) && !desired.has(keyOf(entry)))
     .toSorted((a, b) => kindOf(b).order - kindOf(a).order)
     .map(held => ({ kind: 'remove' as const, held }));
-  for (const { held: entry } of removals) say(`remove ${describe(entry)}`);
+  // With an object that somebody else's route goes by, that route would go.
+  const removals = sparingUsedNexthops(leftovers, heldByKey(entries, ownership));
+  for (const op of removals) say(`remove ${describe(entryOf(op))}`);
   for (const result of dryRun ? [] : await kernel.apply(removals)) {
     if (result.kind === 'refused') throw new OperatorError(result.message);
   }
