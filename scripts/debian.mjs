@@ -23,7 +23,11 @@ const PROGRAMS = {
 };
 
 /** Services that come with a package; every lab starts what it needs by itself. */
-const SERVICES = { 'etcd-server': 'etcd.service', prometheus: 'prometheus.service' };
+const SERVICES = {
+  'etcd-server': ['etcd.service'],
+  prometheus: ['prometheus.service'],
+  'docker.io': ['docker.service', 'docker.socket'],
+};
 
 /** sbin is not in everybody's PATH. */
 const PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
@@ -44,7 +48,7 @@ export async function ensurePrograms(programs) {
   for (const program of missing) say(`  ${program}: ${PROGRAMS[program].why} (${PROGRAMS[program].package})`);
   const failure = await withoutStartingServices(() => install(packages));
   if (failure !== undefined) return failure;
-  for (const name of packages) if (SERVICES[name] !== undefined) await disableService(SERVICES[name]);
+  for (const service of packages.flatMap(name => SERVICES[name] ?? [])) await disableService(service);
   const still = missing.filter(program => !isInstalled(program));
   return still.length === 0 ? undefined : `still missing after ${byHand}: ${still.join(', ')}`;
 }

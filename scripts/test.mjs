@@ -23,7 +23,7 @@ const KINDS = {
   e2e: {
     programs: [
       ...['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
-      ...['systemd-analyze', 'systemd-nspawn', 'dockerd', 'busybox'],
+      ...['systemd-analyze', 'systemd-nspawn', 'nft', 'iptables-legacy', 'dockerd', 'busybox'],
     ],
     root: true,
     jobs: 3,

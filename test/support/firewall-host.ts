@@ -31,7 +31,7 @@ const PACKETS = 3;
 /** Connections that are made before and after what is looked at. */
 const FLOW = 100;
 /** Of the network, and nobody's: what an attacker outside may claim to be. */
-const FORGED_ADDRESS = '10.5.9.9';
+export const FORGED_ADDRESS = '10.5.200.9';
 
 export const HOST_ADDRESS = '192.168.77.1';
 
@@ -66,12 +66,7 @@ export async function makeSurroundings(t: Test): Promise<Surroundings> {
     const inside = (text: string) => ip('-n', namespace, ...text.split(' '));
     for (const each of ['link set lo up', 'link set eth0 up', `address add ${address} dev eth0`, ...routes])
       inside(each);
-    const program = new URL('knocks-end.js', import.meta.url);
-    const { child } = await Child.start<KnockRequest, KnockReport>(
-      ...([new Namespace(namespace, commands), program, [String(PORT)]] as const),
-    );
-    t.teardown(() => child.kill());
-    return { address: address.split('/')[0]!, child };
+    return startEnd(t, new Namespace(namespace, commands), address.split('/')[0]!);
   };
   ip('link', 'set', 'lo', 'up');
   const surroundings = {
@@ -87,6 +82,14 @@ export async function makeSurroundings(t: Test): Promise<Surroundings> {
   ip('route', 'add', '10.5.2.0/24', 'dev', 'flannel.1', 'src', '10.5.1.0');
   writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
   return surroundings;
+}
+
+/** Starts an end of knocks in a namespace that has this address; it ends with the test. */
+export async function startEnd(t: Test, namespace: Namespace, address: string): Promise<End> {
+  const program = new URL('knocks-end.js', import.meta.url);
+  const { child } = await Child.start<KnockRequest, KnockReport>(namespace, program, [String(PORT)]);
+  t.teardown(() => child.kill());
+  return { address, child };
 }
 
 /** As whom packets arrive, by where they arrive. */
