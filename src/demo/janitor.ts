@@ -37,6 +37,9 @@ for file in /run/netns/"$1"*; do
   done
   ip netns delete "$namespace"
 done
+for group in /sys/fs/cgroup/"$1"* /sys/fs/cgroup/*/"$1"*; do
+  [ -d "$group" ] && find "$group" -depth -type d -exec rmdir {} +
+done
 rm -rf -- "$2"
 `;
 

@@ -79,7 +79,7 @@ exec ${SELVEDGE.join(' ')} "$@"
   return {
     lab,
     host,
-    docker: await Docker.create(t, lab, host),
+    docker: await Docker.create(lab, host),
     peer: await startEnd(t, container.namespace, container.address),
     outside: await startEnd(t, world, '192.168.77.254'),
     hideNft: isHidden => (isHidden ? writeFile(mark, '') : rm(mark, { force: true })),

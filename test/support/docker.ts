@@ -1,14 +1,12 @@
 /** A real dockerd on a host of a lab. Everything of it is in the lab's directory, or goes with its processes. */
-import { mkdir, readdir, readFile, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Test } from 'tap';
 import type { Variant } from '../../src/dataplane/firewall/held.js';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import { Namespace } from '../../src/demo/namespace.js';
 import { LoggedProcess } from '../../src/demo/process.js';
 
-const CONTROL_GROUPS = '/sys/fs/cgroup';
 const IMAGE = 'busybox:lab';
 /** A container that nobody could find any more ends by itself. */
 const CONTAINER_SECONDS = '300';
@@ -24,10 +22,9 @@ export class Docker {
   ) {}
 
   /** Makes ready; nothing runs yet. */
-  static async create(t: Test, lab: Lab, host: Host): Promise<Docker> {
+  static async create(lab: Lab, host: Host): Promise<Docker> {
     const docker = new Docker(lab, host, join(lab.directory, `${host.name}-docker`));
     await mkdir(docker.directory);
-    t.teardown(() => docker.#removeControlGroups());
     return docker;
   }
 
@@ -114,11 +111,5 @@ export class Docker {
     await this.lab.commands.must(['tar', '-C', root, '-cf', archive, '.']);
     await this.lab.commands.must(this.#argv('import', archive, IMAGE));
     await rm(archive);
-  }
-
-  async #removeControlGroups(): Promise<void> {
-    await this.stop();
-    for (const controller of ['', ...(await readdir(CONTROL_GROUPS))])
-      await rmdir(join(CONTROL_GROUPS, controller, this.host.namespace.name)).catch(() => undefined);
   }
 }

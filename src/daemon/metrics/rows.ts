@@ -222,6 +222,12 @@ export const METRIC_ROWS: readonly MetricRow[] = [
       return at == null ? undefined : Date.parse(at) / 1000;
     },
   },
+  {
+    name: 'selvedge_firewall_repairs_total',
+    type: 'counter',
+    help: 'Tables and chains of ours in the firewall put right after others had changed them.',
+    read: ({ status }) => status.firewall?.repairs ?? 0,
+  },
 ];
 
 /** How often each of the keys comes among the items; keys that do not come are 0. @param atMost `once`: 1 or 0 */
