@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { instanceOfSocket, socketPathOf } from '../daemon/socket-path.js';
+import { withAddedFields } from './older-status.js';
 import { STATUS_VERSION, type StatusDocument } from '../daemon/status.js';
 
 /** For the whole answer. */
@@ -78,7 +79,7 @@ function parseStatus(text: string, socketPath: string): StatusDocument {
     json = undefined;
   }
   const version = typeof json === 'object' && json !== null && 'version' in json ? json.version : undefined;
-  if (version === STATUS_VERSION) return json as StatusDocument;
+  if (version === STATUS_VERSION) return withAddedFields(json as StatusDocument);
   throw new AgentUnreachableError(
     `the answer at ${socketPath} is no status of version ${STATUS_VERSION}`,
     'the agent that runs is older or newer than this command',

@@ -41,6 +41,13 @@ export function renderStatus(document: StatusDocument, options: RenderOptions): 
   return `${sections.filter(section => section !== '').join('\n\n')}\n`;
 }
 
+/** The verdict, and the codes of what is wrong, in one line. */
+export function renderBrief(document: StatusDocument, now: Date): string {
+  const status = printable(document);
+  const codes = status.problems.map(({ code }) => code);
+  return `${[verdictLine(status, now), ...new Set(codes)].join(' · ')}\n`;
+}
+
 function verdictLine(status: StatusDocument, now: Date): string {
   if (status.verdict === 'starting') {
     const awaiting = status.awaiting === null ? '' : `: ${status.awaiting}`;
@@ -79,8 +86,9 @@ function renderPeers(peers: readonly PeerStatus[], options: RenderOptions): stri
   const sorted = peers.toSorted((a, b) => STATE_ORDER.indexOf(a.state) - STATE_ORDER.indexOf(b.state));
   const shown = options.all ? sorted : sorted.slice(0, MOST_ROWS);
   const table = formatColumns(
-    ['SUBNET', 'VIA', 'PATH', 'STATE'],
-    shown.map(({ subnet, publicIp, path, state, error }) => [
+    ['NODE', 'SUBNET', 'VIA', 'PATH', 'STATE'],
+    shown.map(({ node, subnet, publicIp, path, state, error }) => [
+      node ?? '-',
       subnet,
       publicIp,
       path,
@@ -126,7 +134,7 @@ function renderFacts(status: StatusDocument, now: Date): string {
     ['underlay', underlay === null ? [] : [underlayLine(underlay)]],
     ['data plane', dataPlane === null ? [] : dataPlaneLines(dataPlane, now)],
     // An agent that was started before an upgrade knows nothing of it.
-    ['firewall', firewall == null ? [] : firewallLines(firewall, now)],
+    ['firewall', firewall === null ? [] : firewallLines(firewall, now)],
     ['files', status.files.map(({ path, writtenAt }) => `${path} written ${age(writtenAt, now)}`)],
     [
       'agent',
@@ -232,8 +240,19 @@ function expiry(at: string, now: Date): string {
 }
 
 function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
-  const { device, txChecksum, desired, held, repairs, lastFullCheckAt, notes, failing, conflicts } =
-    dataPlane;
+  const {
+    device,
+    txChecksum,
+    desired,
+    held,
+    repairs,
+    lastRepairs,
+    lastFullCheckAt,
+    notes,
+    failing,
+    conflicts,
+  } = dataPlane;
+
   const kinds = Object.keys(desired) as (keyof typeof desired)[];
   const counts = kinds.filter(kind => desired[kind] > 0 || held[kind] > 0);
   return [
@@ -244,6 +263,7 @@ function dataPlaneLines(dataPlane: DataPlaneStatus, now: Date): string[] {
       `${repairs} repaired since the start`,
       lastFullCheckAt === null ? 'not checked yet' : `checked ${age(lastFullCheckAt, now)}`,
     ].join(', '),
+    ...lastRepairs.map(repair => `repaired ${age(repair.at, now)}: ${repair.what}`),
     ...notes,
     ...failing.map(({ entry, error }) => `failing: ${entry}: ${error}`),
     ...conflicts.map(

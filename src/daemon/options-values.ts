@@ -1,6 +1,7 @@
 /** zod types for option values: text in, sound value out, with rules in words that an operator can act on. Pure. */
 import { posix } from 'node:path';
 import { z } from 'zod';
+import { parseDuration } from './duration.js';
 import { familyOf, notAHostAddress, parseIp, type IpAddress } from '../address/ip.js';
 
 /**
@@ -129,13 +130,11 @@ const LEAST_TTL_SECONDS = 5;
 /** A timer of Node holds 2^31 - 1 milliseconds, 24.8 days. */
 const MOST_TTL_SECONDS = 24 * 24 * 3600;
 
-/** A duration in Go's form with hours, minutes and whole seconds: `24h`, `1h30m`, `90s`. In seconds. */
+/** A duration such as `1h30m`, in seconds. */
 function duration(least: number, most: number, rule: string) {
   return text<number>(input => {
-    const match = /^(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(input);
-    if (match === null) return { rule: 'must be a duration such as 24h, 90m or 30s' };
-    const [, hours = '0', minutes = '0', seconds = '0'] = match;
-    const value = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+    const value = parseDuration(input);
+    if (value === undefined) return { rule: 'must be a duration such as 24h, 90m or 30s' };
     return value >= least && value <= most ? { value } : { rule };
   });
 }

@@ -151,6 +151,7 @@ function peerStatuses({ overlay, reconciler, backend }: Facts): PeerStatus[] {
   return Array.from(overlay.peers.accepted.values(), lease => {
     const state = reconciler?.peerState(lease.key) ?? { programmed: false, error: undefined };
     return {
+      node: lease.holder?.name ?? null,
       subnet: formatPrefix(lease.subnets.ipv4),
       publicIp: lease.publicIp,
       path: backend.pathTo(lease, self),
@@ -170,6 +171,7 @@ function dataPlaneStatus(facts: Facts, at: ToIso): DataPlaneStatus | null {
     txChecksum: txChecksumStatus(facts),
     ...countEntries(view),
     repairs: view.repairs,
+    lastRepairs: view.lastRepairs.map(repair => ({ ...repair, at: at(repair.at) })),
     lastFullCheckAt: view.lastFullCheckAt === undefined ? null : at(view.lastFullCheckAt),
     notes: obstacleNotes(view.obstacles, view.desired.values()),
     failing: Array.from(view.failures, ([key, { error }]) => {

@@ -108,6 +108,8 @@ export interface EtcdStatus {
 }
 
 export interface PeerStatus {
+  /** The host's name, or null: flanneld does not say. */
+  readonly node: string | null;
   readonly subnet: string;
   readonly publicIp: string;
   /** Backend of the path: `vxlan`, `host-gw`, or `direct` for a vxlan peer on our own link. */
@@ -145,6 +147,8 @@ export interface DataPlaneStatus {
   readonly held: EntryCounts;
   /** Entries put back or removed after the first complete programming, since the start. */
   readonly repairs: number;
+  /** The latest of these that concern entries, the newest first, five at most. */
+  readonly lastRepairs: readonly { readonly at: string; readonly what: string }[];
   readonly lastFullCheckAt: string | null;
   /** What is done in another way than usual and is no fault, a line each: a classic route in place of a nexthop object. */
   readonly notes: readonly string[];

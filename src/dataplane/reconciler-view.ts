@@ -9,6 +9,13 @@ import type { Entry } from './model.js';
 /** What was put right: an entry, or a device with what belongs to it. */
 export type RepairKind = Entry['kind'] | 'device';
 
+export interface Repair {
+  /** On the clock that was given. */
+  readonly at: number;
+  /** For people: `create route 10.5.2.0/24 …`. */
+  readonly what: string;
+}
+
 /** The reconciler's knowledge at one moment. The maps are live: read them, do not keep them. */
 export interface ReconcilerView {
   readonly desired: ReadonlyMap<string, Entry>;
@@ -27,6 +34,8 @@ export interface ReconcilerView {
   /** Changes that full passes found necessary since then, and that the kernel has accepted. */
   readonly repairs: number;
   readonly repairsByKind: Readonly<Record<RepairKind, number>>;
+  /** The latest of them, the newest first, a few at most. */
+  readonly lastRepairs: readonly Repair[];
   /** What full passes found amiss since then, mended or not: the same entry counts each time that it is found. */
   readonly drift: number;
   /** How often the kernel refused an entry, since the start. */

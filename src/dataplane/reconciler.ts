@@ -18,12 +18,14 @@ import type { Entry, Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
 import { ReadTrouble } from './read-trouble.js';
-import type { OwnerState, ReconcilerView } from './reconciler-view.js';
+import type { OwnerState, ReconcilerView, Repair } from './reconciler-view.js';
 import { tellFew, TOLD_IN_FULL } from './tell-few.js';
 
 const FULL_CHECK_SECONDS = 60;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
 const LONGEST_SLEEP_MS = 3_600_000;
+/** So many of the latest repairs are shown. */
+const SHOWN_REPAIRS = 5;
 
 export interface ReconcilerOptions {
   readonly kernel: Kernel;
@@ -60,6 +62,7 @@ export class Reconciler {
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
   readonly #repairsByKind = { address: 0, fdb: 0, neighbour: 0, nexthop: 0, route: 0, device: 0 };
+  #lastRepairs: readonly Repair[] = [];
   #drift = 0;
   #lastFullCheckAt: number | undefined;
   #nextFullCheckAt = Infinity;
@@ -94,6 +97,7 @@ export class Reconciler {
       settled: this.#settled,
       repairs: Object.values(this.#repairsByKind).reduce((sum, count) => sum + count, 0),
       repairsByKind: this.#repairsByKind,
+      lastRepairs: this.#lastRepairs,
       drift: this.#drift,
       refusals: this.#entries.failures.total,
       lastFullCheckAt: this.#lastFullCheckAt,
@@ -258,6 +262,7 @@ export class Reconciler {
     const done = await this.#entries.apply(this.#settled ? ops.filter(mayTry) : ops);
     const repaired = this.#settled ? done.filter(isRepair) : [];
     for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
+    this.#noteRepairs(repaired);
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
     if (this.#peersComplete) this.#settled = true;
     if (isFirstPruning) this.#pruning = 'on';
@@ -273,9 +278,15 @@ export class Reconciler {
     await this.#entries.apply(this.#entries.compare(keys, this.#pruning !== 'held'));
   }
 
+  #noteRepairs(ops: readonly Op[]): void {
+    const at = this.#options.now();
+    const latest = ops.slice(-SHOWN_REPAIRS).map(op => ({ at, what: describeOp(op) }));
+    this.#lastRepairs = [...latest.reverse(), ...this.#lastRepairs].slice(0, SHOWN_REPAIRS);
+  }
+
   #tellRepairs(ops: readonly Op[]): void {
     if (ops.length === 0) return;
-    const first = ops.slice(0, TOLD_IN_FULL).map(op => `${op.kind} ${describe(entryOf(op))}`);
+    const first = ops.slice(0, TOLD_IN_FULL).map(describeOp);
     const what = ops.length === 1 ? 'entry' : 'entries';
     this.#options.log.info({ ...countOps(ops), first }, `repaired ${ops.length} kernel ${what}`);
   }
@@ -331,4 +342,8 @@ export class Reconciler {
     for (const [key, failure] of this.#entries.failures.all)
       if (failure.notBefore <= now) this.#touched.add(key);
   }
+}
+
+function describeOp(op: Op): string {
+  return `${op.kind} ${describe(entryOf(op))}`;
 }

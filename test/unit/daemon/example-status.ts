@@ -5,6 +5,7 @@ const counts = { address: 1, fdb: 2, neighbour: 2, nexthop: 1, route: 2 };
 
 export function peer(index: number, change: Partial<PeerStatus> = {}): PeerStatus {
   return {
+    node: `node${index}`,
     subnet: `10.5.${index}.0/24`,
     publicIp: `192.0.2.${index}`,
     path: 'vxlan',
@@ -64,6 +65,7 @@ export const healthyStatus: StatusDocument = {
     desired: counts,
     held: counts,
     repairs: 0,
+    lastRepairs: [],
     lastFullCheckAt: '2026-01-01T00:59:30.000Z',
     notes: [],
     failing: [],

@@ -96,7 +96,12 @@ t.test('the kernel is read again every minute', async t => {
   t.not((await lab.held()).length, allOf(2, 3, 4).length);
   await lab.advance(2_000);
   t.same(await lab.held(), allOf(2, 3, 4));
-  t.match(lab.reconciler.view, { repairs: 1, drift: 1, refusals: 0 });
+  t.match(lab.reconciler.view, {
+    repairs: 1,
+    drift: 1,
+    refusals: 0,
+    lastRepairs: [{ at: 61_000, what: /^create route / }],
+  });
   t.equal(lab.reconciler.view.lastFullCheckAt, 61_000);
 });
 
