@@ -62,6 +62,8 @@ export interface Backend {
   readonly type: string;
   /** Name of the overlay device, or undefined for a backend without one. */
   readonly device: string | undefined;
+  /** UDP port that packets of other hosts come in by, or undefined for a backend that wraps none. */
+  readonly port: number | undefined;
   /** Whether its plans depend on the routes of the underlay: if not, these need not be kept up to date. */
   readonly followsRoutes: boolean;
   /** Why this backend cannot work on this underlay, or undefined. */

@@ -13,6 +13,7 @@ export const hostGw: BackendType = {
 const backend: Backend = {
   type: 'host-gw',
   device: undefined,
+  port: undefined,
   followsRoutes: false,
   cannotRun: underlay =>
     underlay.publicIp === underlay.address

@@ -86,6 +86,7 @@ function createVxlan(settings: VxlanSettings): Backend {
   return {
     type: 'vxlan',
     device,
+    port: settings.port,
     followsRoutes: settings.directRouting,
     cannotRun: () => undefined,
     forwardDevices: underlay => (settings.directRouting ? [device, underlay.device] : [device]),

@@ -49,6 +49,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./docker-check.js')).dockerCheckCommand(),
   },
   {
+    name: 'host-setup',
+    summary: 'make this host ready for the overlay, or say what is lacking',
+    load: async () => (await import('./host-setup.js')).hostSetupCommand(),
+  },
+  {
     name: 'install-units',
     summary: 'put the systemd units in place',
     load: async () => (await import('./install-units.js')).installUnitsCommand(),

@@ -98,7 +98,8 @@ const UNIT_DIRECTORIES = [
   '/lib/systemd/system',
 ];
 
-async function readDockerCommand(root: string): Promise<string | undefined> {
+/** dockerd's command line as its unit and drop-ins, ours apart, have it; undefined without Docker. */
+export async function readDockerCommand(root: string): Promise<string | undefined> {
   const read = async (path: string) => readFileIfPresent(join(root, path));
   const units = await Promise.all(UNIT_DIRECTORIES.map(directory => read(join(directory, 'docker.service'))));
   const unit = units.find(text => text !== undefined);

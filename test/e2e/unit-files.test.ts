@@ -18,7 +18,7 @@ function stage(t: Test): string {
   cpSync(join(ROOT, 'systemd'), directory, { recursive: true });
   for (const file of ['selvedge.service', 'docker.service.d/selvedge.conf']) {
     const path = join(directory, file);
-    writeFileSync(path, readFileSync(path, 'utf8').replace(/^(Exec\w+=\+?)selvedge /gm, '$1/bin/true '));
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/^(Exec\w+=[-+]*)selvedge /gm, '$1/bin/true '));
   }
   const docker = '[Unit]\nDescription=Docker\n[Service]\nType=notify\nExecStart=/bin/true\n';
   writeFileSync(join(directory, 'docker.service'), docker);
