@@ -1,5 +1,5 @@
 /** Facts → problems: each with what is seen, the probable cause and the next command. Pure. */
-import { containsIp, formatPrefix } from '../address/prefix.js';
+import { containsIp, formatPrefix, maskPrefix, samePrefix } from '../address/prefix.js';
 import { describe } from '../dataplane/kinds/index.js';
 import { TX_CHECKSUM_FEATURE } from '../dataplane/offload.js';
 import { duplicateSeen } from './duplicate.js';
@@ -34,6 +34,7 @@ export function problemsOf(
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts, options),
     ...moveProblems(facts, at),
+    ...dockerProblems(facts, options),
     ...kernelProblems(facts),
     ...contestProblems(facts, at),
     ...firewallProblems(facts.firewall),
@@ -203,6 +204,28 @@ function moveProblems({ moved, own, overlay, reconciler }: Facts, at: ToIso): Pr
   const next = 'systemctl restart docker (and whatever else has taken addresses from the old one)';
   if (bridge === undefined) return [{ ...problem('subnet-changed', seen, cause, next), severity: 'warning' }];
   return [problem('subnet-changed', `${seen}; ${describe(bridge)} is still of it`, cause, next)];
+}
+
+/** The name that dockerd gives to its bridge. */
+const DOCKER_BRIDGE = 'docker0';
+
+/** Its containers have addresses that nobody leads to this host. What is still of a subnet that we lost is told there. */
+function dockerProblems({ own, moved, reconciler }: Facts, { dockerEnvFile }: AgentOptions): Problem[] {
+  if (own === undefined) return [];
+  const bridge = [...(reconciler?.view.held.values() ?? [])].find(
+    entry => entry.kind === 'address' && entry.device === DOCKER_BRIDGE && entry.prefix.family === 4,
+  );
+  if (bridge?.kind !== 'address' || samePrefix(maskPrefix(bridge.prefix), own.subnet)) return [];
+  if (moved !== undefined && containsIp(moved.from, bridge.prefix.address)) return [];
+  const has = `${DOCKER_BRIDGE} has ${formatPrefix(bridge.prefix)}`;
+  return [
+    problem(
+      'docker-subnet',
+      `${has}, and the subnet of this host is ${formatPrefix(own.subnet)}`,
+      `Docker started before the agent had this subnet, or does not take its options from ${dockerEnvFile}`,
+      'selvedge install-units, if Docker has no drop-in of ours; then: systemctl restart docker',
+    ),
+  ];
 }
 
 function kernelProblems({ reconciler, backend }: Facts): Problem[] {

@@ -20,6 +20,7 @@ export const PROBLEM_CODES = [
   'subnets-running-out',
   'lease-trouble',
   'subnet-changed',
+  'docker-subnet',
   'duplicate-public-ip',
   'public-ip-shared',
   'device-trouble',

@@ -44,6 +44,26 @@ t.test('running with something wrong is degraded', async t => {
   check('config-differs', on => on.config?.see('{"Network":"10.6.0.0/16"}'));
 });
 
+t.test('docker0 with another subnet than the lease, until Docker is restarted', async t => {
+  const { facts, reconciling } = joined(t, []);
+  const { fake, reconciler } = reconciling;
+  const bridge = fake.addLink({ name: 'docker0', kind: 'bridge' });
+  const give = async (address: string, length: number) => {
+    fake.state.addresses.push(addressOn(bridge, address, length));
+    reconciler.doubt();
+    await reconciling.settled();
+  };
+  await withFiles(t, facts);
+  await give('172.17.0.1', 16);
+  const seen = 'docker0 has 172.17.0.1/16, and the subnet of this host is 10.5.1.0/24';
+  matchAll(t, build(facts).problems, [
+    { code: 'docker-subnet', severity: 'error', seen, next: /systemctl restart docker$/ },
+  ]);
+  fake.state.addresses.pop();
+  await give('10.5.1.1', 24);
+  t.same(build(facts).problems, []);
+});
+
 t.test('a subnet that was lost to another host, until nothing is of it any more', async t => {
   const { facts, reconciling } = joined(t, [entryOf(2)]);
   const { addresses } = reconciling.fake.state;
