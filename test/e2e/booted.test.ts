@@ -1,6 +1,7 @@
 /** Two hosts, each with a systemd of its own that boots the units of this package and a real Docker; one etcd. */
 import { request } from 'node:http';
 import t, { type Test } from 'tap';
+import type { Lab } from '../../src/demo/lab.js';
 import { BootedHost, type DockerContainer } from '../support/booted-host.js';
 import { createLab } from '../support/lab.js';
 import { startPackets } from '../support/packets.js';
@@ -11,6 +12,7 @@ const WATCHDOG_SECONDS = 4;
 const ACTIVE = (value: string) => value === 'active';
 
 interface Pair {
+  readonly lab: Lab;
   readonly one: BootedHost;
   readonly two: BootedHost;
 }
@@ -29,7 +31,7 @@ async function bootPair(t: Test): Promise<Pair> {
     );
   }
   await Promise.all([one.boot(), two.boot()]);
-  return { one, two };
+  return { lab, one, two };
 }
 
 /** The subnet that Docker was told of, and what the containers must have. */
@@ -45,7 +47,7 @@ async function reaches(from: DockerContainer, to: DockerContainer): Promise<bool
 }
 
 t.test('two booted hosts', async t => {
-  const { one, two } = await bootPair(t);
+  const { lab, one, two } = await bootPair(t);
   for (const host of [one, two]) await host.waitForProperty('docker', 'ActiveState', ACTIVE, 'active');
   const [a, b] = [await one.addContainer(), await two.addContainer()];
   const docker = (host: BootedHost) => host.property('docker', 'ExecMainStartTimestampMonotonic');
@@ -153,11 +155,22 @@ t.test('two booted hosts', async t => {
     t.equal(await two.property('selvedge', 'ActiveState'), 'active', 'Docker wants it');
   });
 
-  await t.test('a reboot keeps the subnet', async t => {
+  await t.test('a host that boots while etcd is away waits, and has its subnet again', async t => {
     const before = await leaseOf(one);
+    await lab.etcd.stop();
     await one.crash();
     await one.namespace.exec(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
     await one.boot();
+    const awaited = await one.waitForProperty(
+      'selvedge',
+      'StatusText',
+      text => /^waiting for etcd to answer, then for 10\.5\./.test(text),
+      'what it waits for',
+    );
+    t.comment(awaited);
+    const states = ['selvedge', 'docker'].map(unit => one.property(unit, 'ActiveState'));
+    t.same(await Promise.all(states), ['activating', 'inactive'], 'Docker waits for it');
+    await lab.etcd.start();
     await one.waitForProperty('docker', 'ActiveState', ACTIVE, 'active');
     t.same(await leaseOf(one), before);
     const again = await one.addContainer();
