@@ -14,6 +14,8 @@ export interface HostReading {
   readonly networkdRemovesRoutes: boolean | undefined;
   /** NetworkManager: undefined when it does not run. */
   readonly networkManagerTakesDevices: boolean | undefined;
+  /** The kernel's list of legacy iptables' tables, when only root may read it; undefined: none there, or all may. */
+  readonly hiddenTables: string | undefined;
   /** Chains of the host's firewall through which UDP to the port of the overlay may not come in. */
   readonly closedChains: readonly string[];
   /** UDP port of the overlay; undefined for a backend without one. */
@@ -28,6 +30,8 @@ export interface Lack {
   readonly remedy:
     /** A sysctl, by its path below /proc/sys. */
     | { readonly kind: 'sysctl'; readonly path: string; readonly value: string }
+    /** A file that others than root must read. */
+    | { readonly kind: 'readable'; readonly path: string }
     /** Nothing that may be done without being asked. */
     | { readonly kind: 'by-hand'; readonly next: string };
 }
@@ -37,6 +41,7 @@ export function judgeHost(host: HostReading): Lack[] {
   return [
     ...judgeForwarding(host),
     ...judgeReversePath(host),
+    ...judgeLegacyTables(host),
     ...judgeManagers(host),
     ...judgeFirewall(host),
   ];
@@ -66,6 +71,18 @@ function judgeReversePath({ rpFilterOfAll, devices }: HostReading): Lack[] {
       why: 'packets that come in by the overlay and are answered by another way are dropped',
       remedy: { kind: 'sysctl', path: `net/ipv4/conf/${name}/rp_filter`, value: '2' },
     }));
+}
+
+/** Where legacy iptables is a module the agent knows by that; where it is a part of the kernel only this file tells. */
+function judgeLegacyTables({ hiddenTables }: HostReading): Lack[] {
+  if (hiddenTables === undefined) return [];
+  return [
+    {
+      seen: `${hiddenTables} is for root alone to read`,
+      why: 'the agent does not see that iptables-legacy is in use, and drops what is forwarded',
+      remedy: { kind: 'readable', path: hiddenTables },
+    },
+  ];
 }
 
 function judgeManagers({ networkdRemovesRoutes, networkManagerTakesDevices }: HostReading): Lack[] {

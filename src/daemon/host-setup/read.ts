@@ -1,6 +1,6 @@
 /** Reads what decides whether containers of this host can reach those of others. Effects; nothing is changed. */
 import { execFile } from 'node:child_process';
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readFileIfPresent } from '../files.js';
@@ -11,6 +11,9 @@ import { closedIptablesChains, closedNftChains } from './input-chains.js';
 import type { HostReading } from './judge.js';
 
 export const SYSCTL = '/proc/sys';
+/** Names of the tables of legacy iptables in this network namespace, a line each (net/netfilter/x_tables.c). */
+const LEGACY_TABLES = '/proc/net/ip_tables_names';
+const OTHERS_READ = 0o004;
 /** As long as another program may hold the lock of iptables. */
 const LONGEST_RUN_MS = 10_000;
 /** Until a config is known: what flannel and the kernel take. */
@@ -36,6 +39,7 @@ export async function readHost(stateDir: string): Promise<HostReading> {
       NETWORK_MANAGER_CONFIGS,
       /^\s*unmanaged-devices.*interface-name:flannel/m,
     ),
+    hiddenTables: await readHiddenTables(),
     closedChains: port === undefined ? [] : await readClosedChains(port),
     port,
   };
@@ -73,6 +77,11 @@ async function readDockerForwards(): Promise<boolean | undefined> {
     /--(iptables|ip-forward)=(false|0)\b/.test([command, ...options].join('\n')) ||
     /"(iptables|ip-forward)"\s*:\s*false/.test(json);
   return !isOff;
+}
+
+async function readHiddenTables(): Promise<string | undefined> {
+  const found = await stat(LEGACY_TABLES).catch(() => undefined);
+  return found !== undefined && (found.mode & OTHERS_READ) === 0 ? LEGACY_TABLES : undefined;
 }
 
 /** Whether a manager of networks runs and none of its files says what we need. */
@@ -121,7 +130,7 @@ async function readClosedChains(port: number): Promise<string[]> {
     ),
   ];
   // Looking at a legacy table makes it, where there is none.
-  const legacy = await readText('/proc/net/ip_tables_names');
+  const legacy = await readText(LEGACY_TABLES);
   if (legacy.split('\n').includes('filter'))
     variants.push(
       closedIptablesChains(await output('iptables-legacy', '--list-rules'), port, 'iptables-legacy'),

@@ -10,6 +10,7 @@ const GOOD: HostReading = {
   dockerForwards: true,
   networkdRemovesRoutes: undefined,
   networkManagerTakesDevices: undefined,
+  hiddenTables: undefined,
   closedChains: [],
   port: 8472,
 };
@@ -33,6 +34,7 @@ t.test('a host that lacks nothing, and one that lacks each thing', async t => {
         { networkdRemovesRoutes: true },
         [{ kind: 'by-hand', next: /install-units; systemctl restart systemd-networkd/ }],
       ],
+      ['a kernel with legacy iptables built in', { hiddenTables: '/f' }, [{ kind: 'readable', path: '/f' }]],
       ['networkd is told', { networkdRemovesRoutes: false }, []],
       ['NetworkManager', { networkManagerTakesDevices: true }, [{ kind: 'by-hand', next: /nmcli/ }]],
       ['a firewall', { closedChains: ['inet filter input'] }, [{ kind: 'by-hand', next: /8472/ }]],
