@@ -11,6 +11,9 @@ const SOME_PACKETS = 1_000;
 const WATCHDOG_SECONDS = 4;
 const ACTIVE = (value: string) => value === 'active';
 
+/** Which dockerd it is. */
+const docker = (host: BootedHost) => host.property('docker', 'ExecMainStartTimestampMonotonic');
+
 interface Pair {
   readonly lab: Lab;
   readonly one: BootedHost;
@@ -21,15 +24,8 @@ async function bootPair(t: Test): Promise<Pair> {
   const lab = await createLab(t);
   await lab.startEtcd();
   await lab.setConfig({ Network: '10.5.0.0/16' });
-  const [one, two] = [await BootedHost.create(lab, 1), await BootedHost.create(lab, 2)];
-  for (const host of [one, two]) {
-    // As an administrator sets it in sysctl.d; Docker then adds no rule against forwarding.
-    await host.namespace.exec(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
-    await host.write(
-      '/etc/systemd/system/selvedge.service.d/watchdog.conf',
-      `[Service]\nWatchdogSec=${WATCHDOG_SECONDS}\n`,
-    );
-  }
+  const one = await BootedHost.create(lab, 1, 'nft');
+  const two = await BootedHost.create(lab, 2, 'legacy');
   await Promise.all([one.boot(), two.boot()]);
   return { lab, one, two };
 }
@@ -41,17 +37,20 @@ async function leaseOf(host: BootedHost) {
   return { subnet: value('FLANNEL_SUBNET').replace(/\.\d+\/24$/, '.'), mtu: Number(value('FLANNEL_MTU')) };
 }
 
-async function reaches(from: DockerContainer, to: DockerContainer): Promise<boolean> {
-  const ping = ['ping', '-c', '3', '-i', '0.2', '-w', '10', to.address];
-  return (await from.namespace.exec(ping)).code === 0;
+/** Waits until it does: what Docker puts into the legacy tables is noticed within 10 s only. */
+async function reaches(lab: Lab, from: DockerContainer, to: DockerContainer): Promise<boolean> {
+  return lab.waitFor({
+    what: `${from.address} to reach ${to.address}`,
+    deadlineSeconds: 60,
+    read: async () => (await from.namespace.exec(['ping', '-c', '1', '-W', '1', to.address])).code === 0,
+    until: reached => reached,
+  });
 }
 
 t.test('two booted hosts', async t => {
   const { lab, one, two } = await bootPair(t);
   for (const host of [one, two]) await host.waitForProperty('docker', 'ActiveState', ACTIVE, 'active');
-  const [a, b] = [await one.addContainer(), await two.addContainer()];
-  const docker = (host: BootedHost) => host.property('docker', 'ExecMainStartTimestampMonotonic');
-  const [dockerOne, dockerTwo] = [await docker(one), await docker(two)];
+  let [a, b] = [await one.addContainer(), await two.addContainer()];
 
   await t.test('after the boot alone containers reach each other, as the leases say', async t => {
     for (const [host, container] of [
@@ -63,9 +62,11 @@ t.test('two booted hosts', async t => {
       const [link] = await container.namespace.ipJson('link', 'show', 'eth0');
       t.equal(link?.mtu, mtu, 'MTU');
       t.equal(mtu, 1450);
+      const rules = await host.must(['iptables', '--list-rules', 'FORWARD']);
+      t.match(rules, /^-P FORWARD DROP$/m, "Docker's protection is there, since nobody forwarded before it");
     }
-    t.ok(await reaches(a, b));
-    t.ok(await reaches(b, a));
+    t.ok(await reaches(lab, a, b));
+    t.ok(await reaches(lab, b, a));
   });
 
   await t.test('the agent is no root, and tells how it is doing', async t => {
@@ -94,6 +95,7 @@ t.test('two booted hosts', async t => {
   });
 
   await t.test('restarted, stopped and killed: Docker is not touched and no packet is lost', async t => {
+    const before = [await docker(one), await docker(two)];
     const stream = await startPackets(a, b);
     t.teardown(() => stream.abandon());
     await stream.flow(SOME_PACKETS);
@@ -115,10 +117,29 @@ t.test('two booted hosts', async t => {
       Math.min(aToB.sentPerSecond, bToA.sentPerSecond) >= 1_000,
       'at least 1,000 packets a second each way',
     );
-    t.same([await docker(one), await docker(two)], [dockerOne, dockerTwo], 'the same dockerds');
+    t.same([await docker(one), await docker(two)], before, 'the same dockerds');
+  });
+
+  await t.test('Docker restarted, rules flushed: reached again', async t => {
+    for (const host of [one, two]) await host.must(['systemctl', 'restart', 'docker']);
+    [a, b] = [await one.addContainer(), await two.addContainer()];
+    t.ok(await reaches(lab, a, b), 'Docker restarted');
+    t.ok(await reaches(lab, b, a));
+    for (const [host, from, to] of [
+      [one, b, a],
+      [two, a, b],
+    ] as const) {
+      await host.must(['iptables', '--flush', 'FORWARD']);
+      t.ok(await reaches(lab, from, to));
+      t.match(await host.must(['iptables', '--list-rules', 'FORWARD']), 'SELVEDGE-FWD', host.name);
+    }
   });
 
   await t.test('a busy agent is left alone, a stalled one is started again', async t => {
+    const dropIn = '/etc/systemd/system/selvedge.service.d/watchdog.conf';
+    await two.write(dropIn, `[Service]\nWatchdogSec=${WATCHDOG_SECONDS}\n`);
+    await two.must(['systemctl', 'daemon-reload']);
+    await two.must(['systemctl', 'restart', 'selvedge']);
     const restarts = await two.property('selvedge', 'NRestarts');
     await keepBusy(two.path('/run/selvedge/net.sock'), 2.5 * WATCHDOG_SECONDS);
     t.equal(await two.property('selvedge', 'NRestarts'), restarts);
@@ -126,10 +147,14 @@ t.test('two booted hosts', async t => {
     await two.waitForProperty('selvedge', 'NRestarts', value => value !== restarts, 'more');
     await two.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active again');
     t.match(await two.journal('selvedge'), /Watchdog timeout/);
-    t.ok(await reaches(b, a));
+    await two.must(['rm', dropIn]);
+    await two.must(['systemctl', 'daemon-reload']);
+    await two.must(['systemctl', 'restart', 'selvedge']);
+    t.ok(await reaches(lab, b, a));
   });
 
   await t.test('a mistake in the options ends it once, and says what is wrong', async t => {
+    const before = await docker(two);
     await two.write('/etc/default/selvedge-typo', 'SELVEDGE_OPTIONS=--ifaec=eth0\n');
     const dropIn = '/etc/systemd/system/selvedge.service.d/typo.conf';
     await two.write(dropIn, '[Service]\nEnvironmentFile=/etc/default/selvedge-typo\n');
@@ -143,7 +168,7 @@ t.test('two booted hosts', async t => {
       '0',
     ]);
     t.match(await two.journal('selvedge'), '--ifaec: unknown option');
-    t.equal(await docker(two), dockerTwo, 'Docker runs on');
+    t.equal(await docker(two), before, 'Docker runs on');
 
     // Docker must not start with what it finds while nobody answers for it.
     await two.must(['rm', '/run/flannel/docker']);
@@ -159,12 +184,11 @@ t.test('two booted hosts', async t => {
     const before = await leaseOf(one);
     await lab.etcd.stop();
     await one.crash();
-    await one.namespace.exec(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
     await one.boot();
     const awaited = await one.waitForProperty(
       'selvedge',
       'StatusText',
-      text => /^waiting for etcd to answer, then for 10\.5\./.test(text),
+      text => text.startsWith('waiting for etcd to answer, then for 10.5.'),
       'what it waits for',
     );
     t.comment(awaited);
@@ -175,7 +199,7 @@ t.test('two booted hosts', async t => {
     t.same(await leaseOf(one), before);
     const again = await one.addContainer();
     t.ok(again.address.startsWith(before.subnet));
-    t.ok(await reaches(again, await two.addContainer()));
+    t.ok(await reaches(lab, again, await two.addContainer()));
   });
 });
 

@@ -22,6 +22,8 @@ const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 const INSTALLED = '/opt/selvedge';
 const DOCKER = ['docker', '-H', 'unix:///run/docker.sock'];
 const IMAGE = 'busybox:lab';
+/** A unit may wait long for the kernel, whose network lock all namespaces share. */
+const SLOW_SECONDS = 120;
 
 /**
  * $1: its name, also of its control groups; $2: its network namespace; $3: its directory; $4: the project.
@@ -94,8 +96,12 @@ export class BootedHost implements Machine {
     this.#namespace = namespace;
   }
 
-  /** Makes a host, turned off, with everything installed and enabled. @param place last byte of its address */
-  static async create(lab: Lab, place: number): Promise<BootedHost> {
+  /**
+   * Makes a host, turned off, with everything installed and enabled.
+   * @param place last byte of its address
+   * @param iptables which variant Docker uses
+   */
+  static async create(lab: Lab, place: number, iptables: 'nft' | 'legacy'): Promise<BootedHost> {
     const name = `${lab.id}-host${place}`;
     const directory = join(lab.directory, `host${place}`);
     const host = new BootedHost(
@@ -107,7 +113,7 @@ export class BootedHost implements Machine {
     );
     for (const each of ['up', 'work', 'root', 'docker'])
       await mkdir(join(directory, each), { recursive: true });
-    await host.#install();
+    await host.#install(iptables);
     await lab.underlay.plug(host);
     return host;
   }
@@ -167,7 +173,10 @@ export class BootedHost implements Machine {
   /** Runs a program on the host, whatever its exit code. */
   run(argv: readonly string[], input?: string): Promise<CommandResult> {
     const inside = ['nsenter', '--target', String(this.#leader()), '--all', ...argv];
-    return this.lab.commands.run(inside, input === undefined ? {} : { input });
+    return this.lab.commands.run(inside, {
+      timeoutSeconds: SLOW_SECONDS,
+      ...(input !== undefined && { input }),
+    });
   }
 
   /** The same, and it must end with 0. @returns its standard output */
@@ -192,7 +201,7 @@ export class BootedHost implements Machine {
     try {
       return await this.lab.waitFor({
         what: `${name} of ${unit} on ${this.name}: ${what}`,
-        deadlineSeconds: 60,
+        deadlineSeconds: SLOW_SECONDS,
         intervalMs: 100,
         read: () => this.property(unit, name),
         until: wanted,
@@ -216,7 +225,16 @@ export class BootedHost implements Machine {
   async addContainer(): Promise<DockerContainer> {
     await this.#makeImage();
     const id = (
-      await this.must([...DOCKER, 'run', '--detach', IMAGE, '/bin/busybox', 'sleep', '86400'])
+      await this.must([
+        ...DOCKER,
+        'run',
+        '--detach',
+        '--stop-signal=SIGKILL',
+        IMAGE,
+        '/bin/busybox',
+        'sleep',
+        '86400',
+      ])
     ).trim();
     const format = '{{.State.Pid}} {{.NetworkSettings.IPAddress}}';
     const [pid = '', address = ''] = (await this.must([...DOCKER, 'inspect', '--format', format, id]))
@@ -266,7 +284,7 @@ export class BootedHost implements Machine {
     throw new Error(`${this.name} is not booted\n${this.#launcher?.describe() ?? ''}`);
   }
 
-  async #install(): Promise<void> {
+  async #install(iptables: 'nft' | 'legacy'): Promise<void> {
     const root = join(this.directory, 'up');
     await this.write('/etc/machine-id', `${randomBytes(16).toString('hex')}\n`);
     await this.write('/etc/systemd/system/docker.service', DOCKER_UNIT(this.#namespace.name));
@@ -275,6 +293,8 @@ export class BootedHost implements Machine {
     await this.write('/etc/default/selvedge', `SELVEDGE_ETCD_ENDPOINTS=${endpoint}\nSELVEDGE_IFACE=eth0\n`);
     await mkdir(join(root, 'usr/local/bin'), { recursive: true });
     await symlink(`${INSTALLED}/dist/cli/main.js`, join(root, 'usr/local/bin/selvedge'));
+    await mkdir(join(root, 'usr/local/sbin'), { recursive: true });
+    await symlink(`/usr/sbin/iptables-${iptables}`, join(root, 'usr/local/sbin/iptables'));
     // The namespace is set up already; nothing may wait for a manager of networks.
     await symlink('/dev/null', join(root, 'etc/systemd/system/systemd-networkd-wait-online.service'));
     await installUnits({ root, dryRun: false });
