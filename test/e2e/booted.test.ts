@@ -26,6 +26,7 @@ async function bootPair(t: Test): Promise<Pair> {
   await lab.setConfig({ Network: '10.5.0.0/16' });
   const one = await BootedHost.create(lab, 1, 'nft');
   const two = await BootedHost.create(lab, 2, 'legacy');
+  t.teardown(() => Promise.all([one.turnOff(), two.turnOff()]));
   await Promise.all([one.boot(), two.boot()]);
   return { lab, one, two };
 }

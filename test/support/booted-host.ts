@@ -161,13 +161,19 @@ export class BootedHost implements Machine {
 
   /** Pulls the plug: no process is asked, all that is not on its disk is gone. */
   async crash(): Promise<void> {
-    process.kill(this.#leader(), 'SIGKILL');
-    await this.#launcher?.exited;
-    this.#launcher = undefined;
+    await this.turnOff();
     await this.lab.underlay.unplug(this.name);
     await deleteNamespace(this.#namespace, this.lab.commands);
     this.#namespace = await createNamespace(this.#namespace.name, this.lab.commands);
     await this.lab.underlay.plug(this);
+  }
+
+  /** Ends all its processes; returns when its control groups are gone. */
+  async turnOff(): Promise<void> {
+    if (this.#launcher === undefined) return;
+    if (this.#launcher.code === undefined) process.kill(this.#leader(), 'SIGKILL');
+    await this.#launcher.exited;
+    this.#launcher = undefined;
   }
 
   /** Runs a program on the host, whatever its exit code. */
