@@ -49,6 +49,8 @@ const SUSPICIOUS_SHARE = 1 / 4;
 
 export class Doubt {
   readonly #graceMs: number;
+  /** Peers that went since the last gap. What happened in a long one is told in several answers, each of a few. */
+  readonly #gone = new Set<string>();
   #state: DoubtState | undefined;
 
   /** @param graceSeconds how long deletions are not believed */
@@ -66,7 +68,8 @@ export class Doubt {
    * @returns whether deletions are in doubt, those of this batch included
    */
   judge(batch: JudgedBatch, circumstances: Circumstances, now: number): boolean {
-    const reason = reasonIn(batch, circumstances);
+    this.#countGone(batch, circumstances);
+    const reason = reasonIn(batch, circumstances, this.#gone);
     if (reason !== undefined) this.#begin(reason, now);
     return this.#state !== undefined;
   }
@@ -96,6 +99,14 @@ export class Doubt {
     return true;
   }
 
+  #countGone({ changes }: JudgedBatch, { peers, afterGap }: Circumstances): void {
+    if (!afterGap) this.#gone.clear();
+    for (const change of changes) {
+      if (change.kind === 'put') this.#gone.delete(change.entry.key);
+      else if (peers.has(change.key)) this.#gone.add(change.key);
+    }
+  }
+
   /** A doubt that stands lasts longer. */
   #begin(reason: string, now: number, isOfFirstList = false): void {
     const since = this.#state?.since ?? now;
@@ -106,6 +117,7 @@ export class Doubt {
 function reasonIn(
   { cause, history, changes }: JudgedBatch,
   circumstances: Circumstances,
+  gone: ReadonlySet<string>,
 ): string | undefined {
   const { peers, ownKey, ownExpired, afterGap } = circumstances;
   if (history !== 'same') return reasonOf(history);
@@ -114,9 +126,10 @@ function reasonIn(
   const ownIsMissing = cause === 'relist' && ownKey !== undefined && deleted.includes(ownKey);
   if (ownExpired || ownIsMissing) return 'our own lease expired while etcd was out of reach';
   if (cause !== 'relist' && !afterGap) return undefined;
-  const missing = deleted.filter(key => peers.has(key)).length;
-  if (missing <= peers.size * SUSPICIOUS_SHARE) return undefined;
-  return `${missing} of ${peers.size} peers were missing after a gap`;
+  // Those of this answer are peers yet, those of earlier ones are not.
+  const known = peers.size + [...gone].filter(key => !peers.has(key)).length;
+  if (gone.size <= known * SUSPICIOUS_SHARE) return undefined;
+  return `${gone.size} of ${known} peers were missing after a gap`;
 }
 
 function reasonOf(history: MirrorHistory): string | undefined {

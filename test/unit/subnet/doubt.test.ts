@@ -54,6 +54,43 @@ t.test('what begins a doubt', async t => {
   }
 });
 
+t.test('what a gap took is counted over all answers that tell of it', async t => {
+  const all = keys(8);
+  /** One answer after the other, each of one peer that went, or came back. */
+  const judge = (answers: readonly ('went' | 'back' | 'calm')[]) => {
+    const doubt = new Doubt(300);
+    const peers = new Set(all);
+    const gone: string[] = [];
+    return answers.map(answer => {
+      const before = new Set(peers);
+      const changes: KeyChange[] = [];
+      if (answer === 'went') {
+        const key = all.find(each => peers.has(each))!;
+        peers.delete(key);
+        gone.push(key);
+        changes.push(deletion(key));
+      } else if (answer === 'back') {
+        const key = gone.pop()!;
+        peers.add(key);
+        changes.push(put(key.slice(PREFIX.length), '192.0.2.1'));
+      }
+      const circumstances = { ...calm(0, { afterGap: answer !== 'calm' }), peers: before };
+      return doubt.judge({ ...batch([]), changes }, circumstances, 1000) ? doubt.state!.reason : 'believed';
+    });
+  };
+  const believed = 'believed';
+  const doubted = '3 of 8 peers were missing after a gap';
+  t.strictSame(judge(['went', 'went', 'went']), [believed, believed, doubted]);
+  t.strictSame(judge(['went', 'back', 'went', 'went', 'went']), [
+    believed,
+    believed,
+    believed,
+    believed,
+    doubted,
+  ]);
+  t.strictSame(judge(['went', 'went', 'calm', 'went']), Array(4).fill(believed), 'the next gap counts anew');
+});
+
 t.test('the first list after a start is judged by what this host kept of an earlier run', async t => {
   const listed = new Set([OWN, ...keys(2)]);
   const cases: readonly (readonly [string, ReadonlySet<string>, FormerRun, RegExp | undefined])[] = [
