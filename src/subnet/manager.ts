@@ -5,13 +5,15 @@
  * is kept alive by its own etcd lease, without rewriting the key, so that no other host hears of our restart; unless that
  * was granted for another time than this host wants.
  */
-import { formatPrefix } from '../address/prefix.js';
+import { formatPrefix, samePrefix } from '../address/prefix.js';
 import { Acquisition } from './acquire.js';
+import { describeHolder } from './holder.js';
 import { LeaseKeeper } from './keep.js';
+import { parseLease, type Lease } from './lease.js';
 import type { ManagerEvents, ManagerOptions } from './manager-options.js';
 import type { MirrorHistory } from './mirror.js';
 import { News } from './news.js';
-import type { LeaseWish, Origin } from './own-lease.js';
+import { hasOurId, type LeaseWish, type Loss, type Origin, type OwnLease } from './own-lease.js';
 import { revokeIfUnused } from './revoke.js';
 import type { KeyChange } from './store.js';
 
@@ -50,20 +52,21 @@ export class LeaseManager {
     const { log } = this.#options;
     const keeper = new LeaseKeeper(this.#options, this.#events, this.#news);
     let wish = firstWish;
+    let before: OwnLease | undefined;
     for (;;) {
       const own = await new Acquisition(this.#options, this.#events, this.#news, wish).run(signal);
       if (own === undefined) return;
       const subnet = formatPrefix(own.subnet);
-      log.info(
-        { subnet, key: own.key, origin: own.origin },
-        `leased ${subnet} (${ORIGIN_WORDS[own.origin]})`,
-      );
+      const isAgain = before !== undefined && samePrefix(before.subnet, own.subnet);
+      const words = isAgain ? 'the subnet that we had' : ORIGIN_WORDS[own.origin];
+      log.info({ subnet, key: own.key, origin: own.origin }, `leased ${subnet} (${words})`);
+      before = own;
       this.#events.onOwn(own);
       const loss = await keeper.keep(own, wish, signal);
       if (loss === undefined) return;
       this.#events.onLost(loss);
       if (signal.aborted) return;
-      log.warn({ subnet, loss }, `lease of ${subnet} lost (${loss}): acquiring again`);
+      this.#logLoss(own, loss, wish);
       if (loss === 'taken') await revokeIfUnused(this.#options, own);
       wish = {
         ...wish,
@@ -72,6 +75,28 @@ export class LeaseManager {
       };
     }
   }
+
+  #logLoss({ key, subnet }: OwnLease, loss: Loss, wish: LeaseWish): void {
+    const { log, entries, keyPrefix } = this.#options;
+    const what = `lease of ${formatPrefix(subnet)} lost (${loss})`;
+    const current = loss === 'taken' ? entries().get(key) : undefined;
+    const parsed = current && parseLease(current, keyPrefix);
+    // A key of ours that is there yet was given back, because an older one overlaps it: that has been said.
+    if (parsed?.ok !== true || isOurs(parsed.value, wish)) {
+      log.warn({ key, loss }, `${what}: acquiring again`);
+      return;
+    }
+    const { publicIp, holder } = parsed.value;
+    const who = holder === undefined ? publicIp : `${describeHolder(holder)} at ${publicIp}`;
+    log.error(
+      { key, loss, publicIp, holder },
+      `${what}: ${who} has it now, and it is left to that host; acquiring another`,
+    );
+  }
+}
+
+function isOurs(lease: Lease, wish: LeaseWish): boolean {
+  return lease.publicIp === wish.publicIp && (lease.holder === undefined || hasOurId(lease, wish));
 }
 
 const ORIGIN_WORDS: Readonly<Record<Origin, string>> = {

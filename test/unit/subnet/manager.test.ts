@@ -264,6 +264,7 @@ t.test('a key that an admin deleted: the same subnet again, new or resumed', asy
   await pass(1);
   t.strictSame(subnetsOf(host), ['10.5.5.0/24', '10.5.5.0/24']);
   matchAll(t, messages(host, 'warn'), ['lease of 10.5.5.0/24 lost (deleted): acquiring again']);
+  t.equal(messages(host, 'info').at(-1), 'leased 10.5.5.0/24 (the subnet that we had)');
   await pass(2 * TTL_SECONDS);
   t.match(await store.read(keyOf(5)), { leaseId: host.owned[1]!.leaseId });
   t.equal(host.owned.length, 2);
@@ -316,8 +317,10 @@ t.test('a key that another host took: another subnet, and theirs is left alone',
   const theirs = await store.read(keyOf(5));
   await pass(1);
   t.strictSame(subnetsOf(host), ['10.5.5.0/24', '10.5.1.0/24']);
+  matchAll(t, messages(host, 'error'), [
+    `lease of 10.5.5.0/24 lost (taken): ${OTHER_IP} has it now, and it is left to that host; acquiring another`,
+  ]);
   matchAll(t, messages(host, 'warn'), [
-    'lease of 10.5.5.0/24 lost (taken): acquiring again',
     'earlier subnet 10.5.5.0/24 is taken or out of range: another is chosen',
   ]);
   t.strictSame(await store.read(keyOf(5)), theirs);
