@@ -13,10 +13,10 @@ export interface StoreConnection {
 
 /** What a failure means for us: only the first is an outage of the store's. */
 const WORDS: Readonly<Record<StoreErrorKind, string>> = {
-  unavailable: 'the store is away',
-  tls: 'no secure connection to the store',
-  denied: 'the store refuses us',
-  invalid: 'the store cannot do what it is asked',
+  unavailable: 'etcd is away',
+  tls: 'no secure connection to etcd',
+  denied: 'etcd refuses us',
+  invalid: 'etcd cannot do what it is asked',
 };
 
 export class ConnectionWatch {
@@ -42,14 +42,14 @@ export class ConnectionWatch {
     if (before?.connected === true && before.error === undefined) return;
     this.#outage = undefined;
     if (before?.connected === true) {
-      this.#log.info('the store refuses nothing any more');
+      this.#log.info('etcd refuses nothing any more');
       this.#set({ connected: true, since: before.since, error: undefined });
       return;
     }
     const now = this.#now();
     if (before !== undefined) {
       const awaySeconds = Math.round((now - before.since) / 100) / 10;
-      this.#log.info({ awaySeconds }, 'the store answers again');
+      this.#log.info({ awaySeconds }, 'etcd answers again');
     }
     this.#set({ connected: true, since: now, error: undefined });
   }

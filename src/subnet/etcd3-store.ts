@@ -223,7 +223,7 @@ class Etcd3Store implements Store {
   }
 
   async readLease(id: string): Promise<(StoreLease & { readonly grantedSeconds: number }) | undefined> {
-    const answer = await this.#calls.repeated(`read lease ${id}`, ({ client }) =>
+    const answer = await this.#calls.repeated(`read lease ${leaseText(id)}`, ({ client }) =>
       client.leaseClient.leaseTimeToLive({ ID: id }),
     );
     const ttlSeconds = Number(answer.TTL);
@@ -231,7 +231,7 @@ class Etcd3Store implements Store {
   }
 
   async revokeLease(id: string): Promise<void> {
-    await this.#calls.repeated(`revoke lease ${id}`, async ({ client }) => {
+    await this.#calls.repeated(`revoke lease ${leaseText(id)}`, async ({ client }) => {
       try {
         await client.leaseClient.leaseRevoke({ ID: id });
       } catch (error) {
@@ -241,7 +241,7 @@ class Etcd3Store implements Store {
   }
 
   keepAlive(id: string, answerMs = KEEP_ALIVE_ANSWER_MS): Promise<number | undefined> {
-    return this.#calls.repeated(`renew lease ${id}`, endpoint =>
+    return this.#calls.repeated(`renew lease ${leaseText(id)}`, endpoint =>
       this.#keepAliveStreamAt(endpoint).renew(id, answerMs),
     );
   }
@@ -268,6 +268,11 @@ function putOf(client: Etcd3, key: string, value: string, leaseId: string): PutB
 
 function ifUnchanged(client: Etcd3, key: string, modRevision: bigint): ComparatorBuilder {
   return client.if(key, 'Mod', '==', modRevision.toString());
+}
+
+/** An etcd lease as etcdctl and status name it. */
+function leaseText(id: string): string {
+  return BigInt(id).toString(16);
 }
 
 function isSame(current: KeyValue, value: string, leaseId: string): boolean {

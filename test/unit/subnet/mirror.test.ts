@@ -209,9 +209,9 @@ t.test(
     t.strictSame(
       lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg),
       [
-        'the store is away: the cause of connection-refused; trying again',
-        'the store is away: the cause of no-answer; trying again',
-        'no secure connection to the store: the cause of server-expired; trying again',
+        'etcd is away: the cause of connection-refused; trying again',
+        'etcd is away: the cause of no-answer; trying again',
+        'no secure connection to etcd: the cause of server-expired; trying again',
       ],
       'each cause has one line',
     );
