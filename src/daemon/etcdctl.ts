@@ -1,5 +1,6 @@
 /** Commands that an operator is told to run. Pure. */
 import { etcdctl, quote, type EtcdctlAccess } from '../subnet/etcdctl.js';
+import type { EtcdOptions } from './options.js';
 
 /**
  * The command that puts a config document into etcd, for a POSIX shell: on one line, printable, and quoted so that
@@ -14,6 +15,22 @@ export function putConfigCommand(
 ): string {
   const line = JSON.stringify(JSON.parse(document)).replace(/[^\x20-\x7e]/g, escapeUnit);
   return `${etcdctl(access)} put ${quote(key)} ${quote(line)}`;
+}
+
+/** Our own command that lists all leases, for a POSIX shell; a password that is in no file is asked of the environment. */
+export function leasesCommand(etcd: Omit<EtcdOptions, 'password'>): string {
+  const { endpoints, prefix, caFile, certFile, keyFile, username, passwordFile } = etcd;
+  const flags: readonly (readonly [string, string | undefined])[] = [
+    ['--etcd-endpoints', endpoints.join(',')],
+    ['--etcd-prefix', prefix],
+    ['--etcd-cafile', caFile],
+    ['--etcd-certfile', certFile],
+    ['--etcd-keyfile', keyFile],
+    ['--etcd-username', username],
+    ['--etcd-password-file', passwordFile],
+  ];
+  const given = flags.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag} ${quote(value)}`]));
+  return ['selvedge leases', ...given].join(' ');
 }
 
 /** A UTF-16 unit as JSON writes it in ASCII. */

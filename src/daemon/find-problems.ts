@@ -5,7 +5,7 @@ import { TX_CHECKSUM_FEATURE } from '../dataplane/offload.js';
 import { duplicateSeen } from './duplicate.js';
 import { etcdProblem, etcdProblems } from './etcd-problems.js';
 import type { Facts, LeaseTrouble, ToIso } from './facts.js';
-import { putConfigCommand } from './etcdctl.js';
+import { leasesCommand, putConfigCommand } from './etcdctl.js';
 import { etcdctl } from '../subnet/etcdctl.js';
 import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
@@ -116,7 +116,7 @@ function configProblems(
 }
 
 function leaseProblems(
-  { exhausted, own, leaseTrouble, duplicate, overlay, usage }: Facts,
+  { connection, exhausted, own, leaseTrouble, duplicate, overlay, usage }: Facts,
   options: AgentOptions,
 ): Problem[] {
   const problems: Problem[] = [];
@@ -130,7 +130,9 @@ function leaseProblems(
       ),
     );
   }
-  if (leaseTrouble !== undefined) problems.push(leaseProblem(leaseTrouble, own, options));
+  // While etcd is away no call of ours is answered: that is told of etcd, and what becomes of the lease is told with it.
+  const isOfOutage = leaseTrouble?.error?.kind === 'unavailable' && connection?.connected === false;
+  if (leaseTrouble !== undefined && !isOfOutage) problems.push(leaseProblem(leaseTrouble, own, options));
   if (exhausted !== undefined && own === undefined) {
     problems.push(
       problem(
@@ -154,18 +156,18 @@ function leaseProblems(
 function leaseProblem({ seen, error }: LeaseTrouble, own: Facts['own'], options: AgentOptions): Problem {
   if (error?.kind === 'denied') return etcdProblem('etcd-denied', `our lease: ${seen}`, error, options);
   if (error?.kind === 'tls') return etcdProblem('etcd-tls', `our lease: ${seen}`, error, options);
+  if (error?.kind === 'unavailable') {
+    const cause = 'etcd tells of changes, and did not answer this call';
+    return problem('lease-trouble', `our lease: ${seen}`, cause, `${etcdctl(options.etcd)} endpoint health`);
+  }
   const cause = 'etcd refuses, or somebody else changes or deletes our key';
-  return problem(
-    'lease-trouble',
-    `our lease: ${seen}`,
-    cause,
-    `${etcdctl(options.etcd)} get ${own?.key ?? '--prefix /'}`,
-  );
+  const key = own?.key ?? `--prefix ${options.etcd.prefix}/subnets/`;
+  return problem('lease-trouble', `our lease: ${seen}`, cause, `${etcdctl(options.etcd)} get ${key}`);
 }
 
 function makeRoom({ etcd }: AgentOptions): string {
-  const list = `${etcdctl(etcd)} get --prefix --keys-only ${etcd.prefix}/subnets/`;
-  return `${list}, then widen SubnetMin to SubnetMax in the config, or delete keys of hosts that are gone`;
+  const release = 'selvedge leases release SUBNET, with the same options, for each host that is gone';
+  return `${leasesCommand(etcd)}; then ${release}, or widen SubnetMin to SubnetMax in the config`;
 }
 
 /**

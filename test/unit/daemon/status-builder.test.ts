@@ -85,7 +85,9 @@ t.test('a part that etcd refuses', async t => {
   facts.leaseTrouble = { seen: 'none yet', error: new StoreError('tls', 'no') };
   t.strictSame(codes(facts), ['etcd-tls']);
   facts.leaseTrouble = { seen: 'none yet', error: new StoreError('unavailable', 'no') };
-  t.strictSame(codes(facts), ['lease-trouble']);
+  t.match(build(facts).problems, [{ code: 'lease-trouble', cause: /did not answer this call/ }]);
+  facts.connection = { connected: false, since: 2_000, error: new StoreError('unavailable', 'no') };
+  t.strictSame(codes(facts), ['etcd-away'], 'that our lease is not renewed either is part of it');
 });
 
 t.test('certificates that end soon, and files that cannot be used', async t => {
@@ -232,7 +234,7 @@ t.test('the subnets of the range, and few of them left', async t => {
   matchAll(t, build(facts).problems, [
     {
       ...{ code: 'subnets-running-out', severity: 'warning', seen: '2 of 20 subnets are free' },
-      next: /^etcdctl --endpoints .* get --prefix --keys-only \/net\/subnets\/, then widen/,
+      next: /^selvedge leases --etcd-endpoints .* --etcd-prefix \/net; then selvedge leases release SUBNET, .* or widen/,
     },
   ]);
   facts.own = undefined;
