@@ -175,6 +175,7 @@ export class Membership {
 
   #onLost(loss: Loss): void {
     const { options, facts, log, leave } = this.#context;
+    this.#overlay.noteLoss();
     if (loss !== 'deleted' || options.onRevoke !== 'exit') return;
     const subnet = facts.own === undefined ? '' : ` of ${formatPrefix(facts.own.subnet)}`;
     log.warn(

@@ -26,6 +26,8 @@ export class Overlay {
   #reconciler: Reconciler | undefined;
   #self: Self | undefined;
   #peers: PeerTable | undefined;
+  /** Another lease is acquired: its key may be known before it is known to be ours. */
+  #isAcquiring = false;
   /** Public IPs of accepted peers by subnet, for telling flanneld's routes from anybody's. */
   readonly #publicIpAt = new Map<string, IpAddress>();
 
@@ -50,12 +52,18 @@ export class Overlay {
     return this.#publicIpAt.get(formatPrefix(destination));
   }
 
+  /** Our lease is lost, and we acquire another. What we hold stays planned until then. */
+  noteLoss(): void {
+    this.#isAcquiring = true;
+  }
+
   /**
    * A lease is ours: plans the host, and all its peers when the subnet is another than before.
    * @param entries everything under the prefix
    * @param isInDoubt whether they may lack peers that live
    */
   setOwn(own: OwnLease, self: Self, entries: ReadonlyMap<string, KeyValue>, isInDoubt: boolean): void {
+    this.#isAcquiring = false;
     // The same subnet again, after its key was lost: what is known of the peers stays, also of those in doubt.
     if (this.#self !== undefined && samePrefix(this.#self.subnets.ipv4, self.subnets.ipv4)) return;
     const { backend, network, keyPrefix, log } = this.#options;
@@ -127,6 +135,8 @@ export class Overlay {
       if (how === undefined && !saysTheSame(before, after)) log.info({ key }, describeChange(before, after));
     }
     for (const { key, code, reason } of delta.setAside) {
+      // Most likely the one that we have just created; whoever else has our public IP, status tells.
+      if (code === 'own-public-ip' && this.#isAcquiring) continue;
       if (code === 'reserved') log.info({ key }, `lease ${key} is ${reason}`);
       else log.warn({ key, code }, `lease ${key} set aside: ${reason}`);
     }

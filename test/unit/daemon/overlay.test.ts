@@ -21,6 +21,7 @@ import {
   vtepOf,
 } from '../../support/dataplane.js';
 import { FakeKernel } from '../../support/fake-kernel.js';
+import { matchAll } from '../../support/match-all.js';
 import { recordedLog } from '../../support/recorded-log.js';
 
 const KEY_PREFIX = '/net/subnets/';
@@ -156,6 +157,24 @@ t.test('another subnet of our own: planned anew, with nothing left of the old on
   t.equal(overlay.publicIpAt(prefix('10.5.2.0/24')), undefined);
   t.strictSame(overlay.self?.subnets.ipv4, prefix('10.5.2.0/24'));
 });
+
+t.test(
+  'the key of our next lease, told before it is known to be ours, is no news of another host',
+  async t => {
+    const { overlay, own, news } = lab();
+    own('10.5.1.0/24', [entryOf('10.5.2.0-24', 2)]);
+    news();
+    overlay.applyChanges([put('10.5.8.0-24', 1)], 'believe');
+    matchAll(t, news(), [/10\.5\.8\.0-24 set aside: public IP .* is our own/]);
+    overlay.noteLoss();
+    overlay.applyChanges([put('10.5.9.0-24', 1), put('10.5.7.0-24', 7, { data: { VNI: 9 } })], 'believe');
+    matchAll(t, news(), [/10\.5\.7\.0-24 set aside/]);
+    own('10.5.9.0/24', [entryOf('10.5.9.0-24', 1)]);
+    news();
+    overlay.applyChanges([put('10.5.6.0-24', 1)], 'believe');
+    matchAll(t, news(), [/10\.5\.6\.0-24 set aside: public IP .* is our own/]);
+  },
+);
 
 t.test('the same subnet again leaves all as it is, also what is kept in doubt', async t => {
   const { overlay, own, desired, news } = lab();
