@@ -97,6 +97,8 @@ export interface Facts {
   checksum: { readonly choice: TxChecksumChoice; readonly keeper: OffloadKeeper } | undefined;
   manager: LeaseManager | undefined;
   files: EnvFiles | undefined;
+  /** Address of Docker's bridge, as last read. */
+  dockerBridge: Prefix | undefined;
   /** Times what the watch brings, when somebody asks for metrics. */
   watchToKernel: WatchToKernel | undefined;
   /** When the reconciler last ended a pass, whatever came of it. */
@@ -141,6 +143,7 @@ export function emptyFacts(startedAt: number): Facts {
     checksum: undefined,
     manager: undefined,
     files: undefined,
+    dockerBridge: undefined,
     watchToKernel: undefined,
     lastPassAt: undefined,
     healthPortError: undefined,

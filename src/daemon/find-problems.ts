@@ -2,6 +2,7 @@
 import { containsIp, formatPrefix, maskPrefix, samePrefix } from '../address/prefix.js';
 import { describe } from '../dataplane/kinds/index.js';
 import { TX_CHECKSUM_FEATURE } from '../dataplane/offload.js';
+import { DOCKER_BRIDGE } from './docker-bridge.js';
 import { duplicateSeen } from './duplicate.js';
 import { etcdProblem, etcdProblems } from './etcd-problems.js';
 import type { Facts, LeaseTrouble, ToIso } from './facts.js';
@@ -208,18 +209,12 @@ function moveProblems({ moved, own, overlay, reconciler }: Facts, at: ToIso): Pr
   return [problem('subnet-changed', `${seen}; ${describe(bridge)} is still of it`, cause, next)];
 }
 
-/** The name that dockerd gives to its bridge. */
-const DOCKER_BRIDGE = 'docker0';
-
 /** Its containers have addresses that nobody leads to this host. What is still of a subnet that we lost is told there. */
-function dockerProblems({ own, moved, reconciler }: Facts, { dockerEnvFile }: AgentOptions): Problem[] {
-  if (own === undefined) return [];
-  const bridge = [...(reconciler?.view.held.values() ?? [])].find(
-    entry => entry.kind === 'address' && entry.device === DOCKER_BRIDGE && entry.prefix.family === 4,
-  );
-  if (bridge?.kind !== 'address' || samePrefix(maskPrefix(bridge.prefix), own.subnet)) return [];
-  if (moved !== undefined && containsIp(moved.from, bridge.prefix.address)) return [];
-  const has = `${DOCKER_BRIDGE} has ${formatPrefix(bridge.prefix)}`;
+function dockerProblems({ own, moved, dockerBridge }: Facts, { dockerEnvFile }: AgentOptions): Problem[] {
+  if (own === undefined || dockerBridge === undefined) return [];
+  if (samePrefix(maskPrefix(dockerBridge), own.subnet)) return [];
+  if (moved !== undefined && containsIp(moved.from, dockerBridge.address)) return [];
+  const has = `${DOCKER_BRIDGE} has ${formatPrefix(dockerBridge)}`;
   return [
     problem(
       'docker-subnet',

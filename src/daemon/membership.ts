@@ -18,6 +18,7 @@ import type { Store } from '../subnet/store.js';
 import { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
+import { findDockerBridge } from './docker-bridge.js';
 import { duplicateMessage } from './duplicate.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import { keyPrefixOf } from './feed.js';
@@ -101,7 +102,10 @@ export class Membership {
       now: () => performance.now(),
       random: Math.random,
       ...(checksum && { offload: checksum.keeper }),
-      onRead: entries => this.#overlay.followRoutes(entries),
+      onRead: entries => {
+        facts.dockerBridge = findDockerBridge(entries);
+        this.#overlay.followRoutes(entries);
+      },
       onPass: startedAt => this.#onPass(startedAt),
     });
     this.#overlay.attach(this.#reconciler);

@@ -1,5 +1,6 @@
 /** Facts → problems: what is wrong with a network that is joined. */
 import t from 'tap';
+import { findDockerBridge } from '../../../src/daemon/docker-bridge.js';
 import type { Facts } from '../../../src/daemon/facts.js';
 import { PROBLEM_CODES } from '../../../src/daemon/problems.js';
 import { chooseTxChecksum } from '../../../src/daemon/tx-checksum.js';
@@ -46,22 +47,19 @@ t.test('running with something wrong is degraded', async t => {
 
 t.test('docker0 with another subnet than the lease, until Docker is restarted', async t => {
   const { facts, reconciling } = joined(t, []);
-  const { fake, reconciler } = reconciling;
-  const bridge = fake.addLink({ name: 'docker0', kind: 'bridge' });
-  const give = async (address: string, length: number) => {
-    fake.state.addresses.push(addressOn(bridge, address, length));
-    reconciler.doubt();
-    await reconciling.settled();
-  };
+  await reconciling.settled();
   await withFiles(t, facts);
-  await give('172.17.0.1', 16);
+  const address = (device: string, text: string) =>
+    ({ kind: 'address', device, prefix: prefix(text) }) as const;
+  const onUnderlay = address(UNDERLAY, '192.168.77.1/24');
+  facts.dockerBridge = findDockerBridge([onUnderlay, address('docker0', '172.17.0.1/16')]);
   const seen = 'docker0 has 172.17.0.1/16, and the subnet of this host is 10.5.1.0/24';
-  matchAll(t, build(facts).problems, [
-    { code: 'docker-subnet', severity: 'error', seen, next: /systemctl restart docker$/ },
-  ]);
-  fake.state.addresses.pop();
-  await give('10.5.1.1', 24);
+  const next = /systemctl restart docker$/;
+  matchAll(t, build(facts).problems, [{ code: 'docker-subnet', severity: 'error', seen, next }]);
+  facts.dockerBridge = findDockerBridge([onUnderlay, address('docker0', '10.5.1.1/24')]);
   t.same(build(facts).problems, []);
+  facts.dockerBridge = findDockerBridge([onUnderlay]);
+  t.same(build(facts).problems, [], 'without Docker');
 });
 
 t.test('a subnet that was lost to another host, until nothing is of it any more', async t => {
