@@ -28,6 +28,9 @@ import type { KnockReport, KnockRequest } from './knocks-end.js';
 const PORT = 7001;
 const LATEST_MS = 5_000;
 const PACKETS = 3;
+/** Each end has its own, below those that the kernel gives out: a container may have the address of the one before it. */
+const SOURCE_PORTS = { first: 8_000, each: 2_400 };
+let ends = 0;
 /** Connections that are made before and after what is looked at. */
 const FLOW = 100;
 /** Of the network, and nobody's: what an attacker outside may claim to be. */
@@ -87,7 +90,9 @@ export async function makeSurroundings(t: Test): Promise<Surroundings> {
 /** Starts an end of knocks in a namespace that has this address; it ends with the test. */
 export async function startEnd(t: Test, namespace: Namespace, address: string): Promise<End> {
   const program = new URL('knocks-end.js', import.meta.url);
-  const { child } = await Child.start<KnockRequest, KnockReport>(namespace, program, [String(PORT)]);
+  const firstSourcePort = SOURCE_PORTS.first + SOURCE_PORTS.each * ends++;
+  const args = [String(PORT), String(firstSourcePort)];
+  const { child } = await Child.start<KnockRequest, KnockReport>(namespace, program, args);
   t.teardown(() => child.kill());
   return { address, child };
 }

@@ -1,8 +1,9 @@
 /**
- * One end of knocks, a program: `node knocks-end.js PORT`, in its namespace, with an IPC channel.
+ * One end of knocks, a program: `node knocks-end.js PORT FIRST`, in its namespace, with an IPC channel.
  *
- * It notes the source address of every packet that arrives, as a capture would, and sends packets each from a socket of
- * its own: for the packet filter each is a new connection.
+ * It notes the source address of every packet that arrives, as a capture would, and sends packets each from a port of
+ * its own: for the packet filter each is a new connection. A port that comes again within half a minute would be an old
+ * one, translated as that was when it began: they are counted up from FIRST.
  */
 import { createSocket } from 'node:dgram';
 
@@ -27,10 +28,11 @@ export interface KnockReport {
 
 const PAUSE_MS = 2;
 
-const port = Number(process.argv[2]);
+const [port = 0, firstSourcePort = 0] = process.argv.slice(2).map(Number);
 const listener = createSocket('udp4');
 let arrivals: Record<string, number> = {};
 let sent = 0;
+let sourcePort = firstSourcePort;
 let timer: NodeJS.Timeout | undefined;
 let underWay = new Set<Promise<void>>();
 
@@ -76,7 +78,7 @@ function knock(address: string, from?: string): Promise<void> {
     };
     // What the own packet filter refuses is lost as well.
     socket.on('error', done);
-    socket.bind({ port: 0, ...(from !== undefined && { address: from }) }, () => {
+    socket.bind({ port: sourcePort++, ...(from !== undefined && { address: from }) }, () => {
       sent++;
       socket.send('knock', port, address, done);
     });
