@@ -12,6 +12,8 @@ import { findLegacyTables, IptablesFinder, type IptablesPrograms } from './varia
 /** How long iptables may wait for its lock, seconds. */
 const LOCK_SECONDS = '5';
 
+const TABLES: readonly IptablesTable[] = ['filter', 'nat'];
+
 export class SystemFirewall implements Firewall {
   readonly #find: FindProgram;
   readonly #iptables: IptablesFinder;
@@ -27,7 +29,7 @@ export class SystemFirewall implements Firewall {
     const tables = nft === undefined ? undefined : await readingOf(() => readTableNames(nft));
     const legacyTables = await findLegacyTables();
     const programs = await this.#iptables.find(legacyTables);
-    const wanted: readonly IptablesTable[] = nat ? ['filter', 'nat'] : ['filter'];
+    const wanted = TABLES.filter(table => nat || table === 'filter');
     const iptables: HeldFirewall['iptables'][number][] = [];
     for (const each of programs) {
       // To look at a table of legacy iptables brings it into being; what nft does not list need not be looked at.
@@ -74,9 +76,14 @@ export class SystemFirewall implements Firewall {
     const programs = await this.#iptables.find(tables);
     const legacy = programs.find(({ variant }) => variant === 'legacy');
     if (legacy === undefined) return '';
-    const saved = await readingOf(() => runProgram(legacy.save, []));
-    // Without the time of day, and the counters of chains.
-    return saved.ok ? saved.value.replace(/^#.*$| \[\d+:\d+\]$/gm, '') : saved.error;
+    const texts: string[] = [];
+    for (const table of TABLES.filter(name => tables.has(name))) {
+      // Each by its name: only root may ask which there are.
+      const saved = await readingOf(() => runProgram(legacy.save, ['-t', table]));
+      // Without the time of day, and the counters of chains.
+      texts.push(saved.ok ? saved.value.replace(/^#.*$| \[\d+:\d+\]$/gm, '') : saved.error);
+    }
+    return texts.join('');
   }
 
   listen(names: FirewallNames, onChange: () => void): () => void {

@@ -1,5 +1,5 @@
 /** Which variants of iptables are installed, and which tables of legacy iptables exist. */
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { VARIANTS, type Variant } from './held.js';
 import type { IptablesTable } from './iptables-text.js';
 import { runProgram, type FindProgram } from './programs.js';
@@ -59,22 +59,24 @@ export class IptablesFinder {
 
 /** A line for each table of legacy iptables in this network namespace (net/netfilter/x_tables.c). */
 const TABLE_NAMES = '/proc/self/net/ip_tables_names';
-/** The modules that bring them, for whom that file is not for to read: it is root's. */
-const MODULES: readonly (readonly [string, IptablesTable])[] = [
-  ['iptable_filter', 'filter'],
-  ['iptable_nat', 'nat'],
+/** The modules that bring them, for whom that file is not for to read: it is root's. A built-in one is not seen so. */
+const MODULES: readonly (readonly [directory: string, table: IptablesTable])[] = [
+  ['/sys/module/iptable_filter', 'filter'],
+  ['/sys/module/iptable_nat', 'nat'],
 ];
 
-/**
- * The tables of legacy iptables that are in use. Asking iptables itself would bring them into being.
- */
+/** The tables of legacy iptables that are in use. Asking iptables itself would bring them into being. */
 export async function findLegacyTables(): Promise<ReadonlySet<string>> {
   try {
     return new Set((await readFile(TABLE_NAMES, 'utf8')).split('\n').filter(name => name !== ''));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') return new Set();
-    const modules = await readFile('/proc/modules', 'utf8').catch(() => '');
-    const loaded = new Set(modules.split('\n').map(line => line.split(' ', 1)[0]));
-    return new Set(MODULES.filter(([module]) => loaded.has(module)).map(([, table]) => table));
+    const found = new Set<string>();
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') return found;
+    for (const [directory, table] of MODULES)
+      await access(directory).then(
+        () => found.add(table),
+        () => undefined,
+      );
+    return found;
   }
 }
