@@ -131,9 +131,8 @@ function leaseProblems(
       ),
     );
   }
-  // While etcd is away no call of ours is answered: that is told of etcd, and what becomes of the lease is told with it.
-  const isOfOutage = leaseTrouble?.error?.kind === 'unavailable' && connection?.connected === false;
-  if (leaseTrouble !== undefined && !isOfOutage) problems.push(leaseProblem(leaseTrouble, own, options));
+  if (leaseTrouble !== undefined && !isToldOfEtcd(leaseTrouble, connection))
+    problems.push(leaseProblem(leaseTrouble, own, options));
   if (exhausted !== undefined && own === undefined) {
     problems.push(
       problem(
@@ -151,6 +150,15 @@ function leaseProblems(
   }
   problems.push(...sharedIpProblems(overlay, duplicate?.key, options));
   return problems;
+}
+
+/**
+ * Whether that etcd is away, or refuses all that we ask, is the whole trouble: then that is told of etcd, and what becomes of the
+ * lease is told with it.
+ */
+function isToldOfEtcd({ error }: LeaseTrouble, connection: Facts['connection']): boolean {
+  if (error === undefined || connection?.connected !== false) return false;
+  return error.kind === 'unavailable' || error.kind === connection.error?.kind;
 }
 
 /** That etcd refuses is the same to an operator, whatever it is that we wanted to do. */

@@ -88,6 +88,13 @@ t.test('a part that etcd refuses', async t => {
   t.match(build(facts).problems, [{ code: 'lease-trouble', cause: /did not answer this call/ }]);
   facts.connection = { connected: false, since: 2_000, error: new StoreError('unavailable', 'no') };
   t.strictSame(codes(facts), ['etcd-away'], 'that our lease is not renewed either is part of it');
+  facts.connection = { connected: false, since: 2_000, error: new StoreError('denied', 'no') };
+  facts.leaseTrouble = { seen: 'not renewed', error: new StoreError('denied', 'no') };
+  t.strictSame(codes(facts), ['etcd-denied'], 'a refusal of everything is told once');
+  facts.leaseTrouble = { seen: 'not renewed', error: new StoreError('tls', 'no') };
+  t.strictSame(codes(facts), ['etcd-denied', 'etcd-tls']);
+  facts.leaseTrouble = { seen: 'contested' };
+  t.strictSame(codes(facts), ['etcd-denied', 'lease-trouble']);
 });
 
 t.test('certificates that end soon, and files that cannot be used', async t => {
