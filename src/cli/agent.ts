@@ -1,6 +1,7 @@
 /** `selvedge agent`: options in, the agent run, its exit code out. */
 import type { Command } from 'commander';
 import { pino, type Logger } from 'pino';
+import { loggedError } from '../daemon/logged-error.js';
 import type { AgentOptions } from '../daemon/options.js';
 import { AgentOptionsCommand } from './agent-options-command.js';
 
@@ -42,6 +43,7 @@ function createLog(options: AgentOptions): Logger {
       level: options.logLevel,
       base: { instance: options.instance },
       timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: loggedError },
     },
     pino.destination({ dest: 2, sync: true }),
   );
