@@ -87,24 +87,27 @@ t.test('three members with TLS', async t => {
     await leasesAreAsBefore(t);
   });
 
-  await t.test('requests arrive and answers do not', async t => {
-    const proxies = members.proxiesOf(one);
-    await uninterrupted(t, one, two, async () => {
-      await proxies.ask({ kind: 'one-way' });
-      const stalled = Date.now();
-      await joins(members, 102, [two]);
-      await says(members, one, 'notices that etcd is away', ({ etcd }) => !etcd.connected);
-      t.comment(`noticed after ${((Date.now() - stalled) / 1000).toFixed(1)} s`);
-      t.notOk((await programmed(one)).includes(asProgrammed(peerByHand(102))), 'it is deaf');
-      await proxies.ask({ kind: 'heal' });
-      await joins(members, 103, [one]);
-      t.ok(
-        (await programmed(one)).includes(asProgrammed(peerByHand(102))),
-        'nothing of that time was missed',
-      );
+  for (const [what, kind, missed, next] of [
+    ['requests arrive and answers do not', 'one-way', 102, 103],
+    ['connections stay open and carry nothing', 'stall', 104, 105],
+  ] as const) {
+    await t.test(what, async t => {
+      const proxies = members.proxiesOf(one);
+      const isMissed = async () => (await programmed(one)).includes(asProgrammed(peerByHand(missed)));
+      await uninterrupted(t, one, two, async () => {
+        await proxies.ask({ kind });
+        const stalled = Date.now();
+        await joins(members, missed, [two]);
+        await says(members, one, 'notices that etcd is away', ({ etcd }) => !etcd.connected);
+        t.comment(`noticed after ${((Date.now() - stalled) / 1000).toFixed(1)} s`);
+        t.notOk(await isMissed(), 'it is deaf');
+        await proxies.ask({ kind: 'heal' });
+        await joins(members, next, [one]);
+        t.ok(await isMissed(), 'nothing of that time was missed');
+      });
+      t.same((await members.leases()).map(subnetOf).filter(isOfRange), before.map(subnetOf));
     });
-    t.same((await members.leases()).map(subnetOf).filter(isOfRange), before.map(subnetOf));
-  });
+  }
 
   await t.test('a lease expires behind a cut, and the subnet is given to another host', async t => {
     const { subnet, key } = (await says(members, one, 'has a lease', ({ lease }) => lease !== null)).lease!;

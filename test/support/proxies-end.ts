@@ -8,6 +8,8 @@ export type ProxiesRequest =
   | { readonly kind: 'cut' | 'heal' | 'report' }
   /** Answers stay away, requests arrive. */
   | { readonly kind: 'one-way' }
+  /** Connections stay open and carry nothing. */
+  | { readonly kind: 'stall' }
   /** Every so many bytes of answers all connections are closed, so many times. */
   | { readonly kind: 'cut-every'; readonly bytes: number; readonly times: number };
 
@@ -37,6 +39,9 @@ process.on('message', (request: ProxiesRequest) => {
         break;
       case 'one-way':
         proxy.stall('answers');
+        break;
+      case 'stall':
+        proxy.stall('both');
         break;
       case 'cut-every':
         proxy.cutEvery(request.bytes, request.times);
