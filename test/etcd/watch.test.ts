@@ -37,6 +37,15 @@ t.test('a list of many keys comes in pages of one revision', needsEtcd(), async 
   t.ok(entries.every(({ modRevision }) => modRevision <= revision));
 });
 
+t.test('a page of a list may be larger than grpc-js takes by default', needsEtcd(), async t => {
+  const { store, direct } = await startEtcdFixture(t);
+  const large = 'x'.repeat(1_000_000);
+  for (let i = 0; i < 5; i++) await direct.put(`/net/${i}`).value(large);
+  const { entries } = await store.list('/net/', never);
+  t.equal(entries.length, 5);
+  t.ok(entries.every(({ value }) => value === large));
+});
+
 t.test('a watch that cannot be opened ends in time', needsEtcd(), async t => {
   const { proxy, store } = await startEtcdFixture(t, {}, { requestTimeoutMs: 300 });
   const snapshot = await store.list('/net/', never);
