@@ -38,6 +38,11 @@ export interface RealHost {
   readonly reconciler: Reconciler;
   readonly socket: NetlinkSocket;
   readonly stop: () => Promise<void>;
+  /**
+   * Waits until the loss of an entry that `lose` causes has been heard and a pass begun after it has ended. Announcements
+   * come in order, so that those of before have been heard, too.
+   */
+  readonly mendsLoss: (lose: () => void) => Promise<void>;
 }
 
 /** Makes the underlay: a pair of devices, 192.168.77.1/24 on one end. */
@@ -57,6 +62,7 @@ export function startRealHost(
   nexthopRange = ALWAYS,
 ): RealHost {
   const log = pino({ level: 'silent' });
+  const moments = { lossHeard: -Infinity, passBegun: -Infinity };
   const socket = new NetlinkSocket();
   const kernel = new NetlinkKernel(socket);
   const reconciler = new Reconciler({
@@ -66,6 +72,7 @@ export function startRealHost(
     now: () => performance.now(),
     random: () => 0.5,
     nexthopRange,
+    onPass: startedAt => (moments.passBegun = startedAt),
     ...(offload && { offload }),
   });
   const stopListening = listenToKernel({
@@ -80,7 +87,10 @@ export function startRealHost(
     log,
     onConcern: concern => {
       if (concern === 'devices') reconciler.doubtAfterChange();
-      else reconciler.doubt();
+      else {
+        moments.lossHeard = performance.now();
+        reconciler.doubt();
+      }
     },
   });
   reconciler.setHost([link], [OWN_ADDRESS]);
@@ -102,7 +112,12 @@ export function startRealHost(
     await stop();
     if (linkWords(DEVICE) !== undefined) ip('link', 'del', DEVICE);
   });
-  return { reconciler, socket, stop };
+  const mendsLoss = async (lose: () => void): Promise<void> => {
+    const before = performance.now();
+    lose();
+    await poll(() => moments.lossHeard > before && moments.passBegun >= moments.lossHeard);
+  };
+  return { reconciler, socket, stop, mendsLoss };
 }
 
 /**
