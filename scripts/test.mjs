@@ -13,7 +13,7 @@ import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
  */
 const KINDS = {
   unit: { programs: [], root: false, jobs: 2, timeoutSeconds: 60 },
-  etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 3, timeoutSeconds: 120 },
+  etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 4, timeoutSeconds: 120 },
   netns: {
     programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft', 'iptables-legacy'],
     root: true,
@@ -26,7 +26,7 @@ const KINDS = {
       ...['systemd-analyze', 'systemd-nspawn', 'nft', 'iptables-legacy', 'dockerd', 'busybox'],
     ],
     root: true,
-    jobs: 3,
+    jobs: 4,
     timeoutSeconds: 300,
   },
 };
