@@ -1,7 +1,7 @@
 /** An admin deletes the key of a living host under traffic: the host takes its subnet again, and only then packets are lost. */
 import t from 'tap';
 import { BACKENDS, containerOf, hostOf, leaseOf, startCluster } from '../support/cluster.js';
-import { startPackets } from '../support/packets.js';
+import { packetsBetween } from '../support/uninterrupted.js';
 
 /** Packets in each direction before and after the deletion. */
 const SOME_PACKETS = 1_000;
@@ -11,8 +11,7 @@ for (const type of BACKENDS) {
     const lab = await startCluster(t, { hosts: 2, backend: { Type: type } });
     const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
     const before = await leaseOf(lab, one);
-    const stream = await startPackets(containerOf(one), containerOf(two));
-    t.teardown(() => stream.abandon());
+    const stream = await packetsBetween(t, containerOf(one), containerOf(two));
     await stream.flow(SOME_PACKETS);
     await lab.etcd.ctl('del', before.key);
     await lab.waitFor({

@@ -2,7 +2,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import {
@@ -14,7 +14,7 @@ import {
   startCluster,
   subnetOf,
 } from '../support/cluster.js';
-import { startPackets, type PacketStream } from '../support/packets.js';
+import { noneLost, packetsBetween } from '../support/uninterrupted.js';
 
 const SOME_PACKETS = 1_000;
 /** Hosts of one lab have one machine id: what stands for another machine. */
@@ -45,20 +45,11 @@ async function waitForKeys(lab: Lab, what: string, keys: readonly string[]): Pro
   });
 }
 
-/** Ends the stream after some more packets. */
-async function noneLost(t: Test, stream: PacketStream): Promise<void> {
-  await stream.flow(SOME_PACKETS);
-  const { aToB, bToA } = await stream.stop();
-  t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets one way none was lost`);
-  t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
-}
-
 t.test('two hosts with one public IP: the second refuses to start, the first loses no packet', async t => {
   const lab = await startCluster(t, { hosts: 2, agentOptions: SHORT });
   const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
   const before = await leaseOf(lab, one);
-  const stream = await startPackets(containerOf(one), containerOf(two));
-  t.teardown(() => stream.abandon());
+  const stream = await packetsBetween(t, containerOf(one), containerOf(two));
   await stream.flow(SOME_PACKETS);
 
   const third = await lab.addHost();
@@ -79,6 +70,7 @@ t.test('two hosts with one public IP: the second refuses to start, the first los
     ),
   );
   t.same(await leaseOf(lab, one), before, 'the key was not touched');
+  await stream.flow(SOME_PACKETS);
   await noneLost(t, stream);
 });
 
@@ -91,8 +83,7 @@ t.test('a host installed anew has its subnet again once the lease is silent, wha
   await host.startAgent(short);
   await host.waitForHealth(2);
   const before = await leaseOf(lab, host);
-  const stream = await startPackets(containerOf(one), containerOf(two));
-  t.teardown(() => stream.abandon());
+  const stream = await packetsBetween(t, containerOf(one), containerOf(two));
   await host.reboot();
   await rm(host.files.stateDir, { recursive: true });
   await mkdir(host.files.stateDir);
@@ -116,6 +107,7 @@ t.test('a host installed anew has its subnet again once the lease is silent, wha
   t.match(after.value, new RegExp(`"Selvedge":{"NodeID":"${OTHER_NODE}"`));
   t.match(host.agent!.log(), /taken over from .*: nobody refreshes it any more/);
   await one.waitForHealth(2);
+  await stream.flow(SOME_PACKETS);
   await noneLost(t, stream);
 });
 
@@ -126,8 +118,7 @@ t.test(
     const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
     const before = await leaseOf(lab, one);
     const routes = await overlayRoutes(one);
-    const stream = await startPackets(containerOf(one), containerOf(two));
-    t.teardown(() => stream.abandon());
+    const stream = await packetsBetween(t, containerOf(one), containerOf(two));
     const [, id] = /lease (\w+) granted/.exec(await lab.etcd.ctl('lease', 'grant', '30'))!;
     const theirs = before.value.replace(/"NodeID":"\w+"/, `"NodeID":"${OTHER_NODE}"`);
     t.not(theirs, before.value);
@@ -153,6 +144,7 @@ t.test(
     const after = await leaseOf(lab, one);
     t.equal(after.key, before.key);
     t.match(after.value, /"NodeID":"(?!a{32})/);
+    await stream.flow(SOME_PACKETS);
     await noneLost(t, stream);
   },
 );

@@ -1,26 +1,14 @@
 /** etcd goes away, loses leases or loses everything, with numbered packets flowing: nobody's containers notice. */
 import { rm } from 'node:fs/promises';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { Lab } from '../../src/demo/lab.js';
 import { containerOf, hostOf, leaseKeys, overlayRoutes, startCluster, subnetOf } from '../support/cluster.js';
-import { startPackets, type PacketStream } from '../support/packets.js';
+import { noneLost, packetsBetween } from '../support/uninterrupted.js';
 
 /** Packets in each direction before, between and after what is tested. */
 const SOME_PACKETS = 1_000;
 /** Time enough for the hosts of a test to come back. */
 const SHORT_GRACE = ['--doubt-grace', '15s'];
-
-async function packetsBetween(t: Test, lab: Lab): Promise<PacketStream> {
-  const stream = await startPackets(containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2)));
-  t.teardown(() => stream.abandon());
-  return stream;
-}
-
-async function noneLost(t: Test, stream: PacketStream): Promise<void> {
-  const { aToB, bToA } = await stream.stop();
-  t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets one way none was lost`);
-  t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
-}
 
 /** Waits until etcd lists exactly these subnets. */
 async function waitForSubnets(lab: Lab, what: string, subnets: readonly string[]): Promise<void> {
@@ -36,7 +24,7 @@ t.test('etcd is wiped: all come back on their subnets, and no packet is lost', a
   const lab = await startCluster(t, { hosts: 2 });
   const subnets = (await leaseKeys(lab)).map(subnetOf);
   const routes = await overlayRoutes(hostOf(lab, 1));
-  const stream = await packetsBetween(t, lab);
+  const stream = await packetsBetween(t, containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2)));
   await stream.flow(SOME_PACKETS);
 
   await lab.etcd.stop('SIGKILL');
@@ -116,7 +104,7 @@ t.test(
     const routes = await overlayRoutes(one);
     const third = (await three.status())?.lease?.subnet;
     const document = await lab.etcd.ctl('get', '--print-value-only', '/net/config');
-    const stream = await packetsBetween(t, lab);
+    const stream = await packetsBetween(t, containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2)));
     for (const host of lab.hosts) await host.stopAgent();
     await lab.etcd.stop('SIGKILL');
     await rm(`${lab.directory}/etcd/data`, { recursive: true });
@@ -154,7 +142,7 @@ t.test(
       agentOptions: ['--lease-ttl', '5s', '--doubt-grace', '20s'],
     });
     const subnets = (await leaseKeys(lab)).map(subnetOf);
-    const stream = await packetsBetween(t, lab);
+    const stream = await packetsBetween(t, containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2)));
     await stream.flow(SOME_PACKETS);
 
     await lab.underlay.setCable('etcd', 'cut');

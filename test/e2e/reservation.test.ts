@@ -5,7 +5,7 @@ import type { Lab } from '../../src/demo/lab.js';
 import type { LeaseStatus, StatusDocument } from '../../src/daemon/status.js';
 import { containerOf, hostOf, leaseKeys, leaseOf, startCluster, subnetOf } from '../support/cluster.js';
 import { createLab, SELVEDGE } from '../support/lab.js';
-import { startPackets } from '../support/packets.js';
+import { noneLost, packetsBetween } from '../support/uninterrupted.js';
 
 /** Runs `selvedge leases …` on the host. @returns its answer */
 async function leases(lab: Lab, host: Host, ...words: string[]): Promise<string> {
@@ -71,8 +71,7 @@ t.test('reserved and released under the agent and its traffic', async t => {
   const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
   const before = await leaseOf(lab, one);
   const subnet = subnetOf(before);
-  const stream = await startPackets(containerOf(one), containerOf(two));
-  t.teardown(() => stream.abandon());
+  const stream = await packetsBetween(t, containerOf(one), containerOf(two));
   await stream.flow(1_000);
 
   t.match(await leases(lab, two, 'reserve', subnet, '--public-ip', one.address), 'is a reservation now');
@@ -90,8 +89,6 @@ t.test('reserved and released under the agent and its traffic', async t => {
   t.ok(released.lease?.expiresAt);
   await stream.flow(1_000);
 
-  const { aToB, bToA } = await stream.stop();
-  t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets one way none was lost`);
-  t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
+  await noneLost(t, stream);
   t.comment(await leases(lab, two));
 });

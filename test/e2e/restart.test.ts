@@ -1,8 +1,7 @@
 /** Ends and new beginnings of an agent, with numbered packets flowing both ways: none may be lost. */
-import t, { type Test } from 'tap';
-import type { Lab } from '../../src/demo/lab.js';
+import t from 'tap';
 import { BACKENDS, containerOf, hostOf, leaseOf, reaches, startCluster } from '../support/cluster.js';
-import { startPackets, type PacketStream } from '../support/packets.js';
+import { noneLost, packetsBetween } from '../support/uninterrupted.js';
 
 /** Packets in each direction, at no fewer than 1,000 a second, that flow before, between and after what is tested. */
 const SOME_PACKETS = 1_000;
@@ -12,7 +11,7 @@ for (const type of BACKENDS) {
     const lab = await startCluster(t, { hosts: 2, backend: { Type: type } });
     const host = hostOf(lab, 1);
     const before = await leaseOf(lab, host);
-    const stream = await packetsBetween(t, lab);
+    const stream = await packetsBetween(t, containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2)));
 
     await stream.flow(SOME_PACKETS);
     const begun = performance.now();
@@ -28,9 +27,7 @@ for (const type of BACKENDS) {
     await host.waitForHealth(1);
     await stream.flow(SOME_PACKETS);
 
-    const { aToB, bToA } = await stream.stop();
-    t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets one way none was lost`);
-    t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets the other way none was lost`);
+    const { aToB, bToA } = await noneLost(t, stream);
     t.ok(
       Math.min(aToB.sentPerSecond, bToA.sentPerSecond) >= 1_000,
       'at least 1,000 packets a second each way',
@@ -83,10 +80,3 @@ t.test('SIGTERM ends an agent within a second, whatever it waits for', async t =
   t.teardown(() => process.kill(pid, 'SIGCONT'));
   t.equal(await one.stopAgent(1), 0, 'also while etcd is stalled');
 });
-
-async function packetsBetween(t: Test, lab: Lab): Promise<PacketStream> {
-  const [a, b] = [containerOf(hostOf(lab, 1)), containerOf(hostOf(lab, 2))];
-  const stream = await startPackets(a, b);
-  t.teardown(() => stream.abandon());
-  return stream;
-}

@@ -2,16 +2,15 @@
  * A host on which flanneld lived until now: the agent takes lease, device and entries over without losing a packet, and
  * removes what is stale.
  */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import { writeFile } from 'node:fs/promises';
 import { containerOf, hostOf, leaseKeys, leaseOf, overlayRoutes, startCluster } from '../support/cluster.js';
 import { pretendFlanneld } from '../support/flanneld.js';
 import { createLab } from '../support/lab.js';
-import { startPackets } from '../support/packets.js';
 import { programmed } from '../support/peers-by-hand.js';
-import { uninterrupted } from '../support/uninterrupted.js';
+import { noneLost, packetsBetween, uninterrupted } from '../support/uninterrupted.js';
 
 const MAC = 'c6:d2:32:6f:8f:44';
 
@@ -79,16 +78,21 @@ async function addFlannelPeer(host: Host, peer: { subnet: string; mac: string; i
   await ns.ip('route', 'replace', `${peer.subnet}/24`, 'via', peer.subnet, 'dev', 'flannel.1', 'onlink');
 }
 
-t.test('vxlan: taken over under traffic', async t => {
+/** A host with an agent, and a new one without, whose flanneld is to have had a free subnet. */
+async function besideOneHost(t: Test) {
   const lab = await startCluster(t, { hosts: 1 });
   const other = hostOf(lab, 1);
   const otherSubnet = (await other.waitForHealth(0)).lease!.subnet.replace('/24', '');
   const [otherLink] = await other.namespace.ipJson('link', 'show', 'flannel.1');
-
   const host = await lab.addHost();
   const peer = { subnet: otherSubnet, mac: String(otherLink?.address), ip: other.address };
   // The other host chose at random.
   const subnet = otherSubnet === '10.5.34.0' ? '10.5.35.0' : '10.5.34.0';
+  return { lab, other, host, peer, subnet };
+}
+
+t.test('vxlan: taken over under traffic', async t => {
+  const { lab, other, host, peer, subnet } = await besideOneHost(t);
   const lease = await leaveAsFlanneld(lab, host, subnet, peer);
   const stale = { subnet: '10.5.77.0', mac: '02:00:00:00:00:77', ip: '192.168.77.77' };
   await addFlannelPeer(host, stale);
@@ -98,15 +102,12 @@ t.test('vxlan: taken over under traffic', async t => {
   const before = await leaseOf(lab, host);
   const [linkBefore] = await host.namespace.ipJson('link', 'show', 'flannel.1');
 
-  const stream = await startPackets(containerOf(other), containerOf(host));
-  t.teardown(() => stream.abandon());
+  const stream = await packetsBetween(t, containerOf(other), containerOf(host));
   await stream.flow(1_000);
   await host.startAgent();
   const status = await host.waitForHealth(1);
   await stream.flow(1_000);
-  const { aToB, bToA } = await stream.stop();
-  t.equal(aToB.lost - aToB.overflowed, 0, `of ${aToB.sent} packets to the host none was lost`);
-  t.equal(bToA.lost - bToA.overflowed, 0, `of ${bToA.sent} packets from the host none was lost`);
+  await noneLost(t, stream);
 
   t.equal(status.lease?.origin, 'own');
   t.equal(status.lease?.etcdLease, lease, "kept alive by flanneld's own etcd lease");
@@ -123,7 +124,7 @@ t.test('vxlan: taken over under traffic', async t => {
     (await overlayRoutes(host)).sort((a, b) => String(a.dst).localeCompare(String(b.dst))),
     [
       { dst: '10.5.200.0/24', gateway: '192.168.77.99', dev: 'eth0', flags: [], protocol: 'static' },
-      { dst: `${otherSubnet}/24`, gateway: otherSubnet, dev: 'flannel.1', flags: ['onlink'], protocol: '83' },
+      { dst: `${peer.subnet}/24`, gateway: peer.subnet, dev: 'flannel.1', flags: ['onlink'], protocol: '83' },
     ].sort((a, b) => a.dst.localeCompare(b.dst)),
     'the route of the peer is ours, the stale one is gone, the foreign one stays',
   );
@@ -135,13 +136,7 @@ t.test('vxlan: taken over under traffic', async t => {
 });
 
 t.test('from dual stack: another subnet, and both lead to the host while both keys live', async t => {
-  const lab = await startCluster(t, { hosts: 1 });
-  const other = hostOf(lab, 1);
-  const otherSubnet = (await other.waitForHealth(0)).lease!.subnet.replace('/24', '');
-  const [otherLink] = await other.namespace.ipJson('link', 'show', 'flannel.1');
-  const host = await lab.addHost();
-  const peer = { subnet: otherSubnet, mac: String(otherLink?.address), ip: other.address };
-  const subnet = otherSubnet === '10.5.34.0' ? '10.5.35.0' : '10.5.34.0';
+  const { lab, other, host, peer, subnet } = await besideOneHost(t);
   const lease = await leaveAsFlanneld(lab, host, subnet, peer, DUAL_STACK);
   await host.addContainer();
   await other.waitForHealth(1);

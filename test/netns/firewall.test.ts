@@ -19,6 +19,7 @@ import {
 import { WISH } from '../support/firewall.js';
 import { inNamespace } from '../support/in-namespace.js';
 import { becomes } from '../support/real-host.js';
+import { FLANNEL_NAT_CHAIN } from '../unit/dataplane/firewall/recorded.js';
 
 interface Cell {
   /** The variant whose FORWARD drops. */
@@ -68,14 +69,7 @@ const rules = () => everything().split('\n').sort();
 
 /** What flanneld 0.28 leaves, as its rules are listed. */
 const FLANNEL_RULES = `*nat
-:FLANNEL-POSTRTG - [0:0]
--A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
--A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 -m comment --comment "flanneld masq" -j RETURN
--A FLANNEL-POSTRTG -s 10.5.1.0/24 -d 10.5.0.0/16 -m comment --comment "flanneld masq" -j RETURN
--A FLANNEL-POSTRTG -s 10.5.0.0/16 -d 10.5.1.0/24 -m comment --comment "flanneld masq" -j RETURN
--A FLANNEL-POSTRTG ! -s 10.5.0.0/16 -d 10.5.1.0/24 -m comment --comment "flanneld masq" -j RETURN
--A FLANNEL-POSTRTG -s 10.5.0.0/16 ! -d 224.0.0.0/4 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
--A FLANNEL-POSTRTG ! -s 10.5.0.0/16 -d 10.5.0.0/16 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
+${FLANNEL_NAT_CHAIN}
 COMMIT
 *filter
 :FLANNEL-FWD - [0:0]

@@ -58,12 +58,8 @@ export const NFT_FILTER = `{"nftables": [${[
 /** `nft -j list tables`. */
 export const NFT_TABLES = `{"nftables": [${META}, {"table": {"family": "ip", "name": "selvedge-net", "handle": 3}}, {"table": {"family": "ip6", "name": "flannel-ipv6", "handle": 5}}, {"table": {"family": "ip", "name": "filter", "handle": 2}}]}`;
 
-/** What flanneld leaves in table nat, as iptables-save prints it, without `*nat` and COMMIT. */
-export const FLANNEL_NAT = `:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-:FLANNEL-POSTRTG - [0:0]
+/** flanneld's chain in table nat. */
+export const FLANNEL_NAT_CHAIN = `:FLANNEL-POSTRTG - [0:0]
 -A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
 -A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 -m comment --comment "flanneld masq" -j RETURN
 -A FLANNEL-POSTRTG -s 10.5.1.0/24 -d 10.5.0.0/16 -m comment --comment "flanneld masq" -j RETURN
@@ -71,6 +67,13 @@ export const FLANNEL_NAT = `:PREROUTING ACCEPT [0:0]
 -A FLANNEL-POSTRTG ! -s 10.5.0.0/16 -d 10.5.1.0/24 -m comment --comment "flanneld masq" -j RETURN
 -A FLANNEL-POSTRTG -s 10.5.0.0/16 ! -d 224.0.0.0/4 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
 -A FLANNEL-POSTRTG ! -s 10.5.0.0/16 -d 10.5.0.0/16 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully`;
+
+/** What flanneld leaves in table nat, as iptables-save prints it, without `*nat` and COMMIT. */
+export const FLANNEL_NAT = `:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+${FLANNEL_NAT_CHAIN}`;
 
 /** The same in table filter, with a rule of an admin's behind it. */
 export const FLANNEL_FILTER = `:INPUT ACCEPT [0:0]
