@@ -16,6 +16,7 @@ const ROOMS: readonly (readonly [room: string, mayImport: readonly string[]])[] 
   ['src/subnet', ['src/address', 'src/schema']],
   ['src/backends', ['src/address', 'src/schema', 'src/dataplane/model', 'src/subnet/lease']],
   ['src/daemon', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends']],
+  ['src/report', ['src/daemon/status', 'src/daemon/duration']],
   ['src/cli', ['src']],
   ['src/demo', ['src']],
 ];

@@ -1,0 +1,35 @@
+/** The verdict of the status document with its counts, in one line. Pure. */
+import type { DataPlaneStatus, LeaseStatus, SetAsideStatus, StatusDocument } from '../daemon/status.js';
+import { age } from './ages.js';
+
+/** Such as `healthy: 47/47 peers programmed, 0 drift · lease 10.5.34.0/24 renewed 12 s ago`. */
+export function verdictLine(status: StatusDocument, now: Date): string {
+  if (status.verdict === 'starting') {
+    const awaiting = status.awaiting === null ? '' : `: ${status.awaiting}`;
+    return `starting: ${status.phase.replaceAll('-', ' ')}${awaiting}`;
+  }
+  const programmed = status.peers.filter(peer => peer.state === 'programmed').length;
+  const drift = status.dataPlane === null ? 0 : missingEntries(status.dataPlane);
+  const faulty = faultyLeases(status);
+  const counts = [
+    `${programmed}/${status.peers.length} peers programmed`,
+    `${drift} drift`,
+    ...(faulty.length === 0 ? [] : [`${faulty.length} set aside`]),
+  ].join(', ');
+  return `${status.verdict}: ${counts} · ${status.lease === null ? 'no lease' : leaseInShort(status.lease, now)}`;
+}
+
+function leaseInShort(lease: LeaseStatus, now: Date): string {
+  if (lease.etcdLease === null) return `lease ${lease.subnet} reserved`;
+  return `lease ${lease.subnet}${lease.renewedAt === null ? '' : ` renewed ${age(lease.renewedAt, now)}`}`;
+}
+
+/** A reservation whose host has not come is set aside too, and nothing is wrong with it. */
+export function faultyLeases({ setAside }: StatusDocument): readonly SetAsideStatus[] {
+  return setAside.filter(({ code }) => code !== 'reserved');
+}
+
+function missingEntries({ desired, held }: DataPlaneStatus): number {
+  const kinds = Object.keys(desired) as (keyof typeof desired)[];
+  return kinds.reduce((sum, kind) => sum + Math.max(0, desired[kind] - held[kind]), 0);
+}
