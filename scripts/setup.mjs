@@ -5,7 +5,7 @@
  * import a package: none is there yet.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 const OLDEST_NODE = 20;
+const COMMAND = join(ROOT, 'dist', 'cli', 'main.js');
 
 /** Something the person at the keyboard has to mend: printed as one line, without a stack. */
 export class SetupError extends Error {}
@@ -97,6 +98,8 @@ function readPackages(file) {
 export async function compile(tsconfig) {
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const { code, output } = await run([process.execPath, compiler, '-p', tsconfig], { quiet: true });
+  // As npm does where it installs the command: a unit starts it by its name.
+  if (existsSync(COMMAND)) chmodSync(COMMAND, 0o755);
   return code === 0 ? '' : output.trimEnd() || `tsc failed with exit code ${code}`;
 }
 
