@@ -10,6 +10,7 @@ import { removeFirewall } from './firewall.js';
 import { requireNetAdmin, requireNoFlanneld } from './host-checks.js';
 import { removeLeftovers, type Leftovers } from './leftovers.js';
 import { takeLock } from './lock.js';
+import { OperatorError } from './operator-error.js';
 import { nodeIdFileOf } from './node-id.js';
 import { readSavedState, stateFileOf, type SavedState } from './saved-state.js';
 import { parseSubnetEnv } from './subnet-env.js';
@@ -45,24 +46,33 @@ export async function cleanUp(options: CleanupOptions, say: (line: string) => vo
     if (fault !== undefined) say(fault);
     if (state.device !== undefined) await takeLock(`device ${state.device}`, holder);
     // Its rules bear the instance's name, and need no state to be known by.
-    await removeFirewall(new SystemFirewall(), options, say);
-    const leftovers = leftoversOf(state);
-    if (leftovers.length === 0) {
-      say(
-        `nothing is known of an instance ${options.instance}: there is no state in ${options.instanceStateDir}`,
-      );
-      return;
-    }
-    await removeKernelState(leftovers, options, say);
-    const env = parseSubnetEnv(await readFile(options.subnetFile, 'utf8').catch(() => ''));
-    const isOurs =
-      state.subnet !== undefined && env.subnet !== undefined && samePrefix(state.subnet, env.subnet);
-    const files = isOurs ? [options.subnetFile, options.dockerEnvFile, options.dockerOptsFile] : [];
-    const stateFiles = options.keepState ? [] : await stateFilesOf(options);
-    await removePaths([...files, options.socketPath, ...stateFiles], options, say);
+    const firewallFault = await removeFirewall(new SystemFirewall(), options, say);
+    await removeAllElse(state, options, say);
+    if (firewallFault !== undefined) throw new OperatorError(firewallFault);
   } finally {
     lock.release();
   }
+}
+
+async function removeAllElse(
+  state: SavedState,
+  options: CleanupOptions,
+  say: (line: string) => void,
+): Promise<void> {
+  const leftovers = leftoversOf(state);
+  if (leftovers.length === 0) {
+    say(
+      `nothing is known of an instance ${options.instance}: there is no state in ${options.instanceStateDir}`,
+    );
+    return;
+  }
+  await removeKernelState(leftovers, options, say);
+  const env = parseSubnetEnv(await readFile(options.subnetFile, 'utf8').catch(() => ''));
+  const isOurs =
+    state.subnet !== undefined && env.subnet !== undefined && samePrefix(state.subnet, env.subnet);
+  const files = isOurs ? [options.subnetFile, options.dockerEnvFile, options.dockerOptsFile] : [];
+  const stateFiles = options.keepState ? [] : await stateFilesOf(options);
+  await removePaths([...files, options.socketPath, ...stateFiles], options, say);
 }
 
 /** By this instance's own word alone: the subnet file may be another's. */

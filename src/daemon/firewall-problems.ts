@@ -1,5 +1,5 @@
 /** What is wrong with the packet filter, for operators. Pure. */
-import type { FirewallKeeper, PartState } from '../dataplane/firewall/keeper.js';
+import type { FirewallKeeper, MasqueradeState, PartState } from '../dataplane/firewall/keeper.js';
 import { problem } from './problems.js';
 import type { Problem } from './status.js';
 
@@ -21,8 +21,9 @@ export function firewallProblems(keeper: FirewallKeeper | undefined): Problem[] 
   ];
 }
 
-function masqueradeProblem({ tool }: PartState, error: string): Problem {
-  const seen = `containers do not reach the world under this host's address: ${error}`;
+function masqueradeProblem({ tool, withoutNft }: MasqueradeState, error: string): Problem {
+  const byNft = withoutNft === undefined ? '' : ` (nor by nft: ${withoutNft})`;
+  const seen = `containers do not reach the world under this host's address: ${error}${byNft}`;
   return tool === undefined
     ? problem(
         'masquerade-missing',

@@ -7,7 +7,6 @@ import { FirewallError, type Firewall } from '../dataplane/firewall/firewall.js'
 import { FirewallKeeper } from '../dataplane/firewall/keeper.js';
 import { firewallNamesOf, type FirewallWish } from '../dataplane/firewall/model.js';
 import { planFirewall } from '../dataplane/firewall/plan.js';
-import { OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
 import { sleep } from './tasks.js';
 
@@ -40,24 +39,25 @@ export function firewallWishOf(
 /**
  * Removes all rules of the instance, and nothing else.
  * @param say is told each thing that goes, a line each
- * @throws OperatorError when the packet filter cannot be read, or a removal is refused
+ * @returns the fault: that the packet filter cannot be read, or that it refuses a removal; undefined when nothing is left
  */
 export async function removeFirewall(
   firewall: Firewall,
   { instance, dryRun }: { readonly instance: string; readonly dryRun: boolean },
   say: (line: string) => void,
-): Promise<void> {
+): Promise<string | undefined> {
   const names = firewallNamesOf(instance);
   const held = await firewall.read(names, true);
   for (const change of planFirewall(undefined, held, names).removals) {
     say(`remove ${change.what}`);
-    if (!dryRun) await firewall.apply(change).catch(refuse);
+    if (dryRun) continue;
+    try {
+      await firewall.apply(change);
+    } catch (error) {
+      if (error instanceof FirewallError) return error.message;
+      throw error;
+    }
   }
   const unread = [held.nft, ...held.iptables.map(each => each.held)].find(reading => reading?.ok === false);
-  if (unread?.ok === false)
-    throw new OperatorError(`what is left in the firewall is not known: ${unread.error}`);
-}
-
-function refuse(error: unknown): never {
-  throw error instanceof FirewallError ? new OperatorError(error.message) : error;
+  return unread?.ok === false ? `what is left in the firewall is not known: ${unread.error}` : undefined;
 }

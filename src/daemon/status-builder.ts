@@ -204,7 +204,10 @@ function firewallStatus({ firewall }: Facts, at: ToIso): FirewallStatus | null {
     error: error ?? null,
   });
   return {
-    masquerade: masquerade === undefined ? null : partStatus(masquerade),
+    masquerade:
+      masquerade === undefined
+        ? null
+        : { ...partStatus(masquerade), withoutNft: masquerade.withoutNft ?? null },
     forward: (forward ?? []).map(partStatus),
     repairs: repairs ?? 0,
     checkedAt: at(lookedAt),

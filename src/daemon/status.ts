@@ -165,9 +165,14 @@ export interface FirewallPartStatus {
   readonly error: string | null;
 }
 
+export interface MasqueradeStatus extends FirewallPartStatus {
+  /** Why nft does not do it; null when it does. */
+  readonly withoutNft: string | null;
+}
+
 export interface FirewallStatus {
   /** Null: not wanted (`--ip-masq=false`). */
-  readonly masquerade: FirewallPartStatus | null;
+  readonly masquerade: MasqueradeStatus | null;
   /** Accepting the overlay's traffic: one for each variant of iptables whose FORWARD chain drops. */
   readonly forward: readonly FirewallPartStatus[];
   /** What was put right since the start. */

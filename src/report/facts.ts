@@ -5,6 +5,7 @@ import type {
   EtcdStatus,
   FirewallPartStatus,
   FirewallStatus,
+  MasqueradeStatus,
   LeaseStatus,
   StatusDocument,
   SubnetsStatus,
@@ -180,7 +181,7 @@ function firewallLines({ masquerade, forward, repairs, checkedAt }: FirewallStat
   return [
     masquerade === null
       ? 'no masquerade by the agent'
-      : `masquerade: ${state(masquerade, `by ${masquerade.tool ?? ''}`)}`,
+      : `masquerade: ${state(masquerade, `by ${masquerade.tool ?? ''}`)}${withoutNft(masquerade)}`,
     ...forward.map(
       part => `FORWARD of ${part.tool ?? ''} drops: ${state(part, 'the overlay is let through')}`,
     ),
@@ -190,4 +191,8 @@ function firewallLines({ masquerade, forward, repairs, checkedAt }: FirewallStat
       `checked ${age(checkedAt, now)}`,
     ].join(', '),
   ];
+}
+
+function withoutNft({ withoutNft: cause }: MasqueradeStatus): string {
+  return cause === null ? '' : ` (not by nft: ${cause})`;
 }

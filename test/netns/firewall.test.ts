@@ -1,7 +1,12 @@
 /** Masquerade and forward rules on the real kernel, with each of the programs that can write them. */
 import t, { type Test } from 'tap';
+import { removeFirewall } from '../../src/daemon/firewall.js';
 import type { Variant } from '../../src/dataplane/firewall/held.js';
+import { kernelHasNfTables } from '../../src/dataplane/firewall/nf-tables.js';
 import { findInstalled, type FindProgram } from '../../src/dataplane/firewall/programs.js';
+import { SystemFirewall } from '../../src/dataplane/firewall/system-firewall.js';
+import { NFNL_SUBSYS_NFTABLES } from '../../src/dataplane/netlink/constants.js';
+import { ASK_GENERATION } from '../../src/dataplane/netlink/nftables.js';
 import {
   arrivalsAt,
   everything,
@@ -189,6 +194,49 @@ void inNamespace(t, import.meta.url, async () => {
     await becomes(t, () => everything().includes('SELVEDGE-FWD'), false, 'or does no more');
     await host.stop();
     await removeOurs();
+  });
+
+  t.test('nft that refuses to make our table: iptables masquerades until it does', async t => {
+    flushAll();
+    dropAsDocker('nft');
+    const { find, mend } = failing(t, 'nft', '-f');
+    const host = startKeeper(t, undefined, find);
+    await becomes(t, () => isSettled(host), SETTLED, 'all is in place');
+    // Which variant depends on the tables of legacy iptables, which stay once they are there.
+    t.match(host.keeper.view.masquerade, { tool: /^iptables-/, withoutNft: /exit code 3: no such luck/ });
+    t.same(await exchange(around), KEPT);
+    mend();
+    // An announcement of something of ours: it is looked at.
+    run('iptables-nft -D FORWARD -j SELVEDGE-FWD-net');
+    await becomes(t, () => host.keeper.view.masquerade?.tool, 'nft', 'nft again');
+    t.notMatch(everything(), 'SELVEDGE-MASQ', 'and iptables no more');
+    t.same(await exchange(around), KEPT);
+    await host.stop();
+    await removeOurs();
+  });
+
+  t.test('a kernel without nf_tables: all by iptables-legacy, and cleanup knows of nothing else', async t => {
+    t.equal(await kernelHasNfTables(), true, 'this kernel has it');
+    const noSuch = { ...ASK_GENERATION, type: (NFNL_SUBSYS_NFTABLES | 0x80) << 8 };
+    t.equal(await kernelHasNfTables(noSuch), false, 'as one answers that has not');
+    flushAll();
+    dropAsDocker('legacy');
+    const { find } = failing(t, 'iptables-nft-save', '-t');
+    const lacks = () => Promise.resolve(false);
+    const host = startKeeper(t, undefined, find, lacks);
+    await becomes(t, () => isSettled(host), SETTLED, 'all is in place');
+    t.match(host.keeper.view, {
+      masquerade: { tool: 'iptables-legacy', withoutNft: 'this kernel has no nf_tables' },
+      errors: [],
+    });
+    t.same(await exchange(around), KEPT);
+    await host.stop();
+    const said: string[] = [];
+    const firewall = new SystemFirewall(find, lacks);
+    const fault = await removeFirewall(firewall, { instance: 'net', dryRun: false }, line => said.push(line));
+    t.equal(fault, undefined);
+    t.equal(said.length, 2);
+    t.notMatch(everything(), /selvedge/i);
   });
 
   t.test('nft that fails: what was there stays, FORWARD is seen to, and it is tried again', async t => {

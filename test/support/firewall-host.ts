@@ -213,9 +213,14 @@ exec /usr/sbin/${program} "$@"
 }
 
 /** Starts a keeper at work in this namespace; it ends with the test, and what it made stays. */
-export function startKeeper(t: Test, wish: FirewallWish = WISH, find: FindProgram = findInstalled) {
+export function startKeeper(
+  t: Test,
+  wish: FirewallWish = WISH,
+  find: FindProgram = findInstalled,
+  hasNfTables?: () => Promise<boolean>,
+) {
   const log = pino({ level: 'silent' });
-  const firewall = new SystemFirewall(find);
+  const firewall = new SystemFirewall(find, hasNfTables);
   const keeper = new FirewallKeeper({ firewall, names: NAMES, log, now: () => performance.now(), sleep });
   const abort = new AbortController();
   const running = keeper.run(abort.signal);

@@ -1,14 +1,18 @@
 /** A firewall of one variant of iptables, on paper: changes do what they say. */
 import { FirewallError, type Firewall } from '../../src/dataplane/firewall/firewall.js';
-import type { HeldFirewall } from '../../src/dataplane/firewall/held.js';
+import type { HeldFirewall, NftTable } from '../../src/dataplane/firewall/held.js';
 import type { Change } from '../../src/dataplane/firewall/plan.js';
-import { heldFirewall, restored, savedTable } from './firewall.js';
+import { restored, savedTable } from './firewall.js';
 
 export const DROPPING = ':FORWARD DROP [0:0]';
 
 export class PaperFirewall implements Firewall {
   filter = savedTable(DROPPING);
   nat = savedTable(':POSTROUTING ACCEPT [0:0]', 'nat');
+  /** Undefined: nft is not installed. */
+  nft: HeldFirewall['nft'];
+  /** What nft makes, where it is not refused. */
+  nftTable: NftTable | undefined;
   readonly applied: Change[] = [];
   reads = 0;
   legacyText = '';
@@ -18,14 +22,15 @@ export class PaperFirewall implements Firewall {
   read(): Promise<HeldFirewall> {
     this.reads++;
     const value = { variant: 'nft', filter: this.filter, nat: this.nat } as const;
-    return Promise.resolve({ ...heldFirewall(), iptables: [{ variant: 'nft', held: { ok: true, value } }] });
+    return Promise.resolve({ nft: this.nft, iptables: [{ variant: 'nft', held: { ok: true, value } }] });
   }
 
   apply(change: Change): Promise<void> {
     const refusal = this.refuse(change);
     if (refusal !== undefined) return Promise.reject(new FirewallError(refusal));
     this.applied.push(change);
-    if (change.text.startsWith('*nat')) this.nat = restored(this.nat, change.text);
+    if (change.tool === 'nft') this.nft = { ok: true, value: { own: this.nftTable, flannel: undefined } };
+    else if (change.text.startsWith('*nat')) this.nat = restored(this.nat, change.text);
     else this.filter = restored(this.filter, change.text);
     return Promise.resolve();
   }

@@ -44,8 +44,10 @@ export interface HeldVariant {
 }
 
 export interface HeldFirewall {
-  /** Undefined: nft is not installed. */
+  /** Undefined: nft is not installed, or could not work here. */
   readonly nft: Reading<HeldNft> | undefined;
-  /** Those that are installed, the one that people mean by `iptables` first. */
+  /** Why `nft` is undefined where it is installed. */
+  readonly noNft?: string;
+  /** Those that are installed and may work, the one that people mean by `iptables` first. */
   readonly iptables: readonly { readonly variant: Variant; readonly held: Reading<HeldVariant> }[];
 }

@@ -6,13 +6,16 @@ import type { Logger } from 'pino';
 import { Backoff } from '../backoff.js';
 import { Contests, describeContest, type Contest } from '../contests.js';
 import { FirewallError, type Firewall } from './firewall.js';
+import type { HeldFirewall } from './held.js';
 import type { FirewallNames, FirewallWish } from './model.js';
-import { planFirewall, type Change, type FirewallPlan, type Part, type Tool } from './plan.js';
+import { hostWithoutNft, planFirewall, type Change, type Part, type Tool } from './plan.js';
 
 /** Announcements come in flocks, and of a program at work in many: one look serves those of this time. */
 const SETTLE_MS = 100;
 /** Legacy iptables announces nothing. */
 const GLANCE_MS = 10_000;
+/** Where nft fails it may work by then: it was updated, a module has come. */
+const NFT_AGAIN_MS = 600_000;
 
 export interface FirewallKeeperOptions {
   readonly firewall: Firewall;
@@ -34,9 +37,14 @@ export interface PartState {
   readonly error: string | undefined;
 }
 
+export interface MasqueradeState extends PartState {
+  /** Why nft does not do it; undefined when it does. */
+  readonly withoutNft: string | undefined;
+}
+
 export interface FirewallView {
   /** Undefined when no masquerading is wanted, and before the first look. */
-  readonly masquerade: PartState | undefined;
+  readonly masquerade: MasqueradeState | undefined;
   /** One for each variant of iptables whose FORWARD chain drops. */
   readonly forward: readonly PartState[];
   /** What could not be read or removed, and why. */
@@ -68,6 +76,8 @@ export class FirewallKeeper {
   #repairs = 0;
   /** What did not work at the last look. */
   #failed: readonly string[] = [];
+  /** When nft, which fails here, is tried again. */
+  #nftAgainAt = Infinity;
   #wake: () => void = () => undefined;
 
   constructor(options: FirewallKeeperOptions) {
@@ -123,7 +133,12 @@ export class FirewallKeeper {
   #isDue(): boolean {
     if (this.#wish === undefined) return false;
     const now = this.#options.now();
-    return (this.#doubt && now >= this.#backoff.retryAt) || now >= this.#contests.nextRepair;
+    return (this.#doubt && now >= this.#backoff.retryAt) || now >= this.#nextLook;
+  }
+
+  /** When to look without a doubt. */
+  get #nextLook(): number {
+    return Math.min(this.#contests.nextRepair, this.#nftAgainAt);
   }
 
   async #rest(signal: AbortSignal): Promise<void> {
@@ -132,7 +147,7 @@ export class FirewallKeeper {
     const wake = () => awake.abort();
     this.#wake = wake;
     signal.addEventListener('abort', wake);
-    const next = this.#doubt ? this.#backoff.retryAt : this.#contests.nextRepair;
+    const next = this.#doubt ? this.#backoff.retryAt : this.#nextLook;
     const pause = this.#wish === undefined ? GLANCE_MS : next - this.#options.now();
     if (!signal.aborted) await this.#options.sleep(Math.min(Math.max(pause, 0), GLANCE_MS), awake.signal);
     signal.removeEventListener('abort', wake);
@@ -158,25 +173,28 @@ export class FirewallKeeper {
     // The tables nat of iptables are ours only without nft, but an earlier life may have left something there.
     const byIptables = wish?.masquerade !== 'off' && this.#view.masquerade?.tool !== 'nft';
     const held = await firewall.read(names, !this.#settled || byIptables);
-    await this.#carryOut(planFirewall(wish, held, names));
+    await this.#carryOut(wish, held);
     this.#options.onLook?.();
   }
 
-  async #carryOut(plan: FirewallPlan): Promise<void> {
-    const { masquerade, forward, removals, unread } = plan;
+  async #carryOut(wish: FirewallWish | undefined, held: HeldFirewall): Promise<void> {
+    const { now, names } = this.#options;
+    const { forward, unread } = planFirewall(wish, held, names);
     const states: PartState[] = [];
     for (const part of forward) states.push(await this.#ensure(part));
-    const masqueradeState = masquerade && (await this.#ensure(masquerade));
+    const { masquerade, removals } = await this.#masquerade(wish, held);
     const errors = [...unread];
     // What was there before us goes only when ours is in its place.
-    for (const removal of masqueradeState?.isInPlace === false ? [] : removals) {
+    for (const removal of masquerade?.isInPlace === false ? [] : removals) {
       const outcome = await this.#make(removal);
       if (typeof outcome === 'object') errors.push(outcome.error);
     }
-    const all = [masqueradeState, ...states].filter(state => state !== undefined);
+    const all = [masquerade, ...states].filter(state => state !== undefined);
     const failed = [...errors, ...all.flatMap(({ error }) => error ?? [])];
     this.#tell(failed);
-    const { now } = this.#options;
+    this.#tellWithoutNft(masquerade);
+    const mayWorkLater = masquerade?.withoutNft !== undefined && held.nft !== undefined;
+    this.#nftAgainAt = mayWorkLater ? now() + NFT_AGAIN_MS : Infinity;
     if (failed.length === 0) {
       this.#backoff.reset();
       this.#settled = true;
@@ -184,7 +202,20 @@ export class FirewallKeeper {
       this.#backoff.postpone(now());
       this.#doubt = true;
     }
-    this.#view = { masquerade: masqueradeState, forward: states, errors, lookedAt: now() };
+    this.#view = { masquerade, forward: states, errors, lookedAt: now() };
+  }
+
+  /** By nft, and where that refuses by iptables. */
+  async #masquerade(
+    wish: FirewallWish | undefined,
+    held: HeldFirewall,
+  ): Promise<{ readonly masquerade: MasqueradeState | undefined; readonly removals: readonly Change[] }> {
+    const { masquerade: part, removals } = planFirewall(wish, held, this.#options.names);
+    if (part === undefined) return { masquerade: undefined, removals };
+    const masquerade = { ...(await this.#ensure(part)), withoutNft: part.withoutNft };
+    const { error } = masquerade;
+    const withoutNft = error === undefined ? undefined : hostWithoutNft(held, error);
+    return withoutNft === undefined ? { masquerade, removals } : this.#masquerade(wish, withoutNft);
   }
 
   async #ensure({ tool, change, error }: Part): Promise<PartState> {
@@ -215,6 +246,14 @@ export class FirewallKeeper {
     if (contest !== undefined) log.warn({ what, repairs: contest.repairs }, describeContest(contest));
     else if (!this.#contests.isOpen(what)) log.info({ what }, `firewall: repaired ${what}`);
     return 'done';
+  }
+
+  /** Once: what it said the first time may be said a little differently later. */
+  #tellWithoutNft(masquerade: MasqueradeState | undefined): void {
+    const isNews = this.#view.masquerade?.withoutNft === undefined;
+    if (masquerade?.withoutNft === undefined || masquerade.tool === undefined || !isNews) return;
+    const { tool, withoutNft } = masquerade;
+    this.#options.log.info({ tool }, `firewall: ${tool} masquerades, not nft: ${withoutNft}`);
   }
 
   /** The first of a row of failures in full, and the end of it. */

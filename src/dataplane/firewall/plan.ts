@@ -1,6 +1,6 @@
 /** What has to be changed in the packet filter so that it is as wished, a transaction each. Pure. */
 import { formatPrefix, type Prefix } from '../../address/prefix.js';
-import type { HeldFirewall, HeldVariant, NftTable, Reading, SavedTable, Variant } from './held.js';
+import type { HeldFirewall, HeldNft, HeldVariant, NftTable, Reading, SavedTable, Variant } from './held.js';
 import { restoreText, type IptablesTable } from './iptables-text.js';
 import {
   forwardRules,
@@ -35,9 +35,15 @@ export interface Part {
   readonly error: string | undefined;
 }
 
+/** How containers are masqueraded: by nft wherever it can. */
+export interface MasqueradePart extends Part {
+  /** Why nft does not do it; undefined when it does. */
+  readonly withoutNft: string | undefined;
+}
+
 export interface FirewallPlan {
   /** Undefined when no masquerading is wanted. */
-  readonly masquerade: Part | undefined;
+  readonly masquerade: MasqueradePart | undefined;
   /** One for each variant of iptables whose FORWARD chain drops. */
   readonly forward: readonly Part[];
   /** What is ours or flanneld's and not wanted any more, to go once all the rest is in place. */
@@ -71,12 +77,37 @@ export function planFirewall(
   };
 }
 
-function planMasquerade(wish: FirewallWish, held: HeldFirewall, names: FirewallNames): Part {
-  if (held.nft !== undefined) return planNftMasquerade(wish, held.nft, names);
-  const [first] = held.iptables;
-  if (first === undefined) {
-    return { tool: undefined, change: undefined, error: 'neither nft nor iptables is installed' };
+/**
+ * The same host, made do without nft, which has refused to make a table.
+ * @param cause what it said
+ * @returns undefined where a table of ours shows that it can, so that what fails will pass, and where nothing else could
+ */
+export function hostWithoutNft(held: HeldFirewall, cause: string): HeldFirewall | undefined {
+  if (held.nft?.ok !== true || held.nft.value.own !== undefined) return undefined;
+  return held.iptables.some(each => each.held.ok) ? { ...held, nft: { ok: false, error: cause } } : undefined;
+}
+
+function planMasquerade(wish: FirewallWish, held: HeldFirewall, names: FirewallNames): MasqueradePart {
+  const { nft, noNft } = held;
+  if (nft?.ok === true) return { ...planNftMasquerade(wish, nft.value, names), withoutNft: undefined };
+  const first = held.iptables.find(each => each.held.ok) ?? held.iptables[0];
+  if (first !== undefined) {
+    const withoutNft = nft?.error ?? noNft ?? 'nft is not installed';
+    return { ...planIptablesMasquerade(wish, first, names), withoutNft };
   }
+  const error =
+    nft?.error ??
+    (noNft === undefined
+      ? 'neither nft nor iptables is installed'
+      : `${noNft}, and iptables-legacy is not installed`);
+  return { tool: nft && 'nft', change: undefined, error, withoutNft: undefined };
+}
+
+function planIptablesMasquerade(
+  wish: FirewallWish,
+  first: HeldFirewall['iptables'][number],
+  names: FirewallNames,
+): Part {
   const tool = toolOf(first.variant);
   if (!first.held.ok) return { tool, change: undefined, error: first.held.error };
   const nat = first.held.value.nat ?? EMPTY_TABLE;
@@ -85,13 +116,7 @@ function planMasquerade(wish: FirewallWish, held: HeldFirewall, names: FirewallN
   return part(tool, restoreChange(tool, 'nat', chain.name, nat, lines));
 }
 
-function planNftMasquerade(
-  wish: FirewallWish,
-  reading: NonNullable<HeldFirewall['nft']>,
-  { nftTable }: FirewallNames,
-): Part {
-  if (!reading.ok) return { tool: 'nft', change: undefined, error: reading.error };
-  const { own, flannel } = reading.value;
+function planNftMasquerade(wish: FirewallWish, { own, flannel }: HeldNft, { nftTable }: FirewallNames): Part {
   const rules = masqueradeRules(wish);
   if (own !== undefined && isExactly(own, rules)) return part('nft', undefined);
   const superseded = servesNetwork(flannel, wish.network) ? [FLANNEL.nftTable] : [];

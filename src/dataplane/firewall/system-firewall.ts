@@ -3,6 +3,7 @@ import { FirewallError, type Firewall } from './firewall.js';
 import type { HeldFirewall, HeldNft, HeldVariant, NftTable, Reading, SavedTable } from './held.js';
 import type { IptablesTable } from './iptables-text.js';
 import type { FirewallNames } from './model.js';
+import { kernelHasNfTables } from './nf-tables.js';
 import { listenToNft } from './nft-events.js';
 import { FLANNEL_NFT_TABLE, type Change } from './plan.js';
 import { findInstalled, runProgram, type FindProgram } from './programs.js';
@@ -12,23 +13,34 @@ import { findLegacyTables, IptablesFinder, type IptablesPrograms } from './varia
 /** How long iptables may wait for its lock, seconds. */
 const LOCK_SECONDS = '5';
 
+const NO_NF_TABLES = 'this kernel has no nf_tables';
+
 const TABLES: readonly IptablesTable[] = ['filter', 'nat'];
 
 export class SystemFirewall implements Firewall {
   readonly #find: FindProgram;
   readonly #iptables: IptablesFinder;
+  readonly #hasNfTables: () => Promise<boolean>;
 
-  /** @param find where programs are looked for; a test hides some */
-  constructor(find: FindProgram = findInstalled) {
+  /**
+   * @param find where programs are looked for; a test hides some
+   * @param hasNfTables what the kernel is able to
+   */
+  constructor(find: FindProgram = findInstalled, hasNfTables = kernelHasNfTables) {
     this.#find = find;
     this.#iptables = new IptablesFinder(find);
+    this.#hasNfTables = hasNfTables;
   }
 
   async read(names: FirewallNames, nat: boolean): Promise<HeldFirewall> {
-    const nft = await this.#find('nft');
+    const found = await this.#find('nft');
+    const hasNfTables = await this.#hasNfTables();
+    const nft = hasNfTables ? found : undefined;
     const tables = nft === undefined ? undefined : await readingOf(() => readTableNames(nft));
     const legacyTables = await findLegacyTables();
-    const programs = await this.#iptables.find(legacyTables);
+    const programs = (await this.#iptables.find(legacyTables)).filter(
+      ({ variant }) => hasNfTables || variant === 'legacy',
+    );
     const wanted = TABLES.filter(table => nat || table === 'filter');
     const iptables: HeldFirewall['iptables'][number][] = [];
     for (const each of programs) {
@@ -38,7 +50,10 @@ export class SystemFirewall implements Firewall {
       const looked = wanted.filter(table => present?.has(table) ?? true);
       iptables.push({ variant: each.variant, held: await readingOf(() => readVariant(each, looked)) });
     }
-    return { nft: tables && (await this.#readNft(nft!, tables, names)), iptables };
+    if (nft === undefined || tables === undefined) {
+      return { nft: undefined, iptables, ...(found !== undefined && { noNft: NO_NF_TABLES }) };
+    }
+    return { nft: await this.#readNft(nft, tables, names), iptables };
   }
 
   async #readNft(

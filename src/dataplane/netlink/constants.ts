@@ -198,6 +198,7 @@ export const NFT_MSG_NEWCHAIN = 3;
 export const NFT_MSG_DELCHAIN = 5;
 export const NFT_MSG_NEWRULE = 6;
 export const NFT_MSG_DELRULE = 8;
+export const NFT_MSG_GETGEN = 16;
 export const NFTA_TABLE_NAME = 1;
 export const NFTA_CHAIN_TABLE = 1;
 export const NFTA_CHAIN_NAME = 3;

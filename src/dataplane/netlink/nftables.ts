@@ -5,6 +5,7 @@ import {
   NFT_MSG_DELCHAIN,
   NFT_MSG_DELRULE,
   NFT_MSG_DELTABLE,
+  NFT_MSG_GETGEN,
   NFT_MSG_NEWCHAIN,
   NFT_MSG_NEWRULE,
   NFT_MSG_NEWTABLE,
@@ -14,7 +15,17 @@ import {
   NFTA_RULE_TABLE,
   NFTA_TABLE_NAME,
 } from './constants.js';
+import type { Operation } from './exchange.js';
 import { AttributeReader, structView, type Message } from './message.js';
+
+/** Asks for the number of changes that there were: the smallest question of all. */
+export const ASK_GENERATION: Operation = {
+  type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN,
+  flags: 0,
+  describe: () => 'generation of nf_tables',
+  // struct nfgenmsg: no family, version 0.
+  write: writer => writer.u32(0),
+};
 
 /** A table, a chain or a rule has come, changed or gone. */
 export interface NftAnnouncement {

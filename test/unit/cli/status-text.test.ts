@@ -88,7 +88,12 @@ t.test('degraded: problems first, then peers in trouble', async t => {
       conflicts: [{ wanted: 'route 10.5.3.0/24', found: 'proto static via 192.0.2.9' }],
     },
     firewall: {
-      masquerade: { tool: 'nft', inPlace: false, error: 'nft -f -: exit code 1' },
+      masquerade: {
+        tool: 'iptables-nft',
+        inPlace: false,
+        error: 'exit code 1',
+        withoutNft: 'this kernel has no nf_tables',
+      },
       forward: [{ tool: 'iptables-legacy', inPlace: false, error: null }],
       repairs: 7,
       checkedAt: '2026-01-01T00:59:30Z',
@@ -124,7 +129,7 @@ underlay    eth0 192.0.2.1, public 192.0.2.1, MTU 1500 (it has the default route
 data plane  route 2/3, 1 repaired since the start, not checked yet
             failing: route 10.5.4.0/24: ENETUNREACH
             conflict: route 10.5.3.0/24: the kernel has proto static via 192.0.2.9, which is not ours
-firewall    masquerade: nft -f -: exit code 1
+firewall    masquerade: exit code 1 (not by nft: this kernel has no nf_tables)
             FORWARD of iptables-legacy drops: put off, because another program keeps undoing it
             7 repaired since the start, checked 30 s ago
 agent       0.1.0, instance net, pid 4711, started 60 min ago

@@ -72,7 +72,7 @@ export const healthyStatus: StatusDocument = {
     conflicts: [],
   },
   firewall: {
-    masquerade: { tool: 'nft', inPlace: true, error: null },
+    masquerade: { tool: 'nft', inPlace: true, error: null, withoutNft: null },
     forward: [{ tool: 'iptables-nft', inPlace: true, error: null }],
     repairs: 0,
     checkedAt: '2026-01-01T00:10:00.000Z',

@@ -2,11 +2,12 @@
 import t, { type Test } from 'tap';
 import { FirewallKeeper } from '../../../../src/dataplane/firewall/keeper.js';
 import type { FirewallWish } from '../../../../src/dataplane/firewall/model.js';
+import { parseNftTable } from '../../../../src/dataplane/firewall/read.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { NAMES, savedTable, WISH } from '../../../support/firewall.js';
 import { DROPPING, PaperFirewall } from '../../../support/paper-firewall.js';
 import { recordedLog } from '../../../support/recorded-log.js';
-import { FLANNEL_NAT } from './recorded.js';
+import { FLANNEL_NAT, NFT_OWN_TABLE } from './recorded.js';
 
 const ONLY_FORWARD: FirewallWish = { ...WISH, masquerade: 'off' };
 
@@ -88,6 +89,40 @@ t.test('a refusal: told once, tried again ever later, and told when it is over',
   await clock.pass(31_000);
   t.match(keeper.view.forward, [{ isInPlace: true, error: undefined }]);
   t.match(news(), [/create/, 'firewall: all is in place again']);
+});
+
+t.test('nft that refuses: iptables does it meanwhile, and nft once it works', async t => {
+  const firewall = new PaperFirewall();
+  firewall.nft = { ok: true, value: { own: undefined, flannel: undefined } };
+  firewall.nftTable = parseNftTable(NFT_OWN_TABLE);
+  let tries = 0;
+  firewall.refuse = ({ tool }) => (tool === 'nft' ? `no nat chains, ${++tries}` : undefined);
+  const { keeper, clock, news } = start(t, firewall);
+  keeper.want(WISH);
+  await clock.pass(500_000);
+  const inPlace = { isInPlace: true, error: undefined };
+  t.match(keeper.view.masquerade, { tool: 'iptables-nft', ...inPlace, withoutNft: 'no nat chains, 1' });
+  t.equal(tries, 1, 'no storm');
+  t.match(news(), [
+    /create iptables-nft chain SELVEDGE-FWD-net/,
+    /create iptables-nft chain SELVEDGE-MASQ-net/,
+    'firewall: iptables-nft masquerades, not nft: no nat chains, 1',
+  ]);
+  firewall.flush();
+  await clock.pass(1_000);
+  t.match(news(), [/repaired .*FWD/], 'a repair, and nothing about nft again');
+  t.ok(firewall.nat.rules.has('SELVEDGE-MASQ-net'));
+
+  firewall.refuse = () => undefined;
+  await clock.pass(600_000);
+  t.match(keeper.view.masquerade, { tool: 'nft', ...inPlace, withoutNft: undefined });
+  t.notOk(firewall.nat.rules.has('SELVEDGE-MASQ-net'), 'iptables no more');
+  firewall.nft = { ok: true, value: { own: { chains: new Map(), rules: new Map() }, flannel: undefined } };
+  firewall.refuse = ({ tool }) => (tool === 'nft' ? 'busy' : undefined);
+  firewall.announce();
+  await clock.pass(1_000);
+  t.match(keeper.view.masquerade, { tool: 'nft', isInPlace: false, error: 'busy' });
+  t.notOk(firewall.nat.rules.has('SELVEDGE-MASQ-net'), 'what works now and then is tried again');
 });
 
 t.test("flanneld's rules stay for as long as ours are refused", async t => {

@@ -1,7 +1,8 @@
 /** What would be changed, for hosts of all kinds. */
 import t from 'tap';
+import type { HeldFirewall } from '../../../../src/dataplane/firewall/held.js';
 import { masqueradeRules } from '../../../../src/dataplane/firewall/model.js';
-import { planFirewall, type FirewallPlan } from '../../../../src/dataplane/firewall/plan.js';
+import { hostWithoutNft, planFirewall, type FirewallPlan } from '../../../../src/dataplane/firewall/plan.js';
 import { parseNftTable } from '../../../../src/dataplane/firewall/read.js';
 import { prefix } from '../../../support/dataplane.js';
 import { heldFirewall, NAMES, restored, savedTable, WISH } from '../../../support/firewall.js';
@@ -61,18 +62,41 @@ t.test('the masquerade by iptables, where nft is missing', async t => {
   const after = restored(nat, text);
   t.same(after.rules.get('POSTROUTING'), ['-j THEIRS', '-j SELVEDGE-MASQ-net'], 'last: others win');
   t.equal(after.rules.get('SELVEDGE-MASQ-net')?.length, masqueradeRules(WISH).length);
-  t.match(plan({}).masquerade, { tool: undefined, error: /neither nft nor iptables/ });
+  const none = { nft: undefined, iptables: [] };
+  const masqueradeOf = (held: HeldFirewall) => planFirewall(WISH, held, NAMES).masquerade;
+  t.match(masqueradeOf(none), { tool: undefined, error: 'neither nft nor iptables is installed' });
+  t.match(masqueradeOf({ ...none, noNft: 'no nf_tables' }), { error: /^no nf_tables, and iptables-legacy/ });
+  t.match(masqueradeOf({ ...none, nft: { ok: false, error: 'old' } }), { tool: 'nft', error: 'old' });
 });
 
-t.test('nft that cannot be read: nothing is changed by guess, and the rest goes on', async t => {
-  const held = { ...heldFirewall({ iptables: { nft: { filter: DOCKER_FILTER } } }) };
-  const plan = planFirewall(WISH, { ...held, nft: { ok: false, error: 'nft: too old' } }, NAMES);
-  t.match(plan.masquerade, { tool: 'nft', change: undefined, error: 'nft: too old' });
-  t.same(changesOf(plan), ['create iptables-nft chain SELVEDGE-FWD-net of table filter']);
-  const unread = [{ variant: 'legacy', held: { ok: false, error: 'locked' } }] as const;
-  const second = planFirewall(WISH, { nft: undefined, iptables: unread }, NAMES);
-  t.match(second, { masquerade: { tool: 'iptables-legacy', error: 'locked' }, unread: ['locked'] });
+t.test('nft that cannot do it: iptables does, the first variant that can be read', async t => {
+  const given = heldFirewall({ iptables: { nft: { filter: DOCKER_FILTER }, legacy: { nat: FLANNEL_NAT } } });
+  const tooOld = { ok: false, error: 'nft: too old' } as const;
+  const first = planFirewall(WISH, { ...given, nft: tooOld }, NAMES);
+  t.match(first.masquerade, { tool: 'iptables-nft', error: undefined, withoutNft: 'nft: too old' });
+  t.same(changesOf(first), [
+    'create iptables-nft chain SELVEDGE-MASQ-net of table nat',
+    'create iptables-nft chain SELVEDGE-FWD-net of table filter',
+    'remove iptables-legacy chain FLANNEL-POSTRTG of table nat',
+  ]);
+  const unread = { variant: 'nft', held: { ok: false, error: 'locked' } } as const;
+  const second = planFirewall(WISH, { nft: tooOld, iptables: [unread, given.iptables[1]!] }, NAMES);
+  t.match(second, { masquerade: { tool: 'iptables-legacy', error: undefined }, unread: ['locked'] });
+  const third = planFirewall(WISH, { nft: undefined, noNft: 'no nf_tables', iptables: [unread] }, NAMES);
+  t.match(third.masquerade, { tool: 'iptables-nft', error: 'locked', withoutNft: 'no nf_tables' });
 });
+
+t.test(
+  'when a host is made do without nft: not where a table of ours is, nor where nothing else is',
+  async t => {
+    const iptables = { legacy: {} };
+    const without = hostWithoutNft(heldFirewall({ nft: {}, iptables }), 'refused');
+    t.match(without?.nft, { ok: false, error: 'refused' });
+    t.equal(hostWithoutNft(heldFirewall({ nft: { own: OWN }, iptables }), 'refused'), undefined);
+    t.equal(hostWithoutNft(heldFirewall({ nft: {} }), 'refused'), undefined);
+    t.equal(hostWithoutNft(without!, 'refused'), undefined, 'nor twice');
+  },
+);
 
 t.test('FORWARD: only where it drops, in every variant that does', async t => {
   const wish = { ...WISH, masquerade: 'off' as const };
