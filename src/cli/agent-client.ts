@@ -13,7 +13,13 @@ const MOST_ANSWER_BYTES = 64 * 1024 * 1024;
 /** The agent could not be asked: what is seen, the probable cause, the next command to run. */
 export class AgentUnreachableError extends Error {
   override readonly name = 'AgentUnreachableError';
-  constructor(seen: string, cause: string, next: string) {
+  constructor(
+    readonly seen: string,
+    override readonly cause: string,
+    readonly next: string,
+    /** The system's word, such as `ENOENT`; undefined when an answer came, or none in time. */
+    readonly code?: string,
+  ) {
     super([seen, `  cause  ${cause}`, `  next   ${next}`].join('\n'));
   }
 }
@@ -66,7 +72,7 @@ export async function readStatus(socketPath: string): Promise<StatusDocument> {
   } catch (error) {
     const failure = error as NodeJS.ErrnoException;
     const seen = `no answer from the agent at ${socketPath}: ${failure.message}`;
-    throw new AgentUnreachableError(seen, causeOf(failure), nextOf(failure));
+    throw new AgentUnreachableError(seen, causeOf(failure), nextOf(failure), failure.code);
   }
   return parseStatus(text, socketPath);
 }

@@ -2,6 +2,7 @@
 import { Command, Option, type ParseOptionsResult } from 'commander';
 import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
 import { OPTION_ROWS, type OptionRow } from '../daemon/options-table.js';
+import type { Environment } from '../daemon/options-given.js';
 import { resolveAgentOptions, type AgentOptions } from '../daemon/options.js';
 import { EXIT } from './exit-codes.js';
 import { fromGoFlags, type FlagKind } from './go-flags.js';
@@ -15,9 +16,15 @@ export class AgentOptionsCommand extends Command {
   readonly #flags: Record<string, string[]> = {};
   #missing: string | undefined;
 
-  /** @param act called when all options are sound */
-  constructor(name: string, act: Act) {
+  readonly #environment: () => Promise<Environment>;
+
+  /**
+   * @param act called when all options are sound
+   * @param environment where options may stand that the command line does not give
+   */
+  constructor(name: string, act: Act, environment = () => Promise.resolve<Environment>(process.env)) {
     super(name);
+    this.#environment = environment;
     for (const [name, row] of OPTION_ROWS) {
       this.#add(
         row.kind,
@@ -44,7 +51,7 @@ export class AgentOptionsCommand extends Command {
   }
 
   async #run(act: Act): Promise<void> {
-    const resolved = resolveAgentOptions(this.#flags, this.args, process.env);
+    const resolved = resolveAgentOptions(this.#flags, this.args, await this.#environment());
     const faults = resolved.ok ? [] : [...resolved.faults];
     if (this.#missing !== undefined) faults.push(`--${this.#missing}: needs a value`);
     if (!resolved.ok || faults.length > 0) {

@@ -25,7 +25,7 @@ export interface Lock {
  * @throws OperatorError that names the holder
  */
 export async function takeLock(name: string, holder: Holder): Promise<Lock> {
-  const path = `\0selvedge ${name}`;
+  const path = pathOf(name);
   try {
     const server = await listen(path, JSON.stringify(holder));
     // The lock must not keep a process alive that has nothing else to do.
@@ -38,6 +38,25 @@ export async function takeLock(name: string, holder: Holder): Promise<Lock> {
       `another agent runs on ${name} in this network namespace: ${other}. Stop it first`,
     );
   }
+}
+
+/** Whether somebody holds the lock of this name, whether it answers or hangs. Takes nothing, and needs no permission. */
+export function isLocked(name: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect({ path: pathOf(name) });
+    const end = (isHeld: boolean) => {
+      socket.destroy();
+      resolve(isHeld);
+    };
+    socket
+      .on('connect', () => end(true))
+      .on('error', ({ code }: NodeJS.ErrnoException) => end(code === 'EAGAIN'));
+  });
+}
+
+/** In the abstract namespace (unix(7)). */
+function pathOf(name: string): string {
+  return `\0selvedge ${name}`;
 }
 
 /** Anybody may connect to an abstract socket: each gets its answer and no more of our descriptors. */

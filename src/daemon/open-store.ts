@@ -7,13 +7,13 @@ import type { EtcdOptions } from './options.js';
 
 /**
  * Opens the store; nothing is connected yet.
- * @param listeners told how the credential files and the endpoints are doing
+ * @param more told how the credential files and the endpoints are doing; the deadline of a call
  * @throws OperatorError for options that cannot work and credential files that cannot be read or used
  */
 export function openStore(
   options: EtcdOptions,
   log: Logger,
-  listeners: Pick<Etcd3StoreOptions, 'onCredentials' | 'onEndpoints'> = {},
+  more: Pick<Etcd3StoreOptions, 'onCredentials' | 'onEndpoints' | 'requestTimeoutMs'> = {},
 ): Store {
   const { endpoints, prefix, caFile, certFile, keyFile, username, password, passwordFile } = options;
   const tls = {
@@ -29,7 +29,7 @@ export function openStore(
       ...(password !== undefined && { password: password.reveal() }),
       ...(passwordFile !== undefined && { passwordFile }),
       keyPrefix: `${prefix}/`,
-      ...listeners,
+      ...more,
       log,
     });
   } catch (error) {

@@ -7,6 +7,8 @@ import {
   IFA_F_DEPRECATED,
   IFA_F_PERMANENT,
   IFA_F_TEMPORARY,
+  IFF_LOWER_UP,
+  IFF_UP,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
   RTM_GETADDR,
@@ -57,6 +59,24 @@ export async function readHostNetwork(socket: NetlinkSocket): Promise<HostNetwor
     interfaces: links.map(({ index, name, mtu }) => ({ name, mtu, addresses: bestFirst(addresses, index) })),
     defaultRoute: links.find(link => link.index === defaults[0]?.outInterface)?.name,
   };
+}
+
+/** Whether a device can send at all. */
+export interface LinkState {
+  /** Administratively up (IFF_UP). */
+  readonly isUp: boolean;
+  /** Something answers at the other end of the cable (IFF_LOWER_UP). */
+  readonly hasCarrier: boolean;
+}
+
+/** Reads the state of every device, by name. @throws NetlinkError */
+export async function readLinkStates(socket: NetlinkSocket): Promise<ReadonlyMap<string, LinkState>> {
+  const links = (await dump(socket, RTM_GETLINK, 'devices', encodeLinkDump)).map(decodeLink);
+  const stateOf = (flags: number): LinkState => ({
+    isUp: (flags & IFF_UP) !== 0,
+    hasCarrier: (flags & IFF_LOWER_UP) !== 0,
+  });
+  return new Map(links.map(({ name, flags }) => [name, stateOf(flags)]));
 }
 
 /**

@@ -12,7 +12,7 @@ const READABLE = 0o444;
 export type Outcome = { readonly kind: 'mended' } | { readonly kind: 'left'; readonly next: string };
 
 /** Never throws: a host that cannot be set up is still to boot. */
-export async function mend({ remedy }: Lack): Promise<Outcome> {
+export async function mend({ remedy }: Pick<Lack, 'remedy'>): Promise<Outcome> {
   if (remedy.kind === 'by-hand') return { kind: 'left', next: remedy.next };
   try {
     if (remedy.kind === 'sysctl') await writeFile(join(SYSCTL, remedy.path), `${remedy.value}\n`);

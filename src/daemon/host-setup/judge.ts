@@ -22,8 +22,21 @@ export interface HostReading {
   readonly port: number | undefined;
 }
 
+/** What a host can lack; `selvedge doctor` tells the same codes. */
+export const LACK_CODES = [
+  'forwarding-off',
+  'rp-filter-strict',
+  'legacy-tables-hidden',
+  'networkd-removes-routes',
+  'network-manager',
+  'port-closed',
+] as const;
+
+export type LackCode = (typeof LACK_CODES)[number];
+
 /** One thing that is not as it should be. */
 export interface Lack {
+  readonly code: LackCode;
   readonly seen: string;
   /** What follows from it. */
   readonly why: string;
@@ -55,6 +68,7 @@ function judgeForwarding({ ipForward, dockerForwards }: HostReading): Lack[] {
   if (ipForward !== '0' || dockerForwards === true) return [];
   return [
     {
+      code: 'forwarding-off',
       seen: 'net.ipv4.ip_forward is 0',
       why: 'packets of containers do not leave this host',
       remedy: { kind: 'sysctl', path: 'net/ipv4/ip_forward', value: '1' },
@@ -67,6 +81,7 @@ function judgeReversePath({ rpFilterOfAll, devices }: HostReading): Lack[] {
   return devices
     .filter(({ rpFilter }) => Math.max(Number(rpFilterOfAll ?? 0), Number(rpFilter ?? 0)) === 1)
     .map(({ name }) => ({
+      code: 'rp-filter-strict',
       seen: `rp_filter of ${name} is strict`,
       why: 'packets that come in by the overlay and are answered by another way are dropped',
       remedy: { kind: 'sysctl', path: `net/ipv4/conf/${name}/rp_filter`, value: '2' },
@@ -78,6 +93,7 @@ function judgeLegacyTables({ hiddenTables }: HostReading): Lack[] {
   if (hiddenTables === undefined) return [];
   return [
     {
+      code: 'legacy-tables-hidden',
       seen: `${hiddenTables} is for root alone to read`,
       why: 'the agent does not see that iptables-legacy is in use, and drops what is forwarded',
       remedy: { kind: 'readable', path: hiddenTables },
@@ -91,6 +107,7 @@ function judgeManagers({ networkdRemovesRoutes, networkManagerTakesDevices }: Ho
     ...(networkdRemovesRoutes === true
       ? [
           {
+            code: 'networkd-removes-routes' as const,
             seen: 'systemd-networkd runs without ManageForeignRoutes=no',
             why: 'it removes our routes when it configures a link',
             remedy: { kind: 'by-hand', next: `${next}; systemctl restart systemd-networkd` } as const,
@@ -100,6 +117,7 @@ function judgeManagers({ networkdRemovesRoutes, networkManagerTakesDevices }: Ho
     ...(networkManagerTakesDevices === true
       ? [
           {
+            code: 'network-manager' as const,
             seen: 'NetworkManager is not told to leave flannel.* alone',
             why: 'it may take the device over, with its addresses and routes',
             remedy: { kind: 'by-hand', next: `${next}; nmcli general reload` } as const,
@@ -113,6 +131,7 @@ function judgeFirewall({ closedChains, port }: HostReading): Lack[] {
   if (port === undefined || closedChains.length === 0) return [];
   return [
     {
+      code: 'port-closed',
       seen: `the firewall drops what it does not know (${closedChains.join(', ')}), and no rule names UDP port ${port}`,
       why: 'packets of other hosts do not come in',
       remedy: {
