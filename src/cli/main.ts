@@ -29,6 +29,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./status.js')).statusCommand(),
   },
   {
+    name: 'doctor',
+    summary: 'look at this host and name what is wrong, and why',
+    load: async () => (await import('./doctor.js')).doctorCommand(),
+  },
+  {
     name: 'plan',
     summary: 'show what an agent would change on this host',
     load: async () => (await import('./plan.js')).planCommand(),

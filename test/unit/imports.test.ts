@@ -17,6 +17,7 @@ const ROOMS: readonly (readonly [room: string, mayImport: readonly string[]])[] 
   ['src/backends', ['src/address', 'src/schema', 'src/dataplane/model', 'src/subnet/lease']],
   ['src/daemon', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends']],
   ['src/report', ['src/daemon/status', 'src/daemon/duration']],
+  ['src/doctor', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends', 'src/daemon']],
   ['src/cli', ['src']],
   ['src/demo', ['src']],
 ];

@@ -1,4 +1,4 @@
-/** Whether a host's firewall lets the overlay's packets in, as far as its rules tell. Pure. */
+/** Whether a host's firewall lets the overlay's packets in and through, as far as its rules tell. Pure. */
 
 /** A verdict at the end of a chain that takes whatever no rule before it has let in. */
 const CLOSES = new Set(['drop', 'reject']);
@@ -25,14 +25,33 @@ interface NftRule {
  * @returns `family table chain` each; none when the text is not understood
  */
 export function closedNftChains(json: string, port: number): string[] {
+  return closedChainsAt('input', json, text => names(text, port));
+}
+
+/**
+ * The same for packets that are forwarded, where no rule of the table names the overlay.
+ * @param words device and network of the overlay
+ */
+export function closedForwardChains(json: string, words: readonly string[]): string[] {
+  return closedChainsAt('forward', json, text => words.some(word => text.includes(word)));
+}
+
+function closedChainsAt(
+  hook: 'input' | 'forward',
+  json: string,
+  isNamed: (rule: string) => boolean,
+): string[] {
   const objects = parseRuleset(json);
   const rules = objects.flatMap(({ rule }) => (rule === undefined ? [] : [rule]));
   const chains = objects.flatMap(({ chain }) => (chain === undefined ? [] : [chain]));
   return chains
-    .filter(({ hook, family }) => hook === 'input' && (family === 'ip' || family === 'inet'))
-    .filter(({ table, name }) => table !== 'filter' || name !== 'INPUT')
+    .filter(chain => chain.hook === hook)
+    .filter(
+      ({ family, table, name }) =>
+        (family === 'ip' || family === 'inet') && (table !== 'filter' || name !== hook.toUpperCase()),
+    )
     .filter(chain => chain.policy === 'drop' || endsClosed(rules.filter(rule => isIn(rule, chain))))
-    .filter(chain => !rules.some(rule => isBeside(rule, chain) && names(JSON.stringify(rule.expr), port)))
+    .filter(chain => !rules.some(rule => isBeside(rule, chain) && isNamed(JSON.stringify(rule.expr))))
     .map(({ family, table, name }) => `${family} ${table} ${name}`);
 }
 
