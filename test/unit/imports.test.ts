@@ -15,7 +15,8 @@ const ROOMS: readonly (readonly [room: string, mayImport: readonly string[]])[] 
   ['src/dataplane', ['src/address', 'src/dataplane/netlink']],
   ['src/subnet', ['src/address', 'src/schema']],
   ['src/backends', ['src/address', 'src/schema', 'src/dataplane/model', 'src/subnet/lease']],
-  ['src/daemon', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends']],
+  ['src/probe', ['src/address']],
+  ['src/daemon', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends', 'src/probe']],
   ['src/report', ['src/daemon/status', 'src/daemon/duration']],
   ['src/doctor', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends', 'src/daemon']],
   ['src/cli', ['src']],
@@ -103,6 +104,7 @@ t.test('the rule itself', async t => {
     ['src/subnet/peers', 'src/backends/backend'],
     ['src/backends/vxlan', 'src/dataplane/reconciler'],
     ['src/backends/vxlan', 'src/subnet/lease-more'],
+    ['src/probe/engine', 'src/subnet/lease'],
     ['src/daemon/run', 'src/cli/main'],
     ['src/other/file', 'src/address/ip'],
   ];

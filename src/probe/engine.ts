@@ -1,0 +1,294 @@
+/**
+ * Which packets to send, and what their answers mean: everything of the probes but sockets and time. Synchronous; the
+ * time is an argument, on a clock that no change of the wall clock moves.
+ */
+import type { IpAddress } from '../address/ip.js';
+import { COOKIE_LENGTH, decodeIcmp, encodeEchoRequest, SMALLEST_PACKET, type EchoId } from './icmp.js';
+import { MtuTests, type MtuView } from './mtu-tests.js';
+import { isUnsettled, UNTESTED, withAnswer, withLoss, type PathRecord } from './path-record.js';
+import type { MtuFinding, MtuOutcome } from './path-mtu.js';
+import { judgePeer, type PeerState } from './path-state.js';
+import { Schedule, type Turn } from './schedule.js';
+
+export type ProbePath = 'underlay' | 'overlay';
+
+/** A peer as the probes need to know it. */
+export interface ProbeTarget {
+  /** Where it is on the underlay, and where inside the overlay. */
+  readonly underlay: IpAddress;
+  readonly overlay: IpAddress;
+  /** @see Evidence.isTunnel */
+  readonly isTunnel: boolean;
+  /** Containers' packets at their largest, and what they are on the underlay; bytes. */
+  readonly overlaySize: number;
+  readonly underlaySize: number;
+}
+
+/** What is known of one peer. */
+export interface ProbedPeer {
+  readonly target: ProbeTarget;
+  readonly underlay: PathRecord;
+  readonly overlay: PathRecord;
+  readonly mtu: MtuView | undefined;
+  readonly state: PeerState;
+  /** Of the state, on the caller's clock. */
+  readonly since: number;
+}
+
+/** A packet to send. */
+export interface Outgoing {
+  readonly sequence: number;
+  readonly address: IpAddress;
+  readonly message: Buffer;
+  readonly mayFragment: boolean;
+}
+
+/** Totals since the start. */
+export interface ProbeCounts {
+  readonly sent: Record<Turn['what'], number>;
+  readonly lost: Record<ProbePath, number>;
+  /** Answers after their time, second answers, answers from another address, and packets that are none. */
+  readonly strays: Record<'late' | 'duplicate' | 'wrong-address' | 'malformed', number>;
+  sendErrors: number;
+}
+
+export interface EngineOptions {
+  /** Packets per second, above 0. */
+  readonly rate: number;
+  /** An answer that takes longer is lost. */
+  readonly timeoutMs: number;
+  /** 16 bits, and `COOKIE_LENGTH` bytes; at random. */
+  readonly identifier: number;
+  readonly cookie: Uint8Array;
+  /** Whether the kernel leads to the peer: before that a probe would leave by the default route. */
+  readonly isProgrammed: (key: string) => boolean;
+  readonly onAnswer?: (path: ProbePath, rttMs: number) => void;
+  readonly onState?: (key: string, before: PeerState, after: PeerState) => void;
+}
+
+interface Waiting {
+  readonly turn: Turn;
+  readonly target: ProbeTarget;
+  readonly address: IpAddress;
+  readonly sentAt: number;
+  /** What became of it. */
+  end: 'answered' | 'lost' | undefined;
+}
+
+/** Longer than any way there and back that is of use to containers. */
+export const TIMEOUT_MS = 1_000;
+/** Answers are known as late or as second ones for so long. */
+const REMEMBERED_MS = 10_000;
+
+type Peer = { -readonly [K in keyof ProbedPeer]: ProbedPeer[K] };
+
+export class ProbeEngine {
+  readonly #options: EngineOptions;
+  readonly #schedule: Schedule;
+  readonly #mtuTests: MtuTests;
+  readonly #peers = new Map<string, Peer>();
+  /** Requests by sequence number, the oldest first. */
+  readonly #waiting = new Map<number, Waiting>();
+  #sequence = 0;
+  readonly #byState = groups<PeerState>('reachable', 'unreachable', 'overlay-blocked', 'unknown');
+  readonly #byMtu = groups<MtuFinding['kind']>('fits', 'fragmented', 'black-hole', 'unknown');
+  readonly counts: ProbeCounts = {
+    sent: { underlay: 0, overlay: 0, mtu: 0 },
+    lost: { underlay: 0, overlay: 0 },
+    strays: { late: 0, duplicate: 0, 'wrong-address': 0, malformed: 0 },
+    sendErrors: 0,
+  };
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#schedule = new Schedule(options.rate);
+    this.#mtuTests = new MtuTests(this.#schedule);
+  }
+
+  get peers(): ReadonlyMap<string, ProbedPeer> {
+    return this.#peers;
+  }
+
+  /** All peers from now on. One whose addresses have changed begins anew. */
+  setTargets(targets: ReadonlyMap<string, ProbeTarget>, now: number): void {
+    for (const [key, { target }] of this.#peers) {
+      if (!sameTarget(target, targets.get(key))) this.#forget(key);
+    }
+    const kept = new Set(this.#peers.keys());
+    // Who begins anew is a newcomer to the schedule too.
+    this.#schedule.setKeys(kept);
+    for (const [key, target] of targets) {
+      if (kept.has(key)) continue;
+      this.#peers.set(key, { target, ...NOTHING_KNOWN, since: now });
+      this.#byState.unknown.add(key);
+    }
+    this.#schedule.setKeys(new Set(targets.keys()));
+  }
+
+  /** Keys of the peers in each state, so that nobody has to look at all of them. */
+  get byState(): Readonly<Record<PeerState, ReadonlySet<string>>> {
+    return this.#byState;
+  }
+
+  /** Keys of the peers by what was found of their path MTU; of the others nothing is known yet. */
+  get byMtu(): Readonly<Record<MtuFinding['kind'], ReadonlySet<string>>> {
+    return this.#byMtu;
+  }
+
+  /** How long a round takes: between two probes of one path when nothing happens, milliseconds. */
+  get roundMs(): number {
+    return this.#schedule.roundMs;
+  }
+
+  /** Milliseconds until there may be something to do. */
+  waitMs(now: number): number {
+    const oldest = this.#firstOpen();
+    const expiry =
+      oldest === undefined ? Infinity : Math.max(0, oldest.sentAt + this.#options.timeoutMs - now);
+    return Math.min(expiry, this.#schedule.waitMs(now));
+  }
+
+  /** Takes what is lost for lost, and the next packet to send, if its time has come. */
+  next(now: number): Outgoing | undefined {
+    this.#expire(now);
+    const turn = this.#schedule.next(now);
+    const peer = turn && this.#peers.get(turn.key);
+    if (turn === undefined || peer === undefined) return undefined;
+    const step = turn.what === 'mtu' ? this.#mtuTests.stepOf(turn.key) : plainStep(turn.what);
+    if (step === undefined) return undefined;
+    if (step.path === 'overlay' && !this.#options.isProgrammed(turn.key)) {
+      if (turn.what === 'mtu') this.#mtuTests.drop(turn.key);
+      return undefined;
+    }
+    const { target } = peer;
+    const sequence = this.#sequence;
+    const address = target[step.path];
+    this.#sequence = (sequence + 1) & 0xffff;
+    this.#waiting.delete(sequence);
+    this.#waiting.set(sequence, { turn, target, address, sentAt: now, end: undefined });
+    this.counts.sent[turn.what]++;
+    const { identifier, cookie } = this.#options;
+    const message = encodeEchoRequest({ identifier, sequence, cookie, packetSize: step.size });
+    return { sequence, address, message, mayFragment: step.mayFragment };
+  }
+
+  /** A packet could not be sent. @param isTooLarge for the device that it was to leave by */
+  failed(sequence: number, isTooLarge: boolean, now: number): void {
+    const waiting = this.#waiting.get(sequence);
+    if (isTooLarge && waiting?.turn.what === 'mtu')
+      this.#endMtuStep(waiting, { kind: 'too-large', mtu: 0 }, now);
+    // Else no answer will come, and that is what it comes to.
+    else this.counts.sendErrors++;
+  }
+
+  /** A packet came in. @param packet as `decodeIcmp` takes it */
+  receive(packet: Uint8Array, source: IpAddress, now: number): void {
+    const icmp = decodeIcmp(packet);
+    if (icmp.kind === 'malformed') this.counts.strays.malformed++;
+    if (icmp.kind === 'echo-reply' && this.#isOurs(icmp.echo)) {
+      const mark = Buffer.compare(icmp.data.subarray(0, COOKIE_LENGTH), this.#options.cookie);
+      if (mark === 0) this.#answer(icmp.echo.sequence, source, now);
+    }
+    if (icmp.kind === 'too-large' && this.#isOurs(icmp.echo)) {
+      const waiting = this.#waiting.get(icmp.echo.sequence);
+      if (waiting?.turn.what === 'mtu' && waiting.address === icmp.destination)
+        this.#endMtuStep(waiting, { kind: 'too-large', mtu: icmp.mtu }, now);
+    }
+  }
+
+  #isOurs({ identifier }: EchoId): boolean {
+    return identifier === this.#options.identifier;
+  }
+
+  #answer(sequence: number, source: IpAddress, now: number): void {
+    const waiting = this.#waiting.get(sequence);
+    const { strays } = this.counts;
+    if (waiting === undefined) strays.late++;
+    else if (source !== waiting.address) strays['wrong-address']++;
+    else if (waiting.end !== undefined) strays[waiting.end === 'answered' ? 'duplicate' : 'late']++;
+    else if (waiting.turn.what === 'mtu') this.#endMtuStep(waiting, { kind: 'answered' }, now);
+    else {
+      const rttMs = now - waiting.sentAt;
+      waiting.end = 'answered';
+      this.#options.onAnswer?.(waiting.turn.what, rttMs);
+      this.#note(waiting, record => withAnswer(record, rttMs, now), now);
+    }
+  }
+
+  #expire(now: number): void {
+    for (const [sequence, waiting] of this.#waiting) {
+      const age = now - waiting.sentAt;
+      if (age < this.#options.timeoutMs) break;
+      if (age >= REMEMBERED_MS) this.#waiting.delete(sequence);
+      if (waiting.end !== undefined) continue;
+      const { what } = waiting.turn;
+      if (what === 'mtu') this.#endMtuStep(waiting, { kind: 'silent' }, now);
+      else {
+        waiting.end = 'lost';
+        this.counts.lost[what]++;
+        this.#note(waiting, withLoss, now);
+      }
+    }
+  }
+
+  #firstOpen(): Waiting | undefined {
+    for (const waiting of this.#waiting.values()) if (waiting.end === undefined) return waiting;
+    return undefined;
+  }
+
+  /** Takes down what became of a probe. */
+  #note({ turn, target }: Waiting, change: (record: PathRecord) => PathRecord, now: number): void {
+    const peer = this.#peers.get(turn.key);
+    // Of a peer that is gone, or has moved since.
+    if (peer?.target !== target || turn.what === 'mtu') return;
+    peer[turn.what] = change(peer[turn.what]);
+    if (isUnsettled(peer[turn.what])) this.#schedule.askSoon(turn);
+    const before = peer.state;
+    const after = judgePeer({
+      underlay: peer.underlay.word,
+      overlay: peer.overlay.word,
+      isTunnel: target.isTunnel,
+    });
+    if (after !== before) {
+      this.#byState[before].delete(turn.key);
+      this.#byState[after].add(turn.key);
+      peer.state = after;
+      peer.since = now;
+      this.#options.onState?.(turn.key, before, after);
+    }
+    this.#mtuTests.consider(turn.key, peer, after !== before, now);
+  }
+
+  #endMtuStep(waiting: Waiting, outcome: MtuOutcome, now: number): void {
+    if (waiting.end !== undefined) return;
+    waiting.end = outcome.kind === 'silent' ? 'lost' : 'answered';
+    const peer = this.#peers.get(waiting.turn.key);
+    if (peer?.target !== waiting.target) return;
+    const found = this.#mtuTests.take(waiting.turn.key, outcome, now);
+    if (found === undefined) return;
+    if (peer.mtu !== undefined) this.#byMtu[peer.mtu.finding.kind].delete(waiting.turn.key);
+    this.#byMtu[found.finding.kind].add(waiting.turn.key);
+    peer.mtu = found;
+  }
+
+  #forget(key: string): void {
+    for (const group of [...Object.values(this.#byState), ...Object.values(this.#byMtu)]) group.delete(key);
+    this.#peers.delete(key);
+    this.#mtuTests.drop(key);
+  }
+}
+
+const NOTHING_KNOWN = { underlay: UNTESTED, overlay: UNTESTED, mtu: undefined, state: 'unknown' } as const;
+
+function groups<K extends string>(...kinds: K[]): Record<K, Set<string>> {
+  return Object.fromEntries(kinds.map(kind => [kind, new Set<string>()])) as Record<K, Set<string>>;
+}
+
+function plainStep(path: ProbePath) {
+  return { path, size: SMALLEST_PACKET, mayFragment: false };
+}
+
+function sameTarget(a: ProbeTarget, b: ProbeTarget | undefined): boolean {
+  const names = ['underlay', 'overlay', 'isTunnel', 'underlaySize', 'overlaySize'] as const;
+  return b !== undefined && names.every(name => a[name] === b[name]);
+}

@@ -1,0 +1,130 @@
+/** A raw ICMP socket of the kernel, by the optional package raw-socket. Effects. */
+import type { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
+import type { IpAddress } from '../address/ip.js';
+import { ICMP_ECHO_REPLY, ICMP_UNREACHABLE } from './icmp.js';
+import type { Outgoing } from './engine.js';
+
+/** Why there are no probes, for an operator, with what to do. */
+export class ProbesUnavailableError extends Error {
+  override readonly name = 'ProbesUnavailableError';
+  constructor(
+    seen: string,
+    readonly remedy: string,
+  ) {
+    super(seen);
+  }
+}
+
+export interface IcmpHandlers {
+  /** @param packet is overwritten by the next one */
+  readonly onPacket: (packet: Uint8Array, source: IpAddress) => void;
+  /** A packet could not be sent. @param isTooLarge for the device that it was to leave by */
+  readonly onSendError: (sequence: number, isTooLarge: boolean, reason: string) => void;
+  /** The socket has ended by itself. */
+  readonly onEnd: (reason: string) => void;
+}
+
+export interface IcmpSocket {
+  send(outgoing: Outgoing): void;
+  close(): void;
+}
+
+/** What we use of raw-socket, which has no types. */
+interface RawSocket extends EventEmitter {
+  send(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    address: string,
+    beforeSend: () => void,
+    afterSend: (error: Error | null) => void,
+  ): void;
+  setOption(level: number, option: number, value: number): void;
+  close(): void;
+}
+
+interface RawSocketModule {
+  createSocket(options: { readonly protocol: number; readonly bufferSize: number }): RawSocket;
+}
+
+// <netinet/in.h>, <linux/in.h>, <linux/icmp.h>
+const IPPROTO_ICMP = 1;
+const IPPROTO_IP = 0;
+const IP_MTU_DISCOVER = 10;
+/** Sends packets of any size that the device takes, whole, and leaves the kernel's path-MTU cache out of it. */
+const IP_PMTUDISC_PROBE = 3;
+/** Lets routers fragment the packet. */
+const IP_PMTUDISC_DONT = 0;
+const SOL_RAW = 255;
+const ICMP_FILTER = 1;
+
+/** No IPv4 packet is larger. */
+const LARGEST_PACKET = 65_535;
+/** raw-socket throws the text of strerror and no code. */
+const EMSGSIZE = 'Message too long';
+const EPERM = 'Operation not permitted';
+
+/** @throws ProbesUnavailableError when the package was not built, or raw sockets are not for us */
+export function openIcmpSocket(handlers: IcmpHandlers): IcmpSocket {
+  const module = loadRawSocket();
+  const socket = createSocket(module);
+  let isClosed = false;
+  // A fault of one reception: the package goes on reading, unless it says "close" after it.
+  let lastError = 'closed';
+  socket.on('error', (error: Error) => (lastError = error.message));
+  socket.on('close', () => {
+    if (!isClosed) handlers.onEnd(lastError);
+    isClosed = true;
+  });
+  socket.on('message', handlers.onPacket);
+  // A host gets far more ICMP than what is for us: all else is dropped by the kernel.
+  socket.setOption(SOL_RAW, ICMP_FILTER, ~((1 << ICMP_ECHO_REPLY) | (1 << ICMP_UNREACHABLE)) >>> 0);
+  return {
+    send({ sequence, address, message, mayFragment }) {
+      if (isClosed) return;
+      const discover = mayFragment ? IP_PMTUDISC_DONT : IP_PMTUDISC_PROBE;
+      socket.send(
+        message,
+        0,
+        message.length,
+        address,
+        () => socket.setOption(IPPROTO_IP, IP_MTU_DISCOVER, discover),
+        error => {
+          if (error !== null) handlers.onSendError(sequence, error.message === EMSGSIZE, error.message);
+        },
+      );
+    },
+    close() {
+      if (isClosed) return;
+      isClosed = true;
+      socket.close();
+    },
+  };
+}
+
+function loadRawSocket(): RawSocketModule {
+  try {
+    return createRequire(import.meta.url)('raw-socket') as RawSocketModule;
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n', 1);
+    throw new ProbesUnavailableError(
+      `the optional package raw-socket cannot be loaded: ${reason ?? ''}`,
+      'npm rebuild raw-socket where selvedge is installed; that needs python3, make and g++',
+    );
+  }
+}
+
+function createSocket(module: RawSocketModule): RawSocket {
+  try {
+    return module.createSocket({ protocol: IPPROTO_ICMP, bufferSize: LARGEST_PACKET });
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ProbesUnavailableError(
+      `no raw socket: ${message}`,
+      message === EPERM
+        ? 'give the agent CAP_NET_RAW, as selvedge.service does (AmbientCapabilities, CapabilityBoundingSet)'
+        : 'ulimit -n; journalctl -u selvedge',
+    );
+  }
+}

@@ -1,0 +1,53 @@
+/** A network for the engine of the probes, without packets on a wire: who answers, and what is too large. */
+import type { Outgoing, ProbeEngine } from '../../src/probe/engine.js';
+import { checksumOf, IPV4_HEADER } from '../../src/probe/icmp.js';
+
+/** What becomes of a packet of this size to this address; `mtu`: a router says so. */
+export type Answers = (address: string, size: number) => 'answered' | 'silent' | { readonly mtu: number };
+
+/** How long an answer takes. */
+const WAY_MS = 5;
+
+/** Lets time pass for the engine on such a network. @returns all that was sent */
+export function answerAs(engine: ProbeEngine, from: number, ms: number, answers: Answers): Outgoing[] {
+  const sent: Outgoing[] = [];
+  for (let now = from; now < from + ms; now += WAY_MS) {
+    const outgoing = engine.next(now);
+    if (outgoing === undefined) continue;
+    sent.push(outgoing);
+    const fate = answers(outgoing.address, outgoing.message.length + IPV4_HEADER);
+    const at = now + WAY_MS;
+    if (fate === 'answered') engine.receive(replyTo(outgoing), outgoing.address, at);
+    else if (fate !== 'silent') engine.receive(tooLarge(outgoing, fate.mtu), '192.0.2.254', at);
+  }
+  return sent;
+}
+
+/** The echo reply. @param change to its ICMP message, before the checksum is made */
+export function replyTo({ message }: Outgoing, change: (reply: Buffer) => void = () => undefined): Buffer {
+  const reply = Buffer.from(message);
+  reply[0] = 0;
+  change(reply);
+  return packet(reply);
+}
+
+/** A router's word on it, as RFC 792 cuts it. */
+export function tooLarge({ message, address }: Outgoing, mtu: number): Buffer {
+  const original = packet(message).subarray(0, IPV4_HEADER + 8);
+  original.set(address.split('.').map(Number), 16);
+  const notice = Buffer.concat([Buffer.from([3, 4, 0, 0, 0, 0, 0, 0]), original]);
+  notice.writeUInt16BE(mtu, 6);
+  return packet(notice);
+}
+
+/** An ICMP message with its checksum, behind an IPv4 header. */
+function packet(message: Buffer): Buffer {
+  const sound = Buffer.from(message);
+  sound.writeUInt16BE(0, 2);
+  sound.writeUInt16BE(checksumOf(sound), 2);
+  const header = Buffer.alloc(IPV4_HEADER);
+  header[0] = 0x45;
+  header.writeUInt16BE(IPV4_HEADER + sound.length, 2);
+  header[9] = 1;
+  return Buffer.concat([header, sound]);
+}

@@ -1,0 +1,115 @@
+/** The engine against peers that answer as a test says, and against those who answer wrongly. */
+import t from 'tap';
+import { ProbeEngine, type EngineOptions, type ProbeTarget } from '../../../src/probe/engine.js';
+import { answerAs, replyTo, type Answers } from '../../support/probe-network.js';
+
+const COOKIE = Buffer.from('selvedge');
+const TARGET: ProbeTarget = {
+  ...{ underlay: '192.0.2.2', overlay: '10.5.2.0', isTunnel: true },
+  ...{ overlaySize: 1450, underlaySize: 1500 },
+};
+const KEY = '/net/subnets/10.5.2.0-24';
+
+function createEngine(options: Partial<EngineOptions> = {}): ProbeEngine {
+  const engine = new ProbeEngine({
+    ...{ rate: 20, timeoutMs: 1_000, identifier: 7, cookie: COOKIE, isProgrammed: () => true },
+    ...options,
+  });
+  engine.setTargets(new Map([[KEY, TARGET]]), 0);
+  return engine;
+}
+
+/** Lets time pass on a network where those addresses answer. @returns when that is, and all that was sent */
+function pass(engine: ProbeEngine, from: number, ms: number, answering: readonly string[]) {
+  const answers: Answers = address => (answering.includes(address) ? 'answered' : 'silent');
+  return { now: from + ms, sent: answerAs(engine, from, ms, answers) };
+}
+
+const { underlay, overlay } = TARGET;
+
+t.test('a peer goes through its states', async t => {
+  const states: string[] = [];
+  const engine = createEngine({ onState: (_, before, after) => states.push(`${before} > ${after}`) });
+  let { now } = pass(engine, 0, 1_000, [underlay, overlay]);
+  t.equal(engine.peers.get(KEY)?.state, 'reachable', 'the first answer will do');
+  ({ now } = pass(engine, now, 20_000, [underlay]));
+  t.equal(engine.peers.get(KEY)?.state, 'overlay-blocked');
+  ({ now } = pass(engine, now, 20_000, []));
+  t.same([...engine.byState.unreachable], [KEY]);
+  ({ now } = pass(engine, now, 30_000, [underlay, overlay]));
+  t.same([...engine.byState.reachable], [KEY]);
+  t.same(states.slice(0, 3), [
+    'unknown > reachable',
+    'reachable > overlay-blocked',
+    'overlay-blocked > unreachable',
+  ]);
+  t.match(engine.peers.get(KEY), { mtu: { finding: { kind: 'fits' } }, underlay: { rttMs: 5 } });
+  engine.setTargets(new Map([[KEY, { ...TARGET, underlay: '192.0.2.9' }]]), now);
+  t.match(engine.peers.get(KEY), { state: 'unknown', mtu: undefined }, 'a peer that moved begins anew');
+  engine.setTargets(new Map(), now);
+  t.equal(engine.byState.unknown.size + engine.byMtu.fits.size, 0);
+});
+
+t.test('who never answered is not called unreachable', async t => {
+  const engine = createEngine();
+  pass(engine, 0, 60_000, []);
+  t.match(engine.peers.get(KEY), {
+    state: 'unknown',
+    underlay: { word: 'never' },
+    overlay: { word: 'never' },
+  });
+});
+
+t.test('nothing goes to a peer that the kernel does not lead to, but on the underlay', async t => {
+  const engine = createEngine({ isProgrammed: () => false });
+  const { sent } = pass(engine, 0, 60_000, [underlay, overlay]);
+  t.ok(sent.length > 3);
+  t.same(new Set(sent.map(({ address }) => address)), new Set([underlay]));
+});
+
+t.test('answers that are none', async t => {
+  const engine = createEngine();
+  const outgoing = engine.next(0)!;
+  const wrong: readonly (readonly [what: string, packet: Buffer, source: string])[] = [
+    ['of another program', replyTo(outgoing, reply => reply.writeUInt16BE(8, 4)), outgoing.address],
+    ['with another mark', replyTo(outgoing, reply => reply.fill(0, 8)), outgoing.address],
+    ['from another address', replyTo(outgoing), '192.0.2.66'],
+    ['to nothing that was asked', replyTo(outgoing, reply => reply.writeUInt16BE(99, 6)), outgoing.address],
+    ['cut short', replyTo(outgoing).subarray(0, 30), outgoing.address],
+    ['no packet', Buffer.from('garbage'), outgoing.address],
+  ];
+  for (const [what, packet, source] of wrong) {
+    engine.receive(packet, source, 1);
+    t.equal(engine.peers.get(KEY)?.underlay.counted, 0, what);
+  }
+  engine.receive(replyTo(outgoing), outgoing.address, 5);
+  t.match(engine.peers.get(KEY)?.underlay, { counted: 1, rttMs: 5 });
+  engine.receive(replyTo(outgoing), outgoing.address, 6);
+  const second = engine.next(50)!;
+  engine.next(1_050);
+  engine.receive(replyTo(second), second.address, 1_051);
+  t.same(engine.counts.strays, { late: 2, duplicate: 1, 'wrong-address': 1, malformed: 2 });
+  t.equal(engine.peers.get(KEY)?.overlay.word, 'untested', 'a late answer is a lost one');
+});
+
+t.test('a packet that cannot be sent is a lost one', async t => {
+  const engine = createEngine();
+  for (let now = 0; now < 20_000; now += 5) {
+    const outgoing = engine.next(now);
+    if (outgoing !== undefined) engine.failed(outgoing.sequence, false, now);
+  }
+  t.equal(engine.peers.get(KEY)?.underlay.word, 'never');
+  t.equal(engine.counts.sendErrors, engine.counts.sent.underlay + engine.counts.sent.overlay);
+});
+
+t.test('path MTU: a device that refuses the size at once', async t => {
+  const engine = createEngine();
+  for (let now = 0; now < 10_000; now += 5) {
+    const outgoing = engine.next(now);
+    if (outgoing === undefined) continue;
+    const isTooLarge = outgoing.message.length + 20 > (outgoing.address === underlay ? 1400 : 1450);
+    if (isTooLarge) engine.failed(outgoing.sequence, true, now);
+    else engine.receive(replyTo(outgoing), outgoing.address, now + 1);
+  }
+  t.match(engine.peers.get(KEY)?.mtu, { finding: { kind: 'fragmented', size: 1400 } });
+});

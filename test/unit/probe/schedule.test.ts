@@ -1,0 +1,103 @@
+/** Whose turn it is: the rate is kept, and nobody is forgotten. */
+import fc from 'fast-check';
+import t from 'tap';
+import { ROUND_MS, Schedule, type Turn } from '../../../src/probe/schedule.js';
+
+const keysOf = (count: number) => new Set(Array.from({ length: count }, (_, i) => `peer${i}`));
+
+interface Taken extends Turn {
+  readonly at: number;
+}
+
+/** Lets time pass, a slot as soon as there is one. @param onTurn may ask for more */
+function run(schedule: Schedule, ms: number, onTurn: (turn: Taken) => void = () => undefined): Taken[] {
+  const taken: Taken[] = [];
+  for (let now = 0; now < ms;) {
+    const turn = schedule.next(now);
+    if (turn !== undefined) {
+      taken.push({ ...turn, at: now });
+      onTurn(taken.at(-1)!);
+    }
+    now += Math.max(1, Math.ceil(schedule.waitMs(now)));
+  }
+  return taken;
+}
+
+t.test('few peers: each path once a round, spread over it', async t => {
+  const schedule = new Schedule(20);
+  schedule.setKeys(keysOf(5));
+  const taken = run(schedule, ROUND_MS * 4);
+  const first = taken.slice(0, 10);
+  t.equal(new Set(first.map(({ key, what }) => key + what)).size, 10, 'newcomers first, all of them');
+  t.ok(first.at(-1)!.at <= 500, 'at the full rate');
+  const later = taken.slice(10);
+  const gaps = later.slice(1).map(({ at }, i) => at - later[i]!.at);
+  t.ok(Math.min(...gaps) >= 999 && Math.max(...gaps) <= 1001, 'then one a second');
+});
+
+t.test('many peers: a round takes as long as the rate allows, and each gets its turn', async t => {
+  const schedule = new Schedule(20);
+  schedule.setKeys(keysOf(1000));
+  t.equal(schedule.roundMs, 100_000);
+  const taken = run(schedule, 200_000);
+  const times = new Map<string, number>();
+  for (const { key, what } of taken) times.set(key + what, (times.get(key + what) ?? 0) + 1);
+  t.equal(times.size, 2000);
+  t.same(new Set(times.values()), new Set([2]), 'all of them twice');
+});
+
+t.test('a newcomer is next, whatever the number of the others', async t => {
+  const schedule = new Schedule(20);
+  schedule.setKeys(keysOf(10_000));
+  run(schedule, 60_000);
+  schedule.setKeys(new Set([...keysOf(10_000), 'new']));
+  const turns = Array.from({ length: 20_000 }, (_, i) => schedule.next(60_000 + i * 50)?.key);
+  t.equal(turns.indexOf('new'), 18_800, 'behind newcomers of before, which have not had theirs');
+  schedule.setKeys(new Set([...keysOf(10_000), 'new', 'newer']));
+  t.equal(schedule.next(2_000_000)?.key, 'newer');
+});
+
+t.test('those who ask for it soon get every other slot', async t => {
+  const schedule = new Schedule(20);
+  schedule.setKeys(keysOf(1000));
+  const taken = run(schedule, 100_000, turn => {
+    if (turn.key === 'peer0' || turn.what === 'mtu') schedule.askSoon({ key: 'peer0', what: 'mtu' });
+  });
+  const extra = taken.filter(({ what }) => what === 'mtu').length;
+  t.ok(extra > 900 && extra <= taken.length / 2, `${extra} of ${taken.length}`);
+});
+
+t.test('with nobody to probe it sleeps', async t => {
+  const schedule = new Schedule(20);
+  t.equal(schedule.waitMs(0), Infinity);
+  schedule.setKeys(keysOf(1));
+  t.equal(schedule.waitMs(0), 0);
+  schedule.setKeys(new Set());
+  t.equal(schedule.next(0), undefined);
+});
+
+t.test('never more in any second than the rate', async () => {
+  const action = fc.oneof(
+    fc.record({ kind: fc.constant('keys' as const), count: fc.nat(30) }),
+    fc.record({
+      kind: fc.constant('soon' as const),
+      peer: fc.nat(30),
+      what: fc.constantFrom<Turn['what']>('underlay', 'mtu'),
+    }),
+    fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(300) }),
+  );
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.array(action, { maxLength: 200 }), (rate, actions) => {
+      const schedule = new Schedule(rate);
+      const sent: number[] = [];
+      let now = 0;
+      for (const each of actions) {
+        if (each.kind === 'keys') schedule.setKeys(keysOf(each.count));
+        if (each.kind === 'soon') schedule.askSoon({ key: `peer${each.peer}`, what: each.what });
+        if (each.kind === 'wait') now += each.ms;
+        if (schedule.next(now) !== undefined) sent.push(now);
+      }
+      return sent.every((at, i) => (sent[i + rate] ?? Infinity) - at >= 1000 - 1e-6);
+    }),
+  );
+});
