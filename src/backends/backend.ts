@@ -64,6 +64,8 @@ export interface Backend {
   readonly device: string | undefined;
   /** UDP port that packets of other hosts come in by, or undefined for a backend that wraps none. */
   readonly port: number | undefined;
+  /** What wrapping adds to a packet between containers, bytes. */
+  readonly overhead: number;
   /** Whether its plans depend on the routes of the underlay: if not, these need not be kept up to date. */
   readonly followsRoutes: boolean;
   /** Why this backend cannot work on this underlay, or undefined. */
@@ -81,6 +83,8 @@ export interface Backend {
   planHost(self: Self): HostPlan;
   /** Everything that the kernel must hold for one accepted peer. */
   planPeer(lease: Lease, self: Self): readonly Entry[];
+  /** The address of the peer's own behind the tunnel, at which its host answers; undefined where there is no tunnel to it. */
+  vtepAddress(lease: Lease, self: Self): IpAddress | undefined;
   /** How packets get to the peer, for people: `vxlan`, `host-gw`, `direct`. */
   pathTo(lease: Lease, self: Self): string;
 }

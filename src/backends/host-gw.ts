@@ -14,6 +14,7 @@ const backend: Backend = {
   type: 'host-gw',
   device: undefined,
   port: undefined,
+  overhead: 0,
   followsRoutes: false,
   cannotRun: underlay =>
     underlay.publicIp === underlay.address
@@ -28,5 +29,6 @@ const backend: Backend = {
     lease.backendType === 'host-gw' ? { ok: true, claims: [] } : refuseOtherBackend(lease, 'host-gw'),
   planHost: () => ({ links: [], entries: [] }),
   planPeer: (lease, self) => [underlayRoute(lease, self.underlay)],
+  vtepAddress: () => undefined,
   pathTo: () => 'host-gw',
 };

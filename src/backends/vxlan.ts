@@ -87,6 +87,7 @@ function createVxlan(settings: VxlanSettings): Backend {
     type: 'vxlan',
     device,
     port: settings.port,
+    overhead: VXLAN_IPV4_OVERHEAD,
     followsRoutes: settings.directRouting,
     cannotRun: () => undefined,
     forwardDevices: underlay => (settings.directRouting ? [device, underlay.device] : [device]),
@@ -97,6 +98,7 @@ function createVxlan(settings: VxlanSettings): Backend {
       return vtep?.ok === true ? vtep.mac : undefined;
     },
     judge: (lease, self) => judge(lease, self.mac, settings.vni),
+    vtepAddress: (lease, self) => (isDirect(lease, self) ? undefined : lease.subnets.ipv4.address),
     pathTo: (lease, self) => (isDirect(lease, self) ? 'direct' : 'vxlan'),
     planHost(self) {
       if (self.mac === undefined) throw new Error('vxlan: the device has no MAC yet');

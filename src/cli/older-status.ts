@@ -10,9 +10,9 @@ import type {
 
 /** What an agent that does not know a field means by that. */
 const ADDED = {
-  document: { firewall: null, setAside: [], subnets: null },
+  document: { firewall: null, probes: null, setAside: [], subnets: null },
   etcd: { endpointStates: [], certificates: [], lastErrorKind: null },
-  peer: { node: null },
+  peer: { node: null, overlayAddress: null, probe: null },
   masquerade: { withoutNft: null },
   dataPlane: { lastRepairs: [], notes: [], txChecksum: null },
 } as const satisfies {

@@ -19,6 +19,7 @@ import type { EnvFiles } from './env-files.js';
 import type { ConfigFollower } from './config-follower.js';
 import type { ChosenInterface } from './interface.js';
 import type { Overlay } from './overlay.js';
+import type { Probing } from './probing.js';
 import type { SavedState } from './saved-state.js';
 import type { TxChecksumChoice } from './tx-checksum.js';
 import type { WatchToKernel } from './watch-to-kernel.js';
@@ -97,6 +98,8 @@ export interface Facts {
   checksum: { readonly choice: TxChecksumChoice; readonly keeper: OffloadKeeper } | undefined;
   manager: LeaseManager | undefined;
   files: EnvFiles | undefined;
+  /** Undefined when the operator wants no probes. */
+  probing: Probing | undefined;
   /** Address of Docker's bridge, as last read. */
   dockerBridge: Prefix | undefined;
   /** Times what the watch brings, when somebody asks for metrics. */
@@ -143,6 +146,7 @@ export function emptyFacts(startedAt: number): Facts {
     checksum: undefined,
     manager: undefined,
     files: undefined,
+    probing: undefined,
     dockerBridge: undefined,
     watchToKernel: undefined,
     lastPassAt: undefined,

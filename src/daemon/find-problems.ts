@@ -12,6 +12,7 @@ import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
 import { firewallProblems } from './firewall-problems.js';
 import type { AgentOptions } from './options.js';
+import { probeProblems } from './probe-problems.js';
 import { problem } from './problems.js';
 import type { Problem } from './status.js';
 
@@ -41,6 +42,7 @@ export function problemsOf(
     ...firewallProblems(facts.firewall),
     ...checksumProblems(facts),
     ...fileProblems(facts),
+    ...probeProblems(facts),
     ...healthPortProblems(facts),
   ];
   const isWarning = ({ severity }: Problem) => Number(severity === 'warning');

@@ -148,6 +148,17 @@ export const leaseTtl = duration(
 /** None at all is allowed: then deletions are always believed. */
 export const doubtGrace = duration(0, 24 * 3600, 'must be between 0s and 24h');
 
+/** More would be no probing but a load on every other host. */
+const MOST_PROBES = 1_000;
+
+/** Packets per second. */
+export const probeRate = text<number>(input => {
+  const value = Number(input);
+  return /^\d{1,4}$/.test(input) && value <= MOST_PROBES
+    ? { value }
+    : { rule: `must be 0 to ${MOST_PROBES} packets per second` };
+});
+
 export const onRevoke = z.enum(['reacquire', 'exit'], { error: 'must be reacquire or exit' });
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

@@ -68,6 +68,10 @@ export interface AgentOptions {
   readonly socketPath: string;
   /** Where health is served; undefined when it is not. */
   readonly health: { readonly ip: IpAddress; readonly port: number } | undefined;
+  /** Packets per second to learn whether peers are reached; 0: none. */
+  readonly probeRate: number;
+  /** Whether metrics may grow with the number of peers. */
+  readonly metricsPerPeer: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -162,6 +166,8 @@ function build(values: OptionValues): AgentOptions {
     socketPath: socketPathOf(values['run-dir'], values.instance),
     health:
       values['healthz-port'] === 0 ? undefined : { ip: values['healthz-ip'], port: values['healthz-port'] },
+    probeRate: values['probe-rate'],
+    metricsPerPeer: values['metrics-per-peer'],
     logLevel: values['log-level'],
   };
 }

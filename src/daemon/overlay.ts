@@ -28,6 +28,7 @@ export class Overlay {
   #peers: PeerTable | undefined;
   /** Another lease is acquired: its key may be known before it is known to be ours. */
   #isAcquiring = false;
+  #revision = 0;
   /** Public IPs of accepted peers by subnet, for telling flanneld's routes from anybody's. */
   readonly #publicIpAt = new Map<string, IpAddress>();
 
@@ -46,6 +47,11 @@ export class Overlay {
 
   get peers(): PeerTable | undefined {
     return this.#peers;
+  }
+
+  /** Rises whenever a peer is planned, planned anew or forgotten. */
+  get revision(): number {
+    return this.#revision;
   }
 
   publicIpAt(destination: Prefix): IpAddress | undefined {
@@ -125,6 +131,7 @@ export class Overlay {
 
   #take(delta: PeerDelta, how?: 'quietly'): void {
     const { log } = this.#options;
+    this.#revision++;
     // First all that was: of two leases that change places, the new one must not go with the old one.
     for (const { before } of delta.peers) {
       if (before !== undefined) this.#publicIpAt.delete(formatPrefix(before.subnets.ipv4));
@@ -144,6 +151,7 @@ export class Overlay {
 
   #plan(lease: Lease): void {
     if (this.#self === undefined) return;
+    this.#revision++;
     this.#publicIpAt.set(formatPrefix(lease.subnets.ipv4), lease.publicIp);
     this.#reconciler?.setPeer(lease.key, this.#options.backend.planPeer(lease, this.#self));
   }

@@ -34,6 +34,10 @@ export const PROBLEM_CODES = [
   'firewall-trouble',
   'file-not-written',
   'health-port',
+  'probes-off',
+  'peer-unreachable',
+  'overlay-blocked',
+  'path-mtu',
 ] as const;
 
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
@@ -45,6 +49,7 @@ const WARNINGS: ReadonlySet<ProblemCode> = new Set([
   'etcd-endpoint',
   'subnets-running-out',
   'health-port',
+  'probes-off',
 ]);
 
 /** A problem with a code of the registry. */

@@ -14,6 +14,7 @@ import { openMonitoring } from './monitoring.js';
 import { openStore } from './open-store.js';
 import type { Notifier } from './notify.js';
 import type { AgentOptions } from './options.js';
+import { probePeers } from './probing.js';
 import { releaseLease } from './release.js';
 import { reportToService } from './service-report.js';
 import { checkHost, chooseUnderlay } from './start-up.js';
@@ -64,6 +65,8 @@ export async function run(
   const position = () => flow.position();
   const historyParts = { options, log, facts, position, clock: steadyClock, writeFile: host.writeFile };
   const history = keepHistory(historyParts, ending.signal);
+  const probeParts = { facts, log, clock: steadyClock, rate: options.probeRate };
+  const probes = options.probeRate === 0 ? undefined : probePeers(probeParts, ending.signal);
   const service =
     notifier && reportToService({ notifier, facts, options, clock: steadyClock }, ending.signal);
   try {
@@ -81,7 +84,7 @@ export async function run(
     netlink.close();
     await control.close();
     ending.abort();
-    await Promise.all([monitoring.close(), history, service]);
+    await Promise.all([monitoring.close(), history, probes, service]);
     lock.release();
     log.info('stopped; the data plane stays as it is');
   }

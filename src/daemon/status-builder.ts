@@ -11,6 +11,7 @@ import type { EndpointView } from '../subnet/etcd3-store.js';
 import { configKeyOf } from './feed.js';
 import type { AgentOptions } from './options.js';
 import { awaitedIn, phaseOf } from './phase.js';
+import { peerProbe, probesStatus } from './probe-status.js';
 import { problemsOf } from './find-problems.js';
 import {
   STATUS_VERSION,
@@ -70,7 +71,8 @@ export function buildStatus(facts: Facts, options: AgentOptions, moment: Moment)
       : null,
     lease: leaseStatus(facts, at),
     subnets: subnetsStatus(facts),
-    peers: peerStatuses(facts),
+    peers: peerStatuses(facts, at),
+    probes: probesStatus(facts),
     setAside: Array.from(facts.overlay?.peers?.setAside ?? [], ([key, { code, reason }]) => ({
       key,
       code,
@@ -145,7 +147,8 @@ function subnetsStatus({ usage }: Facts): SubnetsStatus | null {
   return { total: Number(total), free: Number(free) };
 }
 
-function peerStatuses({ overlay, reconciler, backend }: Facts): PeerStatus[] {
+function peerStatuses(facts: Facts, at: ToIso): PeerStatus[] {
+  const { overlay, reconciler, backend } = facts;
   const self = overlay?.self;
   if (overlay?.peers === undefined || self === undefined || backend === undefined) return [];
   return Array.from(overlay.peers.accepted.values(), lease => {
@@ -157,6 +160,8 @@ function peerStatuses({ overlay, reconciler, backend }: Facts): PeerStatus[] {
       path: backend.pathTo(lease, self),
       state: state.programmed ? 'programmed' : state.error === undefined ? 'pending' : 'failing',
       error: state.error ?? null,
+      overlayAddress: backend.vtepAddress(lease, self) ?? null,
+      probe: peerProbe(facts, lease.key, at),
     };
   });
 }

@@ -117,6 +117,60 @@ export interface PeerStatus {
   /** `programmed`: the kernel holds all entries; `pending`: not yet; `failing`: the kernel refused one. */
   readonly state: 'programmed' | 'pending' | 'failing';
   readonly error: string | null;
+  /** Address of the peer's own behind the tunnel; null where there is no tunnel to it. */
+  readonly overlayAddress: string | null;
+  /** Null: it is not probed. */
+  readonly probe: PeerProbe | null;
+}
+
+/** What the probes have shown of one peer. */
+export interface PeerProbe {
+  /**
+   * `reachable`: packets between containers pass. `overlay-blocked`: its host answers, and nothing comes through the tunnel.
+   * `unreachable`: it has answered before, and does not any more. `unknown`: no probe tells; all may be well.
+   */
+  readonly state: 'reachable' | 'unreachable' | 'overlay-blocked' | 'unknown';
+  readonly since: string;
+  readonly underlay: PathProbe;
+  readonly overlay: PathProbe;
+  /** Null until it was looked for. */
+  readonly pathMtu: PathMtu | null;
+}
+
+export interface PathProbe {
+  /** `untested`: too few probes to say. `never`: none was ever answered. `silent`: the last ones were not. */
+  readonly word: 'untested' | 'answers' | 'silent' | 'never';
+  /** Smoothed round-trip time; null before the first answer. */
+  readonly rttMs: number | null;
+  /** Of the latest 20 probes; null before the first. */
+  readonly lossPercent: number | null;
+  readonly answeredAt: string | null;
+}
+
+/** How large packets may be on their way to the peer. */
+export interface PathMtu {
+  /** `fits`: full-size packets pass whole. `fragmented`: in pieces. `black-hole`: they vanish. `unknown`: cannot be told. */
+  readonly finding: 'fits' | 'fragmented' | 'black-hole' | 'unknown';
+  /** Full size on the underlay, bytes: containers' MTU and what wraps their packets. */
+  readonly wanted: number;
+  /** The largest that passes whole, bytes on the underlay; null when that is not known. */
+  readonly size: number | null;
+  readonly testedAt: string;
+}
+
+/** The probes as a whole. */
+export interface ProbesStatus {
+  /** Packets per second at most, for all peers together. */
+  readonly rate: number;
+  /** Why there are none; null while they work. */
+  readonly off: string | null;
+  /** How long it takes to probe all peers once. */
+  readonly roundSeconds: number;
+  /** How many peers are in each state. */
+  readonly peers: Readonly<Record<PeerProbe['state'], number>>;
+  /** Packets since the start; those that were to find out the path MTU apart. */
+  readonly sent: Readonly<Record<'underlay' | 'overlay' | 'mtu', number>>;
+  readonly lost: Readonly<Record<'underlay' | 'overlay', number>>;
 }
 
 export interface SetAsideStatus {
@@ -200,6 +254,8 @@ export interface StatusDocument {
   /** Null until the network is joined. */
   readonly subnets: SubnetsStatus | null;
   readonly peers: readonly PeerStatus[];
+  /** Null when the operator wants none (`--probe-rate 0`). */
+  readonly probes: ProbesStatus | null;
   readonly setAside: readonly SetAsideStatus[];
   readonly dataPlane: DataPlaneStatus | null;
   /** Null until it was looked at, which is when there is a lease. */

@@ -11,6 +11,8 @@ export function peer(index: number, change: Partial<PeerStatus> = {}): PeerStatu
     path: 'vxlan',
     state: 'programmed',
     error: null,
+    overlayAddress: `10.5.${index}.0`,
+    probe: null,
     ...change,
   };
 }
@@ -58,6 +60,7 @@ export const healthyStatus: StatusDocument = {
   },
   subnets: { total: 254, free: 212 },
   peers: [peer(2), peer(3, { path: 'direct' })],
+  probes: null,
   setAside: [],
   dataPlane: {
     device: { name: 'flannel.1', mac: 'c6:d2:32:6f:8f:44', mtu: 1450 },

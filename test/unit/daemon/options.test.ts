@@ -53,6 +53,8 @@ t.test('with nothing given, the defaults', async t => {
       instanceStateDir: '/var/lib/selvedge/net',
       runDir: '/run/selvedge',
       socketPath: '/run/selvedge/net.sock',
+      probeRate: 20,
+      metricsPerPeer: false,
       logLevel: 'info',
     },
     notes: [],

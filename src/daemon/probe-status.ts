@@ -1,0 +1,67 @@
+/** What the probes have shown, for the status document. Pure. */
+import type { ProbedPeer } from '../probe/engine.js';
+import { lossPercent, type PathRecord } from '../probe/path-record.js';
+import type { PeerState } from '../probe/path-state.js';
+import type { Facts, ToIso } from './facts.js';
+import type { Probing } from './probing.js';
+import type { PathMtu, PathProbe, PeerProbe, ProbesStatus } from './status.js';
+
+/**
+ * The state of a peer as it is shown. Where no peer at all answers any more and packets still come in by the tunnel, it is the
+ * probes that are not let through, and silence says nothing.
+ */
+export function shownState(probing: Probing, state: PeerState): PeerState {
+  return state === 'unreachable' && isSilenceDoubtful(probing) ? 'unknown' : state;
+}
+
+function isSilenceDoubtful({ engine: { byState }, isReceiving }: Probing): boolean {
+  return isReceiving && byState.reachable.size + byState['overlay-blocked'].size === 0;
+}
+
+/** The probes as a whole; null when none are wanted. */
+export function probesStatus({ probing }: Facts): ProbesStatus | null {
+  if (probing === undefined) return null;
+  const { engine, rate, trouble } = probing;
+  const peers = { reachable: 0, unreachable: 0, 'overlay-blocked': 0, unknown: 0 };
+  for (const state of Object.keys(peers) as PeerState[])
+    peers[shownState(probing, state)] += engine.byState[state].size;
+  return {
+    rate,
+    off: trouble?.message ?? null,
+    roundSeconds: Math.round(engine.roundMs / 1000),
+    peers,
+    sent: { ...engine.counts.sent },
+    lost: { ...engine.counts.lost },
+  };
+}
+
+/** What is known of one peer; null while nobody probes it. @param key of its lease */
+export function peerProbe({ probing }: Facts, key: string, at: ToIso): PeerProbe | null {
+  const peer = probing?.engine.peers.get(key);
+  if (peer === undefined || probing === undefined || probing.trouble !== undefined) return null;
+  return {
+    state: shownState(probing, peer.state),
+    since: at(peer.since),
+    underlay: pathProbe(peer.underlay, at),
+    overlay: pathProbe(peer.overlay, at),
+    pathMtu: pathMtu(peer, at),
+  };
+}
+
+function pathProbe(record: PathRecord, at: ToIso): PathProbe {
+  const { word, rttMs, answeredAt } = record;
+  return {
+    word,
+    rttMs: rttMs === undefined ? null : Math.round(rttMs * 1000) / 1000,
+    lossPercent: lossPercent(record) ?? null,
+    answeredAt: answeredAt === undefined ? null : at(answeredAt),
+  };
+}
+
+function pathMtu({ mtu, target }: ProbedPeer, at: ToIso): PathMtu | null {
+  if (mtu === undefined) return null;
+  const { finding } = mtu;
+  const wanted = target.underlaySize;
+  const size = finding.kind === 'fits' ? wanted : finding.kind === 'unknown' ? null : finding.size;
+  return { finding: finding.kind, wanted, size, testedAt: at(mtu.at) };
+}
