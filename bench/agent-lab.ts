@@ -19,9 +19,13 @@ export async function prepareHost(lab: Lab, peers: number): Promise<Host> {
 }
 
 /** The same with an agent that has programmed all of them. */
-export async function startHost(lab: Lab, peers: number): Promise<Host> {
+export async function startHost(
+  lab: Lab,
+  peers: number,
+  agentOptions: readonly string[] = [],
+): Promise<Host> {
   const host = await prepareHost(lab, peers);
-  await host.startAgent();
+  await host.startAgent(agentOptions);
   await waitForPeers(lab, host, peers);
   return host;
 }

@@ -19,6 +19,7 @@ const PROGRAMS = {
   busybox: { package: 'busybox-static', why: 'is what runs in them' },
   etcd: { package: 'etcd-server', why: 'the store' },
   promtool: { package: 'prometheus', why: 'checks metrics and alert rules' },
+  'chromium-headless-shell': { package: 'chromium-headless-shell', why: 'looks at the page of an agent' },
   etcdctl: { package: 'etcd-client', why: 'writes the configuration and reads leases' },
 };
 

@@ -92,7 +92,7 @@ function readPackages(file) {
 }
 
 /**
- * Compiles with one of the tsconfig files; quick when nothing has changed.
+ * Compiles with one of the tsconfig files, named by itself or by its directory; quick when nothing has changed.
  * @returns {Promise<string>} what the compiler complains of, empty when all is well
  */
 export async function compile(tsconfig) {
@@ -102,6 +102,9 @@ export async function compile(tsconfig) {
   if (existsSync(COMMAND)) chmodSync(COMMAND, 0o755);
   return code === 0 ? '' : output.trimEnd() || `tsc failed with exit code ${code}`;
 }
+
+/** The projects of the compiler that make `dist/`: the command, and the page that its agent serves to browsers. */
+export const BUILD_PROJECTS = ['tsconfig.build.json', 'src/page'];
 
 /** Runs Node in our place: signals go to it, its exit code becomes ours. */
 export function passThrough(argv) {

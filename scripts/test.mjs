@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensurePrograms } from './debian.mjs';
-import { compile, ensureNpmPackages, main, ROOT, say, SetupError } from './setup.mjs';
+import { BUILD_PROJECTS, compile, ensureNpmPackages, main, ROOT, say, SetupError } from './setup.mjs';
 import { runTapFile } from './tap-file.mjs';
 import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
 
@@ -24,6 +24,7 @@ const KINDS = {
     programs: [
       ...['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
       ...['systemd-analyze', 'systemd-nspawn', 'nft', 'iptables-legacy', 'dockerd', 'busybox'],
+      'chromium-headless-shell',
     ],
     root: true,
     jobs: 4,
@@ -103,7 +104,7 @@ function readArguments() {
 /** Compiles the command and the tests; what fails is counted, and what could be compiled is still tested. */
 async function compileAll() {
   const results = [];
-  for (const config of ['tsconfig.build.json', 'tsconfig.test.json']) {
+  for (const config of [...BUILD_PROJECTS, 'tsconfig.test.json']) {
     const complaints = await compile(config);
     if (complaints === '') continue;
     const failures = [{ name: `tsc -p ${config}`, diag: complaints }];

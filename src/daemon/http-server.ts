@@ -15,6 +15,13 @@ export interface Answer {
   readonly code: number;
   /** Content-Type. */
   readonly type: string;
+  readonly body: string | Buffer;
+  /** More than those that every answer has. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An answer that nobody else has the bytes of. */
+export interface TextAnswer extends Answer {
   readonly body: string;
 }
 
@@ -39,11 +46,11 @@ export function createReadServer(routes: Routes, onError: (error: Error) => void
   return server;
 }
 
-export function jsonAnswer(code: number, body: object): Answer {
+export function jsonAnswer(code: number, body: object): TextAnswer {
   return { code, type: 'application/json', body: `${JSON.stringify(body)}\n` };
 }
 
-export function textAnswer(code: number, body: string): Answer {
+export function textAnswer(code: number, body: string): TextAnswer {
   return { code, type: 'text/plain; charset=utf-8', body };
 }
 
@@ -61,9 +68,14 @@ async function answer(request: IncomingMessage, response: ServerResponse, routes
   }
 }
 
-function send(request: IncomingMessage, response: ServerResponse, { code, type, body }: Answer): void {
-  const bytes = Buffer.from(body);
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { code, type, body, headers }: Answer,
+): void {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   response.writeHead(code, {
+    ...headers,
     'Content-Type': type,
     'Content-Length': bytes.length,
     'Cache-Control': 'no-store',

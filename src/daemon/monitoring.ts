@@ -1,10 +1,11 @@
-/** What monitoring sees of the agent: health and metrics on the health port, when it is on. */
+/** What others see of the agent by HTTP, when the health port is on: health, metrics, and a page for people. */
 import type { Logger } from 'pino';
 import type { Facts, Moment } from './facts.js';
 import { configKeyOf } from './feed.js';
 import { healthRoutes, serveHealth } from './health-port.js';
 import type { Routes } from './http-server.js';
 import type { AgentOptions } from './options.js';
+import { pageRoutes } from './page/routes.js';
 import { lackOf } from './readiness.js';
 import type { StatusDocument } from './status.js';
 
@@ -40,6 +41,7 @@ async function routesOf({ options, facts, moment, status, kernelChanges }: Monit
   const metrics = createMetrics();
   facts.watchToKernel = metrics.watchToKernel;
   return {
+    ...pageRoutes({ status, now: () => moment().steady }),
     ...healthRoutes(facts, configKey, moment),
     '/metrics': () => {
       const now = moment();

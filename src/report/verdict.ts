@@ -29,7 +29,8 @@ export function faultyLeases({ setAside }: StatusDocument): readonly SetAsideSta
   return setAside.filter(({ code }) => code !== 'reserved');
 }
 
-function missingEntries({ desired, held }: DataPlaneStatus): number {
+/** Entries that are wanted and that the kernel does not hold. */
+export function missingEntries({ desired, held }: DataPlaneStatus): number {
   const kinds = Object.keys(desired) as (keyof typeof desired)[];
   return kinds.reduce((sum, kind) => sum + Math.max(0, desired[kind] - held[kind]), 0);
 }

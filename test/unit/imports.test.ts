@@ -16,8 +16,12 @@ const ROOMS: readonly (readonly [room: string, mayImport: readonly string[]])[] 
   ['src/subnet', ['src/address', 'src/schema']],
   ['src/backends', ['src/address', 'src/schema', 'src/dataplane/model', 'src/subnet/lease']],
   ['src/probe', ['src/address']],
-  ['src/daemon', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends', 'src/probe']],
+  [
+    'src/daemon',
+    ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends', 'src/probe', 'src/report'],
+  ],
   ['src/report', ['src/daemon/status', 'src/daemon/duration']],
+  ['src/page', ['src/report', 'src/daemon/status', 'src/daemon/duration']],
   ['src/doctor', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends', 'src/daemon']],
   ['src/cli', ['src']],
   ['src/demo', ['src']],

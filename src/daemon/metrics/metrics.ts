@@ -1,6 +1,6 @@
 /** The metrics of an agent in Prometheus' text form: the rows, the time from the watch to the kernel, the process. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Answer } from '../http-server.js';
+import type { TextAnswer } from '../http-server.js';
 import { WatchToKernel } from '../watch-to-kernel.js';
 import { METRIC_ROWS, type MetricRow, type Scrape } from './rows.js';
 
@@ -16,7 +16,7 @@ export interface Metrics {
   /** To be told of changes and passes. */
   readonly watchToKernel: WatchToKernel;
   /** What a scrape gets. */
-  answer(scrape: Scrape): Promise<Answer>;
+  answer(scrape: Scrape): Promise<TextAnswer>;
 }
 
 /** Creates the registry of this process; one agent makes one. */
