@@ -64,6 +64,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./install-units.js')).installUnitsCommand(),
   },
   {
+    name: 'support',
+    summary: 'gather what a helper needs to know of this host, in one file',
+    load: async () => (await import('./support.js')).supportCommand(),
+  },
+  {
     name: 'cleanup',
     summary: 'take everything of the agent off this host',
     load: async () => (await import('./cleanup.js')).cleanupCommand(),

@@ -8,7 +8,7 @@ export const REDACTED = '[removed]';
 
 /** Parts of names of things that nobody else may know. */
 const SECRET_WORDS =
-  'passw|passphrase|pwd|secret|token|psk|credential|api[-_]?key|private[-_]?key|authorization|cookie';
+  'passw|passphrase|[-_]pwd|secret|token|psk|credential|api[-_]?key|private[-_]?key|authorization|cookie';
 const SECRET_NAME = new RegExp(SECRET_WORDS, 'i');
 
 /** Shorter ones would take ordinary words and numbers with them. */
@@ -29,6 +29,9 @@ const URL_USER = /\b([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s"'<>]{0,500}@/gi;
 /** Credentials of an HTTP header (RFC 9110, 11.4). */
 const AUTHORIZATION = /\b(bearer|basic)\s{1,8}[\w.~+/-]{4,}=*/gi;
 
+/** Variables that a unit gives to a service (systemd.exec(5)): they may hold anything. */
+const UNIT_ENVIRONMENT = /^(\s*Environment=)(?:[^\n]*\\\n)*[^\n]*$/gm;
+
 /** A flag with its value behind a blank, as command lines have it. */
 const FLAG = new RegExp(
   String.raw`((?:^|\s)--?[\w-]{0,${LONGEST_NAME}}(?:${SECRET_WORDS})[\w-]{0,${LONGEST_NAME}})\s{1,8}("[^"]*"|'[^']*'|\S+)`,
@@ -41,7 +44,7 @@ const FLAG = new RegExp(
  */
 const ASSIGNMENT = new RegExp(
   String.raw`((?:${SECRET_WORDS})[\w.-]{0,${LONGEST_NAME}})(\\*["']?\s{0,8}[=:]\s{0,8})` +
-    String.raw`(\\+"[^]*?\\+"|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}\]]+)`,
+    String.raw`(\\+"[^]*?\\+"|"(?:[^"\\]|\\.)*"|'[^']*'|(?!\[removed\])[^\s"']+)`,
   'gi',
 );
 
@@ -58,6 +61,7 @@ export function redact(text: string, secrets: readonly string[] = []): string {
     .flatMap(writtenForms)
     .reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
     .replace(PEM_KEY, REDACTED)
+    .replace(UNIT_ENVIRONMENT, `$1${REDACTED}`)
     .replace(URL_USER, `$1${REDACTED}@`)
     .replace(AUTHORIZATION, `$1 ${REDACTED}`)
     .replace(FLAG, (all, flag: string) => (isSecretName(flag) ? `${flag} ${REDACTED}` : all))

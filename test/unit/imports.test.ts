@@ -23,6 +23,7 @@ const ROOMS: readonly (readonly [room: string, mayImport: readonly string[]])[] 
   ['src/report', ['src/daemon/status', 'src/daemon/duration']],
   ['src/page', ['src/report', 'src/daemon/status', 'src/daemon/duration']],
   ['src/doctor', ['src/address', 'src/schema', 'src/dataplane', 'src/subnet', 'src/backends', 'src/daemon']],
+  ['src/support', ['src/daemon', 'src/dataplane']],
   ['src/cli', ['src']],
   ['src/demo', ['src']],
 ];

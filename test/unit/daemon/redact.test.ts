@@ -18,6 +18,8 @@ t.test('what names itself a secret goes, in every form', async t => {
     JSON.stringify({ line: JSON.stringify({ PSK: `a ${SECRET}`, more: 1 }) }),
     `{'apiKey': '${SECRET}'}`,
     `password: ${SECRET}`,
+    `token=a,b;c}${SECRET}`,
+    `[Service]\nEnvironment=A=1 "B=${SECRET}" \\\n  C=${SECRET}\nExecStart=x`,
     `Authorization: Bearer ${SECRET}`,
     `sent Basic ${Buffer.from(SECRET).toString('base64')} to it`,
     `etcdctl --endpoints http://root:${SECRET}@10.0.0.1:2379 get /`,
