@@ -57,7 +57,7 @@ async function setUp(stateDir: string): Promise<number> {
   try {
     for (const lack of judgeHost(await readHost(stateDir))) {
       const outcome = await mend(lack);
-      if (outcome.kind === 'mended') say(`${describe(lack)}: ${commandOf(lack.remedy)}`);
+      if (outcome.kind === 'mended') say(`${describe(lack)}\n  done  ${commandOf(lack.remedy)}`);
       else say(`${describe(lack)}\n  next  ${outcome.next}`);
     }
   } catch (error) {

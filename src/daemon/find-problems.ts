@@ -36,12 +36,12 @@ export function problemsOf(
     ...configProblems(facts, options, faults),
     ...leaseProblems(facts, options),
     ...moveProblems(facts, at),
+    ...fileProblems(facts),
     ...dockerProblems(facts, options),
     ...kernelProblems(facts),
     ...contestProblems(facts, at),
     ...firewallProblems(facts.firewall),
     ...checksumProblems(facts),
-    ...fileProblems(facts),
     ...probeProblems(facts),
     ...healthPortProblems(facts),
   ];

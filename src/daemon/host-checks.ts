@@ -1,25 +1,34 @@
-/** What must hold on this host before the agent may start: a capability, no flanneld beside it, writable paths. */
+/** What must hold on this host before the agent may start: capabilities, no flanneld beside it, writable paths. */
 import { access, constants, mkdir, readFile, readdir, readlink } from 'node:fs/promises';
 import { release } from 'node:os';
 import { readFileIfPresent } from './files.js';
 import type { KernelWord } from './tx-checksum.js';
 import { OperatorError, messageOf } from './operator-error.js';
 
-/** Bit of CAP_NET_ADMIN in a capability set (linux/capability.h). */
-const CAP_NET_ADMIN = 12n;
+/** Bits in a capability set (linux/capability.h). */
+const CAPABILITIES = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n } as const;
+const HOW_TO_GIVE =
+  'run as root, or give both capabilities (systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW)';
 
 /** flannel's default of `--etcd-prefix`. */
 const FLANNEL_DEFAULT_PREFIX = '/coreos.com/network';
 
 /** @throws OperatorError when the process may not change the network */
 export async function requireNetAdmin(): Promise<void> {
+  if (await hasCapability('CAP_NET_ADMIN')) return;
+  throw new OperatorError(`CAP_NET_ADMIN is missing, so that no device or route can be made: ${HOW_TO_GIVE}`);
+}
+
+/** @returns what does not work for want of CAP_NET_RAW, undefined when it is there: most hosts can do without */
+export async function noteNetRaw(): Promise<string | undefined> {
+  if (await hasCapability('CAP_NET_RAW')) return undefined;
+  return `CAP_NET_RAW is missing, so that iptables-legacy cannot be used where that is in use: ${HOW_TO_GIVE}`;
+}
+
+async function hasCapability(name: keyof typeof CAPABILITIES): Promise<boolean> {
   const status = await readFile('/proc/self/status', 'utf8');
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  if (effective === undefined || ((BigInt(`0x${effective}`) >> CAP_NET_ADMIN) & 1n) === 1n) return;
-  throw new OperatorError(
-    'CAP_NET_ADMIN is missing, so that no device or route can be made: run as root, or give the capability ' +
-      '(systemd: AmbientCapabilities=CAP_NET_ADMIN)',
-  );
+  return effective === undefined || ((BigInt(`0x${effective}`) >> CAPABILITIES[name]) & 1n) === 1n;
 }
 
 /**

@@ -15,6 +15,16 @@ export function unknownFaults(unknown: readonly string[]): string[] {
   });
 }
 
+/** The unit's own, which makes words of the command line of it. */
+const OPTIONS_VARIABLE = 'SELVEDGE_OPTIONS';
+
+/** Names of variables that look like options of ours and are none. */
+export function unknownVariables(environment: Environment): string[] {
+  const options = OPTION_ROWS.flatMap(([name, row]) => environmentNames(name, row));
+  const known = new Set([OPTIONS_VARIABLE, ...options]);
+  return Object.keys(environment).filter(name => name.startsWith('SELVEDGE_') && !known.has(name));
+}
+
 /** Options that are of no use without each other, and those that exclude each other. */
 export function pairFaults(given: AllGiven): string[] {
   const passwords = (['etcd-password', 'etcd-password-file'] as const).filter(name => given.has(name));
@@ -76,12 +86,7 @@ export function judgeForeign(flags: GivenFlags, environment: Environment) {
 }
 
 /** What was given soundly and still is not what the operator may think. */
-export function notesOn(
-  flags: GivenFlags,
-  given: AllGiven,
-  values: Partial<OptionValues>,
-  environment: Environment,
-) {
+export function notesOn(flags: GivenFlags, given: AllGiven, values: Partial<OptionValues>) {
   const notes: string[] = [];
   if (!usesTls(values['etcd-endpoints'] ?? [])) {
     const tls = (['etcd-cafile', 'etcd-certfile', 'etcd-keyfile'] as const).filter(name => given.has(name));
@@ -91,14 +96,6 @@ export function notesOn(
   }
   if (flags['etcd-password'] !== undefined && given.has('etcd-password')) {
     notes.push('--etcd-password: ps shows it to everybody on this host; use --etcd-password-file');
-  }
-  // The first is the unit's, which makes words of the command line of it.
-  const known = new Set([
-    'SELVEDGE_OPTIONS',
-    ...OPTION_ROWS.flatMap(([name, row]) => environmentNames(name, row)),
-  ]);
-  for (const variable of Object.keys(environment)) {
-    if (variable.startsWith('SELVEDGE_') && !known.has(variable)) notes.push(`${variable}: unknown, ignored`);
   }
   return notes;
 }

@@ -6,7 +6,15 @@
 import { posix } from 'node:path';
 import type { IpAddress } from '../address/ip.js';
 import { readValues, settle, type Environment, type GivenFlags } from './options-given.js';
-import { judgeForeign, notesOn, pairFaults, pathFaults, unknownFaults, usesTls } from './options-rules.js';
+import {
+  judgeForeign,
+  notesOn,
+  pairFaults,
+  pathFaults,
+  unknownFaults,
+  unknownVariables,
+  usesTls,
+} from './options-rules.js';
 import {
   ETCD_OPTION_ROWS,
   type EtcdOptionName,
@@ -96,6 +104,8 @@ export function resolveAgentOptions(
   const foreign = judgeForeign(flags, environment);
   const allFaults = [
     ...unknownFaults(unknown),
+    // Units keep options in files of variables, where a mistake would go unnoticed.
+    ...unknownVariables(environment).map(name => `${name}: unknown option`),
     ...faults,
     ...pairFaults(given),
     ...pathFaults(values),
@@ -104,7 +114,7 @@ export function resolveAgentOptions(
   if (allFaults.length > 0) return { ok: false, faults: allFaults };
   // Without a fault every option that has a default or is derived has a value.
   const options = build(values as OptionValues);
-  return { ok: true, options, notes: [...notesOn(flags, given, values, environment), ...foreign.notes] };
+  return { ok: true, options, notes: [...notesOn(flags, given, values), ...foreign.notes] };
 }
 
 export type ResolvedEtcdOptions =
@@ -122,7 +132,8 @@ export function resolveEtcdOptions(flags: GivenFlags, environment: Environment):
   const allFaults = [...faults, ...pairFaults(given)];
   if (allFaults.length > 0) return { ok: false, faults: allFaults };
   const etcd = buildEtcd(values as Pick<OptionValues, EtcdOptionName>);
-  return { ok: true, etcd, notes: notesOn(flags, given, values, environment) };
+  const ignored = unknownVariables(environment).map(name => `${name}: unknown, ignored`);
+  return { ok: true, etcd, notes: [...notesOn(flags, given, values), ...ignored] };
 }
 
 function buildEtcd(values: Pick<OptionValues, EtcdOptionName>): EtcdOptions {

@@ -35,7 +35,7 @@ export async function run(
   notifier?: Notifier,
 ): Promise<void> {
   log.info({ version: VERSION, prefix: options.etcd.prefix }, `selvedge ${VERSION} starts`);
-  await checkHost(options);
+  await checkHost(options, log);
   const holder = { pid: process.pid, instance: options.instance };
   const lock = await takeLock(`instance ${options.instance}`, holder);
   const netlink = new NetlinkSocket();

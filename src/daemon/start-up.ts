@@ -1,6 +1,7 @@
 /** What must be settled before the network can be joined; what is wrong here only the operator can mend. */
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
+import type { Logger } from 'pino';
 import { localMac, type MacAddress } from '../address/mac.js';
 import { containsPrefix, formatPrefix, type Prefix } from '../address/prefix.js';
 import type { Backend, Underlay } from '../backends/backend.js';
@@ -11,6 +12,7 @@ import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import type { Lease } from '../subnet/lease.js';
 import {
   findFlannelds,
+  noteNetRaw,
   requireNetAdmin,
   requireNoFlanneld,
   requireWritableDirectory,
@@ -20,8 +22,10 @@ import { OperatorError } from './operator-error.js';
 import type { AgentOptions } from './options.js';
 
 /** @throws OperatorError */
-export async function checkHost(options: AgentOptions): Promise<void> {
+export async function checkHost(options: AgentOptions, log: Logger): Promise<void> {
   await requireNetAdmin();
+  const note = await noteNetRaw();
+  if (note !== undefined) log.warn(note);
   await requireNoFlanneld(options.etcd.prefix);
   await requireWritableDirectory(options.instanceStateDir, '--state-dir');
   await requireWritableDirectory(options.runDir, '--run-dir');

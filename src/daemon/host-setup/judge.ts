@@ -95,7 +95,7 @@ function judgeLegacyTables({ hiddenTables }: HostReading): Lack[] {
     {
       code: 'legacy-tables-hidden',
       seen: `${hiddenTables} is for root alone to read`,
-      why: 'the agent does not see that iptables-legacy is in use, and drops what is forwarded',
+      why: 'the agent may not learn that iptables-legacy drops what it should let through',
       remedy: { kind: 'readable', path: hiddenTables },
     },
   ];

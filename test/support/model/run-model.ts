@@ -1,9 +1,9 @@
 /**
  * Random sequences of what may happen to hosts and their store, each checked against what must always be true.
  *
- * The sequences are the same in every run. Other ones: `SELVEDGE_MODEL_SEED=random` (or a number), and more of them:
- * `SELVEDGE_MODEL_RUNS=5000`. A failure prints the shortest sequence that fails, and seed and path; with these in
- * `SELVEDGE_MODEL_SEED` and `SELVEDGE_MODEL_PATH` that one sequence runs alone. A run that is cut off, as by a time-out,
+ * The sequences are the same in every run. Other ones: `MODEL_SEED=random` (or a number), and more of them:
+ * `MODEL_RUNS=5000`. A failure prints the shortest sequence that fails, and seed and path; with these in
+ * `MODEL_SEED` and `MODEL_PATH` that one sequence runs alone. A run that is cut off, as by a time-out,
  * prints the seed and the sequence it was in.
  */
 import fc from 'fast-check';
@@ -29,14 +29,12 @@ export interface ModelRuns extends Lengths {
 
 /** Runs random sequences, each in a world of its own. */
 export async function runModel(t: Test, createWorld: () => Promise<World>, runs: ModelRuns): Promise<void> {
-  const { SELVEDGE_MODEL_SEED, SELVEDGE_MODEL_RUNS, SELVEDGE_MODEL_PATH } = process.env;
+  const { MODEL_SEED, MODEL_RUNS, MODEL_PATH } = process.env;
   const seed =
-    SELVEDGE_MODEL_SEED === 'random'
-      ? (Date.now() + runs.seed) & 0x7fffffff
-      : Number(SELVEDGE_MODEL_SEED ?? runs.seed);
+    MODEL_SEED === 'random' ? (Date.now() + runs.seed) & 0x7fffffff : Number(MODEL_SEED ?? runs.seed);
   // Said at once, and not as a comment: tap holds back those of tests that run side by side, and a time-out loses them.
   const say = (text: string) => process.stderr.write(`${t.name}: ${text}\n`);
-  say(`begins with SELVEDGE_MODEL_SEED=${seed}`);
+  say(`begins with MODEL_SEED=${seed}`);
   let world: World | undefined;
   /** The sequence that runs now, as it can be kept. */
   let underWay: string | undefined;
@@ -45,7 +43,7 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
   t.teardown(async () => {
     over.abort();
     if (underWay !== undefined) {
-      say(`cut off with SELVEDGE_MODEL_SEED=${seed}, in the sequence ${underWay}`);
+      say(`cut off with MODEL_SEED=${seed}, in the sequence ${underWay}`);
     }
     await world?.close();
   });
@@ -62,19 +60,19 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
   });
   const outcome = await fc.check(property, {
     seed,
-    numRuns: Number(SELVEDGE_MODEL_RUNS ?? runs.runs),
+    numRuns: Number(MODEL_RUNS ?? runs.runs),
     endOnFailure: !runs.shrinks,
-    ...(SELVEDGE_MODEL_PATH !== undefined && { path: SELVEDGE_MODEL_PATH }),
-    ...(SELVEDGE_MODEL_RUNS === undefined && { interruptAfterTimeLimit: runs.seconds * 1000 }),
+    ...(MODEL_PATH !== undefined && { path: MODEL_PATH }),
+    ...(MODEL_RUNS === undefined && { interruptAfterTimeLimit: runs.seconds * 1000 }),
   });
   if (over.signal.aborted) return;
-  t.comment(`${outcome.numRuns} sequences with SELVEDGE_MODEL_SEED=${seed}`);
+  t.comment(`${outcome.numRuns} sequences with MODEL_SEED=${seed}`);
   if (!outcome.failed || outcome.counterexample === null) {
     t.ok(outcome.numRuns > 0, 'every sequence ended as it should');
     return;
   }
   const [actions, drawn] = outcome.counterexample;
-  t.comment(`again: SELVEDGE_MODEL_SEED=${seed} SELVEDGE_MODEL_PATH=${outcome.counterexamplePath}`);
+  t.comment(`again: MODEL_SEED=${seed} MODEL_PATH=${outcome.counterexamplePath}`);
   t.comment(`to keep: ${toKeep(drawn, [...runs.first, ...actions])}`);
   t.fail(
     outcome.errorInstance instanceof Error ? outcome.errorInstance.message : String(outcome.errorInstance),

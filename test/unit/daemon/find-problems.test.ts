@@ -56,6 +56,10 @@ t.test('docker0 with another subnet than the lease, until Docker is restarted', 
   const seen = 'docker0 has 172.17.0.1/16, and the subnet of this host is 10.5.1.0/24';
   const next = /systemctl restart docker$/;
   matchAll(t, build(facts).problems, [{ code: 'docker-subnet', severity: 'error', seen, next }]);
+  facts.stateError = 'cannot write it';
+  const codes = build(facts).problems.map(({ code }) => code);
+  t.same(codes, ['file-not-written', 'docker-subnet'], 'what Docker waits for comes first');
+  facts.stateError = undefined;
   facts.dockerBridge = findDockerBridge([onUnderlay, address('docker0', '10.5.1.1/24')]);
   t.same(build(facts).problems, []);
   facts.dockerBridge = findDockerBridge([onUnderlay]);

@@ -192,7 +192,10 @@ t.test('everything that is wrong is named at once', async t => {
       'healthz-port': ['80800'],
       'log-level': [''],
     },
-    { SELVEDGE_PUBLIC_IP: 'x', FLANNELD_IP_MASQ: 'maybe', FLANNELD_KUBE_SUBNET_MGR: '1' },
+    {
+      ...{ SELVEDGE_PUBLIC_IP: 'x', FLANNELD_IP_MASQ: 'maybe', FLANNELD_KUBE_SUBNET_MGR: '1' },
+      ...{ SELVEDGE_IFCE: 'eth0', SELVEDGE_OPTIONS: '--bogus', FLANNELD_SOMETHING: 'x' },
+    },
     ['--etcd-endpoint=http://u:secret@h:1', '--bogus', 'value', 'stray'],
   );
   t.same(
@@ -201,6 +204,7 @@ t.test('everything that is wrong is named at once', async t => {
       '--etcd-endpoint: unknown',
       '--bogus: unknown',
       '"stray": unexpected',
+      'SELVEDGE_IFCE: unknown',
       '--etcd-prefix: "net"',
       '--iface: "b/d"',
       '--iface: "b:d"',
@@ -280,7 +284,6 @@ t.test('notes on what is sound but not what one may think', async t => {
   t.same(notesOf({ 'etcd-username': ['u'], 'etcd-password': ['p'] }), [
     '--etcd-password: ps shows it to everybody on this host; use --etcd-password-file',
   ]);
-  t.same(notesOf({}, { SELVEDGE_IFCE: 'eth0' }), ['SELVEDGE_IFCE: unknown, ignored']);
 });
 
 t.test('a secret is in no message and no serialised form', async t => {
@@ -307,6 +310,10 @@ t.test('the etcd options alone are read alike, whatever is wrong with the others
   const flags = { 'etcd-endpoints': ['https://a:1'], 'etcd-cafile': ['/ca.pem'] };
   const { etcd } = optionsOf(flags, { FLANNELD_ETCD_PREFIX: '/coreos.com/network' });
   t.same(resolveEtcdOptions(flags, env), { ok: true, etcd, notes: [] });
+  t.same(resolveEtcdOptions(flags, { ...env, SELVEDGE_X: '1' }), {
+    ...{ ok: true, etcd },
+    notes: ['SELVEDGE_X: unknown, ignored'],
+  });
   t.same(resolveEtcdOptions({ 'etcd-prefix': ['x'], 'etcd-username': ['bob'] }, env), {
     ok: false,
     faults: ['--etcd-prefix: "x" must begin with /', '--etcd-username: needs --etcd-password-file too'],
