@@ -2,13 +2,18 @@
 import { request } from 'node:http';
 import t, { type Test } from 'tap';
 import type { Lab } from '../../src/demo/lab.js';
+import type { StatusDocument } from '../../src/daemon/status.js';
 import { BootedHost, type DockerContainer } from '../support/booted-host.js';
 import { createLab } from '../support/lab.js';
-import { noneLost, packetsBetween } from '../support/uninterrupted.js';
+import { lostDuring, noneLost, packetsBetween } from '../support/uninterrupted.js';
 
 /** Packets in each direction before, between and after what is tested. */
 const SOME_PACKETS = 1_000;
 const WATCHDOG_SECONDS = 4;
+/** Packets a second in each direction, and both together. */
+const RATE = 1_000;
+const SECOND = 2 * RATE;
+const TRIES = 5;
 const ACTIVE = (value: string) => value === 'active';
 
 /** Which dockerd it is. */
@@ -39,7 +44,11 @@ async function leaseOf(host: BootedHost) {
 }
 
 /** Waits until it does: what Docker puts into the legacy tables is noticed within 10 s only. */
-async function reaches(lab: Lab, from: DockerContainer, to: DockerContainer): Promise<boolean> {
+async function reaches(
+  lab: Lab,
+  from: DockerContainer,
+  to: Pick<DockerContainer, 'address'>,
+): Promise<boolean> {
   return lab.waitFor({
     what: `${from.address} to reach ${to.address}`,
     deadlineSeconds: 60,
@@ -51,7 +60,7 @@ async function reaches(lab: Lab, from: DockerContainer, to: DockerContainer): Pr
 t.test('two booted hosts', async t => {
   const { lab, one, two } = await bootPair(t);
   for (const host of [one, two]) await host.waitForProperty('docker', 'ActiveState', ACTIVE, 'active');
-  let [a, b] = [await one.addContainer(), await two.addContainer()];
+  const [a, b] = await Promise.all([one.addContainer(), two.addContainer()]);
 
   await t.test('after the boot alone containers reach each other, as the leases say', async t => {
     for (const [host, container] of [
@@ -95,6 +104,25 @@ t.test('two booted hosts', async t => {
     t.equal(exit.code, 0, 'who is in the group may ask');
   });
 
+  await t.test('without root it keeps the firewall, by whatever there is', async t => {
+    const firewallOf = async (host: BootedHost) => {
+      const { stdout } = await host.run(['selvedge', 'status', '-o', 'json']);
+      return (JSON.parse(stdout) as StatusDocument).firewall;
+    };
+    const kept = { inPlace: true, error: null };
+    t.match(await firewallOf(one), {
+      masquerade: { tool: 'nft', ...kept },
+      forward: [{ tool: 'iptables-nft', ...kept }],
+    });
+    t.match(await firewallOf(two), {
+      masquerade: { tool: 'iptables-legacy', ...kept, withoutNft: 'nft is not installed' },
+      forward: [{ tool: 'iptables-legacy', ...kept }],
+    });
+    // The machine with etcd knows of no way to containers: it answers to the hosts.
+    const world = { address: new URL(lab.endpoint).hostname };
+    for (const container of [a, b]) t.ok(await reaches(lab, container, world), 'the world');
+  });
+
   await t.test('restarted, stopped and killed: Docker is not touched and no packet is lost', async t => {
     const before = [await docker(one), await docker(two)];
     const stream = await packetsBetween(t, a, b);
@@ -118,74 +146,85 @@ t.test('two booted hosts', async t => {
     t.same([await docker(one), await docker(two)], before, 'the same dockerds');
   });
 
-  await t.test('Docker restarted, rules flushed: reached again', async t => {
-    // As a Docker has it that knows nothing of the lease; to be seen at the agent's next look.
-    await one.must(['ip', 'address', 'flush', 'dev', 'docker0']);
-    await one.must(['ip', 'address', 'add', '172.31.0.1/16', 'dev', 'docker0']);
-    await one.must(['systemctl', 'restart', 'selvedge']);
-    t.match((await one.run(['selvedge', 'status'])).stdout, 'docker0 has 172.31.0.1/16');
-    for (const host of [one, two]) await host.must(['systemctl', 'restart', 'docker']);
-    [a, b] = [await one.addContainer(), await two.addContainer()];
-    t.ok(await reaches(lab, a, b), 'Docker restarted');
-    t.ok(await reaches(lab, b, a));
-    for (const [host, from, to] of [
-      [one, b, a],
-      [two, a, b],
-    ] as const) {
-      await host.must(['iptables', '--flush', 'FORWARD']);
-      t.ok(await reaches(lab, from, to));
-      t.match(await host.must(['iptables', '--list-rules', 'FORWARD']), 'SELVEDGE-FWD', host.name);
-    }
+  await t.test('rules flushed, Docker restarted: reached again within a second', async t => {
+    const stream = await packetsBetween(t, a, b, { rate: RATE });
+    const lost: number[] = [];
+    const flush = async () => {
+      await one.must(['iptables', '--flush', 'FORWARD']);
+    };
+    // The pauses of a busy machine only add: the least of some tries is what it takes.
+    do lost.push(await lostDuring(stream, flush));
+    while (Math.min(...lost) > SECOND && lost.length < TRIES);
+    t.comment(`lost after a flush: ${lost.join(', ')}`);
+    t.ok(Math.min(...lost) > 0, 'a flush breaks the way');
+    t.ok(Math.min(...lost) <= SECOND, `for less than the packets of a second, ${SECOND}`);
+    const before = [await docker(one), await docker(two)];
+    const restart = async () => {
+      await Promise.all([one, two].map(host => host.must(['systemctl', 'restart', 'docker'])));
+    };
+    const lostByRestart = await lostDuring(stream, restart);
+    t.comment(`lost while both dockerds were restarted: ${lostByRestart}`);
+    t.ok(lostByRestart <= SECOND, `for less than the packets of a second, ${SECOND}`);
+    t.not(await docker(one), before[0]);
+    t.not(await docker(two), before[1]);
+    await stream.stop();
   });
 
-  await t.test('a busy agent is left alone, a stalled one is started again', async t => {
-    const dropIn = '/etc/systemd/system/selvedge.service.d/watchdog.conf';
-    await two.write(dropIn, `[Service]\nWatchdogSec=${WATCHDOG_SECONDS}\n`);
-    await two.must(['systemctl', 'daemon-reload']);
-    await two.must(['systemctl', 'restart', 'selvedge']);
-    const restarts = await two.property('selvedge', 'NRestarts');
-    await keepBusy(two.path('/run/selvedge/net.sock'), 2.5 * WATCHDOG_SECONDS);
-    t.equal(await two.property('selvedge', 'NRestarts'), restarts);
-    await two.must(['systemctl', 'kill', '--signal=SIGSTOP', '--kill-whom=main', 'selvedge']);
-    await two.waitForProperty('selvedge', 'NRestarts', value => value !== restarts, 'more');
-    await two.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active again');
-    t.match(await two.journal('selvedge'), /Watchdog timeout/);
-    await two.must(['rm', dropIn]);
-    await two.must(['systemctl', 'daemon-reload']);
-    await two.must(['systemctl', 'restart', 'selvedge']);
-    t.ok(await reaches(lab, b, a));
-  });
+  await t.test('each host in trouble of its own', { jobs: 2 }, async t => {
+    void t.test('a busy agent is left alone, a stalled one is started again', { buffered: true }, async t => {
+      const dropIn = '/etc/systemd/system/selvedge.service.d/watchdog.conf';
+      await two.write(dropIn, `[Service]\nWatchdogSec=${WATCHDOG_SECONDS}\n`);
+      await two.must(['systemctl', 'daemon-reload']);
+      await two.must(['systemctl', 'restart', 'selvedge']);
+      const restarts = await two.property('selvedge', 'NRestarts');
+      await keepBusy(two.path('/run/selvedge/net.sock'), 2.5 * WATCHDOG_SECONDS);
+      t.equal(await two.property('selvedge', 'NRestarts'), restarts);
+      await two.must(['systemctl', 'kill', '--signal=SIGSTOP', '--kill-whom=main', 'selvedge']);
+      await two.waitForProperty('selvedge', 'NRestarts', value => value !== restarts, 'more');
+      await two.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active again');
+      t.match(await two.journal('selvedge'), /Watchdog timeout/);
+      await two.must(['rm', dropIn]);
+      await two.must(['systemctl', 'daemon-reload']);
+      await two.must(['systemctl', 'restart', 'selvedge']);
+    });
 
-  await t.test('a mistake in the options ends it once, and says what is wrong', async t => {
-    const before = await docker(two);
-    await two.write('/etc/default/selvedge-typo', 'SELVEDGE_OPTIONS=--ifaec=eth0\n');
-    const dropIn = '/etc/systemd/system/selvedge.service.d/typo.conf';
-    await two.write(dropIn, '[Service]\nEnvironmentFile=/etc/default/selvedge-typo\n');
-    await two.must(['systemctl', 'daemon-reload']);
-    t.not((await two.run(['systemctl', 'restart', 'selvedge'])).code, 0);
-    const state = ['ActiveState', 'SubState', 'ExecMainStatus', 'NRestarts'];
-    t.same(await Promise.all(state.map(each => two.property('selvedge', each))), [
-      'failed',
-      'failed',
-      '2',
-      '0',
-    ]);
-    t.match(await two.journal('selvedge'), '--ifaec: unknown option');
-    t.equal(await docker(two), before, 'Docker runs on');
+    void t.test('a docker0 of another subnet, and a mistake in the options', { buffered: true }, async t => {
+      // As a Docker has it that knows nothing of the lease; to be seen at the agent's next look.
+      await one.must(['ip', 'address', 'flush', 'dev', 'docker0']);
+      await one.must(['ip', 'address', 'add', '172.31.0.1/16', 'dev', 'docker0']);
+      await one.must(['systemctl', 'restart', 'selvedge']);
+      t.match((await one.run(['selvedge', 'status'])).stdout, 'docker0 has 172.31.0.1/16');
 
-    // Docker must not start with what it finds while nobody answers for it.
-    await two.must(['rm', '/run/flannel/docker']);
-    t.not((await two.run(['systemctl', 'restart', 'docker'])).code, 0);
-    t.match(await two.journal('docker'), 'Docker must not start: /run/flannel/docker is not there');
-    await two.must(['rm', dropIn]);
-    await two.must(['systemctl', 'daemon-reload']);
-    await two.must(['systemctl', 'start', 'docker']);
-    t.equal(await two.property('selvedge', 'ActiveState'), 'active', 'Docker wants it');
+      const before = await docker(one);
+      await one.write('/etc/default/selvedge-typo', 'SELVEDGE_OPTIONS=--ifaec=eth0\n');
+      const dropIn = '/etc/systemd/system/selvedge.service.d/typo.conf';
+      await one.write(dropIn, '[Service]\nEnvironmentFile=/etc/default/selvedge-typo\n');
+      await one.must(['systemctl', 'daemon-reload']);
+      t.not((await one.run(['systemctl', 'restart', 'selvedge'])).code, 0);
+      const state = ['ActiveState', 'SubState', 'ExecMainStatus', 'NRestarts'];
+      const seen = await Promise.all(state.map(each => one.property('selvedge', each)));
+      t.same(seen, ['failed', 'failed', '2', '0'], 'it ends once');
+      t.match(await one.journal('selvedge'), '--ifaec: unknown option', 'and says what is wrong');
+      t.equal(await docker(one), before, 'Docker runs on');
+
+      // Docker must not start with what it finds while nobody answers for it.
+      await one.must(['rm', '/run/flannel/docker']);
+      t.not((await one.run(['systemctl', 'restart', 'docker'])).code, 0);
+      t.match(await one.journal('docker'), 'Docker must not start: /run/flannel/docker is not there');
+      await one.must(['rm', dropIn]);
+      await one.must(['systemctl', 'daemon-reload']);
+      await one.must(['systemctl', 'start', 'docker']);
+      t.equal(await one.property('selvedge', 'ActiveState'), 'active', 'Docker wants it');
+      const { subnet } = await leaseOf(one);
+      t.match(await one.must(['ip', '-brief', 'address', 'show', 'docker0']), ` ${subnet}1/24`);
+    });
   });
 
   await t.test('a host that boots while etcd is away waits, and has its subnet again', async t => {
     const before = await leaseOf(one);
     await lab.etcd.stop();
+    // A firewall is kept also while etcd is away; of this kind no change is announced.
+    await two.must(['iptables', '--flush', 'FORWARD']);
     await one.crash();
     await one.boot();
     const awaited = await one.waitForProperty(
@@ -202,7 +241,8 @@ t.test('two booted hosts', async t => {
     t.same(await leaseOf(one), before);
     const again = await one.addContainer();
     t.ok(again.address.startsWith(before.subnet));
-    t.ok(await reaches(lab, again, await two.addContainer()));
+    t.ok(await reaches(lab, again, b), 'the container that two has had from the first');
+    t.match(await two.must(['iptables', '--list-rules', 'FORWARD']), 'SELVEDGE-FWD');
   });
 });
 

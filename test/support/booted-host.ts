@@ -56,7 +56,10 @@ for tree in /sys/fs/cgroup/*/; do
 done
 `;
 
-/** docker.service of a host without containerd's and Docker's sockets, in control groups that nspawn mounts read-only. */
+/**
+ * docker.service of a host without containerd's and Docker's sockets, in control groups that nspawn mounts read-only. Its
+ * containers outlive a restart, so that packets of theirs can tell what that breaks.
+ */
 const DOCKER_UNIT = (name: string) => `[Unit]
 Description=Docker
 After=network-online.target
@@ -64,7 +67,7 @@ After=network-online.target
 [Service]
 Type=notify
 ExecStartPre=+/bin/sh -c 'for each in /sys/fs/cgroup/*; do mount -o remount,bind,rw $$each; done'
-ExecStart=/usr/sbin/dockerd -H unix:///run/docker.sock --storage-driver=overlay2 --cgroup-parent=/${name}
+ExecStart=/usr/sbin/dockerd -H unix:///run/docker.sock --storage-driver=overlay2 --cgroup-parent=/${name} --live-restore
 TimeoutStartSec=0
 KillMode=process
 `;
@@ -99,7 +102,7 @@ export class BootedHost implements Machine {
   /**
    * Makes a host, turned off, with everything installed and enabled.
    * @param place last byte of its address
-   * @param iptables which variant Docker uses
+   * @param iptables which variant Docker uses; with `legacy` there is no nft on the host
    */
   static async create(lab: Lab, place: number, iptables: 'nft' | 'legacy'): Promise<BootedHost> {
     const name = `${lab.id}-host${place}`;
@@ -296,11 +299,17 @@ export class BootedHost implements Machine {
     await this.write('/etc/systemd/system/docker.service', DOCKER_UNIT(this.#namespace.name));
     await this.write('/etc/systemd/system/lab.target', TARGET);
     const { endpoint } = this.lab;
-    await this.write('/etc/default/selvedge', `SELVEDGE_ETCD_ENDPOINTS=${endpoint}\nSELVEDGE_IFACE=eth0\n`);
+    const options = { ETCD_ENDPOINTS: endpoint, IFACE: 'eth0', IP_MASQ: 'true' };
+    const variables = Object.entries(options).map(([name, value]) => `SELVEDGE_${name}=${value}\n`);
+    await this.write('/etc/default/selvedge', variables.join(''));
     await mkdir(join(root, 'usr/local/bin'), { recursive: true });
     await symlink(`${INSTALLED}/dist/cli/main.js`, join(root, 'usr/local/bin/selvedge'));
     await mkdir(join(root, 'usr/local/sbin'), { recursive: true });
     await symlink(`/usr/sbin/iptables-${iptables}`, join(root, 'usr/local/sbin/iptables'));
+    if (iptables === 'legacy') {
+      await mkdir(join(root, 'usr/sbin'), { recursive: true });
+      await symlink('/dev/null', join(root, 'usr/sbin/nft'));
+    }
     // The namespace is set up already; nothing may wait for a manager of networks.
     await symlink('/dev/null', join(root, 'etc/systemd/system/systemd-networkd-wait-online.service'));
     await installUnits({ root, dryRun: false });

@@ -1,17 +1,54 @@
 /** Numbered packets that flow both ways while something happens, none of which may be lost. */
 import type { Test } from 'tap';
 import type { Host } from '../../src/demo/host.js';
+import { waitFor } from '../../src/demo/wait.js';
 import { containerOf } from './cluster.js';
-import { startPackets, type PacketCounts, type PacketEnd, type PacketStream } from './packets.js';
+import {
+  startPackets,
+  type PacketCounts,
+  type PacketEnd,
+  type PacketOptions,
+  type PacketStream,
+} from './packets.js';
 
 /** Packets in each direction before and after it. */
 const SOME_PACKETS = 1_000;
+const SOME_ARRIVALS = 100;
+const LONGEST_BREAK_SECONDS = 60;
 
 /** A stream that ends with the test at the latest. */
-export async function packetsBetween(t: Test, a: PacketEnd, b: PacketEnd): Promise<PacketStream> {
-  const stream = await startPackets(a, b);
+export async function packetsBetween(
+  t: Test,
+  a: PacketEnd,
+  b: PacketEnd,
+  options?: PacketOptions,
+): Promise<PacketStream> {
+  const stream = await startPackets(a, b, options);
   t.teardown(() => stream.abandon());
   return stream;
+}
+
+/**
+ * Something happens that may break the way. Waits until packets come through again.
+ * @returns how many of both directions were lost meanwhile; a few that were under way may be among them
+ */
+export async function lostDuring(stream: PacketStream, happens: () => Promise<void>): Promise<number> {
+  const before = await stream.peek();
+  await happens();
+  const then = await stream.peek();
+  const now = await waitFor({
+    what: 'packets to come through both ways',
+    deadlineSeconds: LONGEST_BREAK_SECONDS,
+    read: () => stream.peek(),
+    until: ({ aToB, bToA }) =>
+      Math.min(aToB.received - then.aToB.received, bToA.received - then.bToA.received) >= SOME_ARRIVALS,
+  });
+  return lostOf(now) - lostOf(before);
+}
+
+/** Without what only its receiver had no room for. */
+function lostOf({ aToB, bToA }: PacketCounts): number {
+  return aToB.lost - aToB.overflowed + bToA.lost - bToA.overflowed;
 }
 
 /** Ends the stream: every packet has arrived that its receiver had room for. */
