@@ -1,6 +1,15 @@
 /** The status document as people read it: the verdict first, then what is wrong, then everything else. Pure. */
 import type { PeerStatus, Problem, StatusDocument } from '../daemon/status.js';
 import { statusFacts } from '../report/facts.js';
+import {
+  CONDITIONS,
+  conditionOf,
+  isWell,
+  PEER_COLUMNS,
+  peerCells,
+  troubleFirst,
+  UNPROBED_COLUMNS,
+} from '../report/peers.js';
 import { faultyLeases, verdictLine } from '../report/verdict.js';
 import { formatColumns } from './columns.js';
 import { printable } from './printable.js';
@@ -44,29 +53,23 @@ function renderProblem(problem: Problem): string {
   ].join('\n');
 }
 
-const STATE_ORDER = ['failing', 'pending', 'programmed'] as const;
-
-/** Trouble first, otherwise in the order of the document. */
-function renderPeers(peers: readonly PeerStatus[], options: RenderOptions): string {
+function renderPeers(peers: readonly PeerStatus[], { all, now }: RenderOptions): string {
   if (peers.length === 0) return '';
-  const sorted = peers.toSorted((a, b) => STATE_ORDER.indexOf(a.state) - STATE_ORDER.indexOf(b.state));
-  const shown = options.all ? sorted : sorted.slice(0, MOST_ROWS);
+  const sorted = troubleFirst(peers);
+  const shown = all ? sorted : sorted.slice(0, MOST_ROWS);
+  const columns = peers.some(({ probe }) => probe !== null) ? PEER_COLUMNS.length : UNPROBED_COLUMNS;
   const table = formatColumns(
-    ['NODE', 'SUBNET', 'VIA', 'PATH', 'STATE'],
-    shown.map(({ node, subnet, publicIp, path, state, error }) => [
-      node ?? '-',
-      subnet,
-      publicIp,
-      path,
-      error === null ? state : `${state}: ${error}`,
-    ]),
+    PEER_COLUMNS.slice(0, columns),
+    shown.map(peer => peerCells(peer, now).slice(0, columns)),
   );
-  const hidden = sorted.slice(shown.length);
+  const hidden = sorted.slice(shown.length).map(conditionOf);
   if (hidden.length === 0) return table;
-  const counts = STATE_ORDER.flatMap(state => {
-    const count = hidden.filter(peer => peer.state === state).length;
-    return count === 0 ? [] : [`${count} ${state === 'programmed' ? 'healthy' : state}`];
+  const counts = CONDITIONS.filter(condition => !isWell(condition)).flatMap(condition => {
+    const count = hidden.filter(each => each === condition).length;
+    return count === 0 ? [] : [`${count} ${condition}`];
   });
+  const healthy = hidden.filter(isWell).length;
+  if (healthy > 0) counts.push(`${healthy} healthy`);
   return `${table}\n… and ${counts.join(', ')} (use --all)`;
 }
 

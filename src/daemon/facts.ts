@@ -104,6 +104,8 @@ export interface Facts {
   dockerBridge: Prefix | undefined;
   /** Times what the watch brings, when somebody asks for metrics. */
   watchToKernel: WatchToKernel | undefined;
+  /** Is told of each answer to a probe, when somebody asks for metrics. */
+  onProbeAnswer: ((path: 'underlay' | 'overlay', rttMs: number) => void) | undefined;
   /** When the reconciler last ended a pass, whatever came of it. */
   lastPassAt: number | undefined;
   /** Why the health port cannot be served. */
@@ -149,6 +151,7 @@ export function emptyFacts(startedAt: number): Facts {
     probing: undefined,
     dockerBridge: undefined,
     watchToKernel: undefined,
+    onProbeAnswer: undefined,
     lastPassAt: undefined,
     healthPortError: undefined,
     stateError: undefined,

@@ -38,8 +38,9 @@ async function routesOf({ options, facts, moment, status, kernelChanges }: Monit
   const configKey = configKeyOf(options);
   // An agent without the port does not pay for the library.
   const { createMetrics } = await import('./metrics/metrics.js');
-  const metrics = createMetrics();
+  const metrics = createMetrics({ perPeer: options.metricsPerPeer });
   facts.watchToKernel = metrics.watchToKernel;
+  facts.onProbeAnswer = metrics.onProbeAnswer;
   return {
     ...pageRoutes({ status, now: () => moment().steady }),
     ...healthRoutes(facts, configKey, moment),

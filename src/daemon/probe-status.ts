@@ -1,5 +1,5 @@
 /** What the probes have shown, for the status document. Pure. */
-import type { ProbedPeer } from '../probe/engine.js';
+import type { ProbedPeer } from '../probe/peer.js';
 import { lossPercent, type PathRecord } from '../probe/path-record.js';
 import type { PeerState } from '../probe/path-state.js';
 import type { Facts, ToIso } from './facts.js';

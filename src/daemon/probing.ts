@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { addressAt } from '../address/prefix.js';
 import type { Backend, Self } from '../backends/backend.js';
-import { ProbeEngine, TIMEOUT_MS, type ProbePath, type ProbeTarget } from '../probe/engine.js';
+import { ProbeEngine, TIMEOUT_MS } from '../probe/engine.js';
+import type { ProbeTarget } from '../probe/peer.js';
 import { COOKIE_LENGTH } from '../probe/icmp.js';
 import { openIcmpSocket, type ProbesUnavailableError } from '../probe/icmp-socket.js';
 import type { PeerState } from '../probe/path-state.js';
@@ -22,8 +23,6 @@ export interface Probing {
   trouble: ProbesUnavailableError | undefined;
   /** Whether packets have come in by the overlay device of late, whoever sent them. */
   isReceiving: boolean;
-  /** Told of every answer, when somebody asks for metrics. */
-  onAnswer: ((path: ProbePath, rttMs: number) => void) | undefined;
 }
 
 export interface ProbingParts {
@@ -48,11 +47,11 @@ export async function probePeers(
     identifier: randomBytes(2).readUInt16BE(),
     cookie: randomBytes(COOKIE_LENGTH),
     isProgrammed: key => facts.reconciler?.peerState(key).programmed === true,
-    onAnswer: (path, rttMs) => probing.onAnswer?.(path, rttMs),
+    onAnswer: (path, rttMs) => facts.onProbeAnswer?.(path, rttMs),
     onState: (key, before, after) => logState(log, facts, key, before, after),
   });
   const probing: Probing = {
-    ...{ engine, rate, trouble: undefined, isReceiving: false, onAnswer: undefined },
+    ...{ engine, rate, trouble: undefined, isReceiving: false },
   };
   facts.probing = probing;
   const refresh = createRefresh(facts, engine);

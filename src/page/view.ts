@@ -2,7 +2,14 @@
 import type { Problem, StatusDocument } from '../daemon/status.js';
 import { statusFacts } from '../report/facts.js';
 import { statusFigures } from '../report/figures.js';
-import { matches, PEER_COLUMNS, peerCells, troubleFirst } from '../report/peers.js';
+import {
+  conditionOf,
+  matches,
+  PEER_COLUMNS,
+  peerCells,
+  troubleFirst,
+  type Condition,
+} from '../report/peers.js';
 import { faultyLeases, verdictLine } from '../report/verdict.js';
 import { elementById, replaceIfChanged, setText, textElement } from './elements.js';
 import { KeyedTable } from './keyed-table.js';
@@ -16,13 +23,15 @@ export function createView(): (status: StatusDocument, now: Date) => void {
   const peers = new KeyedTable(elementById('peers') as HTMLTableSectionElement, PEER_COLUMNS);
   const setAside = new KeyedTable(elementById('set-aside') as HTMLTableSectionElement, SET_ASIDE_COLUMNS);
   let shown: StatusDocument | undefined;
+  let shownAt = new Date();
   const showPeers = () => {
-    if (shown !== undefined) drawPeers(peers, shown, filter.value.trim());
+    if (shown !== undefined) drawPeers(peers, shown, shownAt, filter.value.trim());
   };
   filter.addEventListener('input', showPeers);
   return (status, now) => {
     const isNew = status !== shown;
     shown = status;
+    shownAt = now;
     drawTop(status, now);
     drawFacts(status, now);
     if (!isNew) return;
@@ -36,6 +45,18 @@ export function createView(): (status: StatusDocument, now: Date) => void {
 }
 
 const SET_ASIDE_COLUMNS = ['LEASE', 'CODE', 'REASON'];
+
+/** As the style has them. */
+const TONES: Readonly<Record<Condition, 'failing' | 'pending' | 'programmed'>> = {
+  failing: 'failing',
+  pending: 'pending',
+  unreachable: 'failing',
+  'overlay-blocked': 'failing',
+  'black-hole': 'failing',
+  fragmented: 'pending',
+  programmed: 'programmed',
+  reachable: 'programmed',
+};
 
 function drawTop(status: StatusDocument, now: Date): void {
   const subnet = status.lease?.subnet ?? 'no lease';
@@ -66,11 +87,11 @@ function problemElement({ severity, code, seen, cause, next }: Problem): HTMLEle
   return element;
 }
 
-function drawPeers(table: KeyedTable, { peers }: StatusDocument, search: string): void {
+function drawPeers(table: KeyedTable, { peers }: StatusDocument, now: Date, search: string): void {
   const rows = troubleFirst(peers).map(peer => ({
     key: peer.subnet,
-    cells: peerCells(peer),
-    tone: peer.state,
+    cells: peerCells(peer, now),
+    tone: TONES[conditionOf(peer)],
   }));
   const found = search === '' ? rows : rows.filter(({ cells }) => matches(cells, search));
   table.show(found.slice(0, MOST_ROWS));

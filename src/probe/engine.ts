@@ -6,34 +6,10 @@ import type { IpAddress } from '../address/ip.js';
 import { COOKIE_LENGTH, decodeIcmp, encodeEchoRequest, SMALLEST_PACKET, type EchoId } from './icmp.js';
 import { MtuTests, type MtuView } from './mtu-tests.js';
 import { isUnsettled, UNTESTED, withAnswer, withLoss, type PathRecord } from './path-record.js';
+import { PATHS, type ProbedPeer, type ProbePath, type ProbeTarget } from './peer.js';
 import type { MtuFinding, MtuOutcome } from './path-mtu.js';
 import { judgePeer, type PeerState } from './path-state.js';
 import { Schedule, type Turn } from './schedule.js';
-
-export type ProbePath = 'underlay' | 'overlay';
-
-/** A peer as the probes need to know it. */
-export interface ProbeTarget {
-  /** Where it is on the underlay, and where inside the overlay. */
-  readonly underlay: IpAddress;
-  readonly overlay: IpAddress;
-  /** @see Evidence.isTunnel */
-  readonly isTunnel: boolean;
-  /** Containers' packets at their largest, and what they are on the underlay; bytes. */
-  readonly overlaySize: number;
-  readonly underlaySize: number;
-}
-
-/** What is known of one peer. */
-export interface ProbedPeer {
-  readonly target: ProbeTarget;
-  readonly underlay: PathRecord;
-  readonly overlay: PathRecord;
-  readonly mtu: MtuView | undefined;
-  readonly state: PeerState;
-  /** Of the state, on the caller's clock. */
-  readonly since: number;
-}
 
 /** A packet to send. */
 export interface Outgoing {
@@ -242,21 +218,32 @@ export class ProbeEngine {
     // Of a peer that is gone, or has moved since.
     if (peer?.target !== target || turn.what === 'mtu') return;
     peer[turn.what] = change(peer[turn.what]);
-    if (isUnsettled(peer[turn.what])) this.#schedule.askSoon(turn);
-    const before = peer.state;
-    const after = judgePeer({
-      underlay: peer.underlay.word,
-      overlay: peer.overlay.word,
-      isTunnel: target.isTunnel,
-    });
-    if (after !== before) {
-      this.#byState[before].delete(turn.key);
-      this.#byState[after].add(turn.key);
-      peer.state = after;
-      peer.since = now;
-      this.#options.onState?.(turn.key, before, after);
-    }
-    this.#mtuTests.consider(turn.key, peer, after !== before, now);
+    // A host that is gone is silent on both paths: that only one of them is, both must have shown.
+    if (isUnsettled(peer[turn.what])) for (const what of PATHS) this.#schedule.askSoon({ ...turn, what });
+    const hasChanged = this.#judge(turn.key, peer, now);
+    this.#noteMtu(turn.key, peer, this.#mtuTests.consider(turn.key, peer, hasChanged, now));
+  }
+
+  /** @returns whether the state is another than before */
+  #judge(key: string, peer: Peer, now: number): boolean {
+    const { underlay, overlay, target, state: before } = peer;
+    const { isTunnel } = target;
+    const after = judgePeer({ underlay: underlay.word, overlay: overlay.word, isTunnel });
+    const isDoubtful = [underlay, overlay].some(({ word, streak }) => word === 'answers' && streak < 0);
+    if (after === before || (after !== 'reachable' && isDoubtful)) return false;
+    this.#byState[before].delete(key);
+    this.#byState[after].add(key);
+    peer.state = after;
+    peer.since = now;
+    this.#options.onState?.(key, before, after);
+    return true;
+  }
+
+  #noteMtu(key: string, peer: Peer, found: MtuView | undefined): void {
+    if (found === undefined) return;
+    if (peer.mtu !== undefined) this.#byMtu[peer.mtu.finding.kind].delete(key);
+    this.#byMtu[found.finding.kind].add(key);
+    peer.mtu = found;
   }
 
   #endMtuStep(waiting: Waiting, outcome: MtuOutcome, now: number): void {
@@ -264,11 +251,7 @@ export class ProbeEngine {
     waiting.end = outcome.kind === 'silent' ? 'lost' : 'answered';
     const peer = this.#peers.get(waiting.turn.key);
     if (peer?.target !== waiting.target) return;
-    const found = this.#mtuTests.take(waiting.turn.key, outcome, now);
-    if (found === undefined) return;
-    if (peer.mtu !== undefined) this.#byMtu[peer.mtu.finding.kind].delete(waiting.turn.key);
-    this.#byMtu[found.finding.kind].add(waiting.turn.key);
-    peer.mtu = found;
+    this.#noteMtu(waiting.turn.key, peer, this.#mtuTests.take(waiting.turn.key, outcome, now));
   }
 
   #forget(key: string): void {

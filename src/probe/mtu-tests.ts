@@ -1,5 +1,6 @@
 /** The tests of path MTU that are under way: which peer's turn it is, and how far each has come. Synchronous. */
-import type { ProbedPeer } from './engine.js';
+import { PATHS, type ProbedPeer } from './peer.js';
+import { isUnsettled } from './path-record.js';
 import {
   nextOfMtu,
   type MtuFinding,
@@ -35,6 +36,8 @@ interface Running {
 export class MtuTests {
   readonly #schedule: Schedule;
   readonly #running = new Map<string, Running>();
+  /** Found by silence, which may also be the peer's end: it holds once small packets have been answered after it. */
+  readonly #unconfirmed = new Map<string, { readonly view: MtuView; readonly question: MtuQuestion }>();
   /** When a peer was tested last, or began to be. */
   readonly #testedAt = new Map<string, number>();
 
@@ -42,23 +45,29 @@ export class MtuTests {
     this.#schedule = schedule;
   }
 
-  /** A probe of the peer came out: begins a test if one is due, and small packets are known to be answered or not. */
-  consider(key: string, peer: ProbedPeer, hasChanged: boolean, now: number): void {
-    const { target, underlay, overlay } = peer;
+  /**
+   * A probe of the peer came out: begins a test if one is due, and it is known which small packets are answered.
+   * @param hasChanged whether its state has changed by it
+   * @returns what has been found, when that is certain only now
+   */
+  consider(key: string, peer: ProbedPeer, hasChanged: boolean, now: number): MtuView | undefined {
+    const unconfirmed = this.#unconfirmed.get(key);
+    if (unconfirmed !== undefined) return this.#confirm(key, peer, unconfirmed);
     if (hasChanged) this.#testedAt.delete(key);
     const pause = Math.max(AGAIN_MS, AGAIN_ROUNDS * this.#schedule.roundMs);
     const isDue = now - (this.#testedAt.get(key) ?? -Infinity) >= pause;
-    if (!isDue || this.#running.has(key) || this.#running.size >= MOST_RUNNING) return;
-    if (underlay.word === 'untested' || overlay.word === 'untested') return;
-    const answers = { underlay: underlay.streak > 0, overlay: overlay.streak > 0 };
-    if (!answers.underlay && !answers.overlay) return;
+    if (!isDue || this.#running.has(key) || this.#running.size >= MOST_RUNNING) return undefined;
+    const { target, underlay, overlay } = peer;
+    if (PATHS.some(path => peer[path].word === 'untested' || isUnsettled(peer[path]))) return undefined;
+    const answers = { underlay: underlay.word === 'answers', overlay: overlay.word === 'answers' };
     const { overlaySize, underlaySize, isTunnel } = target;
     const question = { overlaySize, underlaySize, isTunnel, answers };
     const next = nextOfMtu(question, []);
-    if (!('step' in next)) return;
+    if (!('step' in next)) return undefined;
     this.#testedAt.set(key, now);
     this.#running.set(key, { question, results: [], step: next.step, tries: 0 });
     this.#schedule.askSoon({ key, what: 'mtu' });
+    return undefined;
   }
 
   /** What to send in the turn of this peer; undefined when its test has ended. */
@@ -66,28 +75,48 @@ export class MtuTests {
     return this.#running.get(key)?.step;
   }
 
-  /** What became of that packet. @returns what has been found, when the test has ended by it */
+  /** What became of that packet. @returns what has been found, when the test has ended by it and that is certain */
   take(key: string, outcome: MtuOutcome, now: number): MtuView | undefined {
     const running = this.#running.get(key);
     if (running === undefined) return undefined;
     running.tries++;
-    if (outcome.kind !== 'silent' || running.tries >= TRIES) {
-      running.results.push({ ...running.step, outcome });
-      const next = nextOfMtu(running.question, running.results);
-      if ('finding' in next) {
-        this.#running.delete(key);
-        return { finding: next.finding, at: now };
-      }
+    if (outcome.kind === 'silent' && running.tries < TRIES) {
+      this.#schedule.askSoon({ key, what: 'mtu' });
+      return undefined;
+    }
+    running.results.push({ ...running.step, outcome });
+    const next = nextOfMtu(running.question, running.results);
+    if ('step' in next) {
       running.step = next.step;
       running.tries = 0;
+      this.#schedule.askSoon({ key, what: 'mtu' });
+      return undefined;
     }
-    this.#schedule.askSoon({ key, what: 'mtu' });
+    this.#running.delete(key);
+    const view = { finding: next.finding, at: now };
+    if (running.results.every(each => each.outcome.kind !== 'silent')) return view;
+    this.#unconfirmed.set(key, { view, question: running.question });
+    for (const what of PATHS) this.#schedule.askSoon({ key, what });
     return undefined;
   }
 
   /** The peer is gone, or cannot be tested now. */
   drop(key: string): void {
     this.#running.delete(key);
+    this.#unconfirmed.delete(key);
     this.#testedAt.delete(key);
+  }
+
+  #confirm(
+    key: string,
+    peer: ProbedPeer,
+    { view, question }: { readonly view: MtuView; readonly question: MtuQuestion },
+  ): MtuView | undefined {
+    const records = PATHS.filter(path => question.answers[path]).map(path => peer[path]);
+    const isRefuted = records.some(({ streak }) => streak < 0);
+    const isConfirmed = records.every(({ answeredAt }) => answeredAt !== undefined && answeredAt > view.at);
+    if (isRefuted) this.drop(key);
+    else if (isConfirmed) this.#unconfirmed.delete(key);
+    return isConfirmed && !isRefuted ? view : undefined;
   }
 }

@@ -7,11 +7,13 @@ import type {
   FirewallStatus,
   MasqueradeStatus,
   LeaseStatus,
+  ProbesStatus,
   StatusDocument,
   SubnetsStatus,
   TxChecksumStatus,
   UnderlayStatus,
 } from '../daemon/status.js';
+import { formatDuration } from '../daemon/duration.js';
 import { age, ageOnly, clock, untilThen } from './ages.js';
 import { faultyLeases } from './verdict.js';
 
@@ -23,7 +25,7 @@ export type Fact = readonly [name: string, lines: readonly string[]];
  * @returns in the order in which an operator asks; what is not known yet is left out
  */
 export function statusFacts(status: StatusDocument, now: Date): readonly Fact[] {
-  const { agent, etcd, config, underlay, lease, subnets, dataPlane, firewall } = status;
+  const { agent, etcd, config, underlay, lease, subnets, dataPlane, probes, firewall } = status;
   const reserved = status.setAside.length - faultyLeases(status).length;
   const facts: readonly Fact[] = [
     ['lease', lease === null ? [] : leaseLines(lease, etcd, now)],
@@ -33,6 +35,7 @@ export function statusFacts(status: StatusDocument, now: Date): readonly Fact[] 
     ['config', [configLine(config), ...config.faults, ...config.notes]],
     ['underlay', underlay === null ? [] : [underlayLine(underlay)]],
     ['data plane', dataPlane === null ? [] : dataPlaneLines(dataPlane, now)],
+    ['probes', probes === null ? [] : [probesLine(probes)]],
     // An agent that was started before an upgrade knows nothing of it.
     ['firewall', firewall === null ? [] : firewallLines(firewall, now)],
     ['files', status.files.map(({ path, writtenAt }) => `${path} written ${age(writtenAt, now)}`)],
@@ -44,6 +47,20 @@ export function statusFacts(status: StatusDocument, now: Date): readonly Fact[] 
     ],
   ];
   return facts.filter(([, lines]) => lines.length > 0);
+}
+
+function probesLine({ off, rate, roundSeconds, peers, lost, sent }: ProbesStatus): string {
+  if (off !== null) return `off: ${off}`;
+  const states = Object.entries(peers).filter(([, count]) => count > 0);
+  return [
+    ...states.map(([state, count]) => `${count} ${state}`),
+    `overlay ${lossOf(lost.overlay, sent.overlay)} lost since the start`,
+    `each peer every ${formatDuration(roundSeconds * 1000)}, ${rate} packets/s at most`,
+  ].join(', ');
+}
+
+function lossOf(lost: number, sent: number): string {
+  return `${sent === 0 ? 0 : Math.round((lost * 1000) / sent) / 10} %`;
 }
 
 function subnetsLine({ free, total }: SubnetsStatus): string {

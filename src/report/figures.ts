@@ -13,7 +13,7 @@ export interface Figure {
 
 /** @param now what ages are counted from @returns always the same figures, `-` for what is not known yet */
 export function statusFigures(status: StatusDocument, now: Date): readonly Figure[] {
-  const { peers, dataPlane, subnets, etcd, lease } = status;
+  const { peers, probes, dataPlane, subnets, etcd, lease } = status;
   const programmed = peers.filter(({ state }) => state === 'programmed').length;
   const drift = dataPlane === null ? 0 : missingEntries(dataPlane);
   const setAside = faultyLeases(status).length;
@@ -25,6 +25,12 @@ export function statusFigures(status: StatusDocument, now: Date): readonly Figur
       value: `${programmed}/${peers.length}`,
       note: setAside === 0 ? '' : `${setAside} set aside`,
       isTrouble: programmed < peers.length,
+    },
+    {
+      name: 'peers reachable',
+      value: probes?.off === null ? `${probes.peers.reachable}/${peers.length}` : '-',
+      note: probes?.off === null && probes.peers.unknown > 0 ? `${probes.peers.unknown} unknown` : '',
+      isTrouble: probes?.off === null && probes.peers.unreachable + probes.peers['overlay-blocked'] > 0,
     },
     {
       name: 'drift',

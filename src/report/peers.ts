@@ -1,24 +1,80 @@
 /** Peers as people read them: trouble first, a row each. Pure. */
-import type { PeerStatus } from '../daemon/status.js';
+import type { PeerProbe, PeerStatus } from '../daemon/status.js';
+import { age } from './ages.js';
 
-/** The worst first. */
-export const PEER_STATES = [
+/** What matters most of a peer, the worst first. `programmed`: the kernel leads to it, and no probe tells more. */
+export const CONDITIONS = [
   'failing',
   'pending',
+  'unreachable',
+  'overlay-blocked',
+  'black-hole',
+  'fragmented',
   'programmed',
-] as const satisfies readonly PeerStatus['state'][];
+  'reachable',
+] as const;
+
+export type Condition = (typeof CONDITIONS)[number];
 
 /** Titles of the cells that `peerCells` gives. */
-export const PEER_COLUMNS = ['NODE', 'SUBNET', 'VIA', 'PATH', 'STATE'] as const;
+export const PEER_COLUMNS = ['NODE', 'SUBNET', 'VIA', 'PATH', 'STATE', 'RTT', 'MTU', 'SEEN'] as const;
 
-/** A copy in the order of need; peers in the same state stay in the order of the document. */
-export function troubleFirst(peers: readonly PeerStatus[]): PeerStatus[] {
-  return peers.toSorted((a, b) => PEER_STATES.indexOf(a.state) - PEER_STATES.indexOf(b.state));
+/** So many of the columns say something of peers that are not probed. */
+export const UNPROBED_COLUMNS = 5;
+
+export function conditionOf({ state, probe }: PeerStatus): Condition {
+  if (state !== 'programmed' || probe === null) return state;
+  if (probe.state === 'unreachable' || probe.state === 'overlay-blocked') return probe.state;
+  const finding = probe.pathMtu?.finding;
+  if (finding === 'black-hole' || finding === 'fragmented') return finding;
+  return probe.state === 'reachable' ? 'reachable' : 'programmed';
 }
 
-/** What stands in a peer's row, in the order of `PEER_COLUMNS`. */
-export function peerCells({ node, subnet, publicIp, path, state, error }: PeerStatus): readonly string[] {
-  return [node ?? '-', subnet, publicIp, path, error === null ? state : `${state}: ${error}`];
+/** Whether nobody need look at it. */
+export function isWell(condition: Condition): boolean {
+  return condition === 'programmed' || condition === 'reachable';
+}
+
+/** A copy in the order of need; peers in the same condition stay in the order of the document. */
+export function troubleFirst(peers: readonly PeerStatus[]): PeerStatus[] {
+  const rank = (peer: PeerStatus) => {
+    const condition = conditionOf(peer);
+    // A peer of which probes do not tell is in no more trouble than the others.
+    return isWell(condition) ? CONDITIONS.length : CONDITIONS.indexOf(condition);
+  };
+  const ranked = peers.map(peer => ({ peer, rank: rank(peer) }));
+  return ranked.toSorted((a, b) => a.rank - b.rank).map(({ peer }) => peer);
+}
+
+/** What stands in a peer's row, in the order of `PEER_COLUMNS`. @param now what ages are counted from */
+export function peerCells(peer: PeerStatus, now: Date): readonly string[] {
+  const { node, subnet, publicIp, path, error, probe } = peer;
+  const condition = conditionOf(peer);
+  return [
+    ...[node ?? '-', subnet, publicIp, path, error === null ? condition : `${condition}: ${error}`],
+    ...(probe === null ? ['-', '-', '-'] : [rttOf(probe), mtuOf(probe), seenOf(probe, now)]),
+  ];
+}
+
+/** Round-trip time between containers' networks, or else between the hosts: `0.35 ms`. */
+function rttOf({ overlay, underlay }: PeerProbe): string {
+  const rttMs = overlay.rttMs ?? underlay.rttMs;
+  return rttMs === null ? '-' : `${rttMs < 10 ? rttMs.toFixed(2) : Math.round(rttMs)} ms`;
+}
+
+/** What passes whole of what is sent, bytes on the underlay: `1500`, `1400 of 1500`. */
+function mtuOf({ pathMtu }: PeerProbe): string {
+  if (pathMtu?.size == null) return '-';
+  return pathMtu.size === pathMtu.wanted ? String(pathMtu.size) : `${pathMtu.size} of ${pathMtu.wanted}`;
+}
+
+/** When it last answered on either path. */
+function seenOf({ overlay, underlay }: PeerProbe, now: Date): string {
+  const last = [overlay.answeredAt, underlay.answeredAt]
+    .filter(at => at !== null)
+    .toSorted()
+    .at(-1);
+  return last === undefined ? 'never' : age(last, now);
 }
 
 /** Whether every word of a search occurs in the row, in whatever case. */

@@ -1,8 +1,14 @@
 /** The verdict of the status document with its counts, in one line. Pure. */
-import type { DataPlaneStatus, LeaseStatus, SetAsideStatus, StatusDocument } from '../daemon/status.js';
+import type {
+  DataPlaneStatus,
+  LeaseStatus,
+  ProbesStatus,
+  SetAsideStatus,
+  StatusDocument,
+} from '../daemon/status.js';
 import { age } from './ages.js';
 
-/** Such as `healthy: 47/47 peers programmed, 0 drift · lease 10.5.34.0/24 renewed 12 s ago`. */
+/** Such as `healthy: 47/47 peers programmed, 46/47 reachable, 0 drift · lease 10.5.34.0/24 renewed 12 s ago`. */
 export function verdictLine(status: StatusDocument, now: Date): string {
   if (status.verdict === 'starting') {
     const awaiting = status.awaiting === null ? '' : `: ${status.awaiting}`;
@@ -13,10 +19,16 @@ export function verdictLine(status: StatusDocument, now: Date): string {
   const faulty = faultyLeases(status);
   const counts = [
     `${programmed}/${status.peers.length} peers programmed`,
+    ...(status.probes?.off === null ? [reached(status.probes, status.peers.length)] : []),
     `${drift} drift`,
     ...(faulty.length === 0 ? [] : [`${faulty.length} set aside`]),
   ].join(', ');
   return `${status.verdict}: ${counts} · ${status.lease === null ? 'no lease' : leaseInShort(status.lease, now)}`;
+}
+
+/** Those of which no probe tells are told apart: they may all be well. */
+function reached({ peers: { reachable, unknown } }: ProbesStatus, all: number): string {
+  return `${reachable}/${all} reachable${unknown === 0 ? '' : ` (${unknown} unknown)`}`;
 }
 
 function leaseInShort(lease: LeaseStatus, now: Date): string {

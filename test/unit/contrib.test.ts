@@ -9,7 +9,8 @@ import { sleep } from '../../src/daemon/tasks.js';
 import { SubnetUsage } from '../../src/subnet/subnet-usage.js';
 import { NETWORK } from '../support/dataplane.js';
 import { recordedLog } from '../support/recorded-log.js';
-import { build, CLOCK, entryOf, joined, KEY_PREFIX } from '../support/status-facts.js';
+import { probed, whole } from '../support/probed-host.js';
+import { build, CLOCK, KEY_PREFIX } from '../support/status-facts.js';
 
 const contrib = (path: string) =>
   readFileSync(fileURLToPath(new URL(`../../../contrib/${path}`, import.meta.url)), 'utf8');
@@ -27,14 +28,13 @@ const expressions = [
 
 /** Everything that is served, as `name` and `name{label="value"}`. */
 async function served(): Promise<Set<string>> {
-  const { facts, reconciling } = joined(t, [entryOf(2)]);
-  await reconciling.settled();
+  const { facts } = await probed(t, 1, [() => whole]);
   const range = { network: NETWORK, subnetLength: 24, subnetMin: '10.5.1.0', subnetMax: '10.5.9.0' };
   const { log } = recordedLog();
   facts.usage = new SubnetUsage({ range, keyPrefix: KEY_PREFIX, entries: () => new Map(), log, sleep });
   const lack = lackOf(facts, '/net/config', CLOCK);
   const scrape = { status: build(facts), facts, now: CLOCK.steady, lack, kernelChanges: 0 };
-  const { body } = await createMetrics().answer(scrape);
+  const { body } = await createMetrics({ perPeer: false }).answer(scrape);
   const lines = body.split('\n').filter(line => /^[a-z]/.test(line));
   return new Set(lines.flatMap(line => [line.split(/[{ ]/, 1)[0]!, line.slice(0, line.lastIndexOf(' '))]));
 }

@@ -169,6 +169,42 @@ export const METRIC_ROWS: readonly MetricRow[] = [
     read: ({ status }) => countBy(SET_ASIDE_CODES, status.setAside, ({ code }) => code),
   },
   {
+    name: 'selvedge_probed_peers',
+    type: 'gauge',
+    help: 'Peers by what probes say: reachable, unreachable, overlay-blocked (no answer through the tunnel), unknown.',
+    label: 'state',
+    read: ({ status: { probes } }) => (probes === null ? [] : Object.entries(probes.peers)),
+  },
+  {
+    name: 'selvedge_path_mtu_peers',
+    type: 'gauge',
+    help: 'Peers by what becomes of full-size packets: fits, fragmented, black-hole, unknown.',
+    label: 'finding',
+    read: ({ facts: { probing } }) =>
+      Object.entries(probing?.engine.byMtu ?? {}).map(([finding, keys]) => [finding, keys.size] as const),
+  },
+  {
+    name: 'selvedge_probes_sent_total',
+    type: 'counter',
+    help: 'Probes sent; those that were to find out the path MTU apart.',
+    label: 'kind',
+    read: ({ status: { probes } }) => Object.entries(probes?.sent ?? {}),
+  },
+  {
+    name: 'selvedge_probes_lost_total',
+    type: 'counter',
+    help: 'Probes without an answer in time, of the peers that never answered too.',
+    label: 'path',
+    read: ({ status: { probes } }) => Object.entries(probes?.lost ?? {}),
+  },
+  {
+    name: 'selvedge_probe_strays_total',
+    type: 'counter',
+    help: 'Answers that were not counted: late, second ones, from a wrong address, malformed.',
+    label: 'kind',
+    read: ({ facts: { probing } }) => Object.entries(probing?.engine.counts.strays ?? {}),
+  },
+  {
     name: 'selvedge_kernel_entries_desired',
     type: 'gauge',
     help: 'Entries that the kernel should hold.',

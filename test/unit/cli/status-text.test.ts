@@ -1,6 +1,6 @@
 import t from 'tap';
 import { renderStatus } from '../../../src/cli/status-text.js';
-import type { StatusDocument } from '../../../src/daemon/status.js';
+import type { PeerProbe, StatusDocument } from '../../../src/daemon/status.js';
 import { healthyStatus, peer } from '../daemon/example-status.js';
 
 const now = new Date('2026-01-01T01:00:00Z');
@@ -8,6 +8,8 @@ const now = new Date('2026-01-01T01:00:00Z');
 function render(change: Partial<StatusDocument>, all = false): string {
   return renderStatus({ ...healthyStatus, ...change }, { now, all });
 }
+
+const NEVER = { word: 'never', rttMs: null, lossPercent: 100, answeredAt: null } as const;
 
 const FACTS = `\
 lease       10.5.34.0/24 at /net/subnets/10.5.34.0-24 (was free), etcd lease 694d7b2f1c8a9e05, renewed 12 s ago, expires in 23 h
@@ -248,6 +250,51 @@ t.test('a config that is missing while one runs', async t => {
   t.match(
     render({ config: { ...config, source: 'state' } }),
     'config      /net/config is missing; running the copy in the state directory\n',
+  );
+});
+
+t.test('with probes: who is reached, how fast, and how large packets may be', async t => {
+  const path = { word: 'answers', rttMs: 0.421, lossPercent: 0, answeredAt: '2026-01-01T00:59:55Z' } as const;
+  const silent = { word: 'silent', rttMs: 0.4, lossPercent: 15, answeredAt: '2026-01-01T00:10:00Z' } as const;
+  const probe: PeerProbe = {
+    ...{ state: 'reachable', since: '2026-01-01T00:00:03Z', underlay: path, overlay: path },
+    pathMtu: { finding: 'fits', wanted: 1500, size: 1500, testedAt: '2026-01-01T00:58:00Z' },
+  };
+  const narrow: PeerProbe = {
+    ...probe,
+    overlay: { ...path, rttMs: 12.6 },
+    pathMtu: { ...probe.pathMtu!, finding: 'fragmented', size: 1400 },
+  };
+  const text = render({
+    peers: [
+      peer(2, { probe }),
+      peer(3, { probe: narrow }),
+      peer(4, { probe: { ...probe, state: 'unreachable', underlay: silent, overlay: silent } }),
+      peer(5, {
+        probe: { ...probe, state: 'unknown', overlay: { ...NEVER }, underlay: { ...NEVER }, pathMtu: null },
+      }),
+    ],
+    probes: {
+      ...{ rate: 20, off: null, roundSeconds: 10 },
+      peers: { reachable: 2, unreachable: 1, 'overlay-blocked': 0, unknown: 1 },
+      sent: { underlay: 400, overlay: 400, mtu: 8 },
+      lost: { underlay: 100, overlay: 101 },
+    },
+  });
+  t.equal(
+    text.slice(0, text.indexOf('\n\nlease')),
+    `\
+healthy: 4/4 peers programmed, 2/4 reachable (1 unknown), 0 drift · lease 10.5.34.0/24 renewed 12 s ago
+
+NODE   SUBNET       VIA        PATH   STATE        RTT      MTU           SEEN
+node4  10.5.4.0/24  192.0.2.4  vxlan  unreachable  0.40 ms  1500          50 min ago
+node3  10.5.3.0/24  192.0.2.3  vxlan  fragmented   13 ms    1400 of 1500  5 s ago
+node2  10.5.2.0/24  192.0.2.2  vxlan  reachable    0.42 ms  1500          5 s ago
+node5  10.5.5.0/24  192.0.2.5  vxlan  programmed   -        -             never`,
+  );
+  t.match(
+    text,
+    '\nprobes      2 reachable, 1 unreachable, 1 unknown, overlay 25.3 % lost since the start, each peer every 10 s, 20 packets/s at most\n',
   );
 });
 

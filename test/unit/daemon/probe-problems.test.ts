@@ -1,57 +1,13 @@
 /** What the probes have shown → status and problems. */
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { Facts } from '../../../src/daemon/facts.js';
-import { probeTargetOf, type Probing } from '../../../src/daemon/probing.js';
-import { ProbeEngine, type ProbeTarget } from '../../../src/probe/engine.js';
+import type { ProbeTarget } from '../../../src/probe/peer.js';
 import { ProbesUnavailableError } from '../../../src/probe/icmp-socket.js';
-import { answerAs, type Answers } from '../../support/probe-network.js';
-import { build, entryOf, joined, KEY_PREFIX } from '../../support/status-facts.js';
+import { probed, silent, whole } from '../../support/probed-host.js';
+import type { Answers } from '../../support/probe-network.js';
+import { build, KEY_PREFIX } from '../../support/status-facts.js';
 
 const keyOf = (n: number) => `${KEY_PREFIX}10.5.${n}.0-24`;
-const whole: Answers = () => 'answered';
-const silent: Answers = () => 'silent';
-
-/** A host with peers 2, 3 …, probed for a while on one network and then on another. */
-async function probed(
-  t: Test,
-  count: number,
-  networks: readonly ((target: ProbeTarget) => Answers)[],
-): Promise<{ facts: Facts; probing: Probing }> {
-  const { facts, reconciling } = joined(
-    t,
-    Array.from({ length: count }, (_, i) => entryOf(i + 2)),
-  );
-  await reconciling.settled();
-  const engine = new ProbeEngine({
-    ...{
-      rate: 20,
-      timeoutMs: 1_000,
-      identifier: 7,
-      cookie: Buffer.from('selvedge'),
-      isProgrammed: () => true,
-    },
-  });
-  const { overlay, backend } = facts;
-  const targets = new Map(
-    [...overlay!.peers!.accepted].map(([key, lease]) => [
-      key,
-      probeTargetOf(lease, overlay!.self!, backend!),
-    ]),
-  );
-  engine.setTargets(targets, 0);
-  const byAddress = new Map(
-    [...targets.values()].flatMap(target => [
-      [target.underlay, target],
-      [target.overlay, target],
-    ]),
-  );
-  for (const [i, network] of networks.entries())
-    answerAs(engine, i * 30_000, 30_000, (address, size) => network(byAddress.get(address)!)(address, size));
-  const probing: Probing = { engine, rate: 20, trouble: undefined, isReceiving: false, onAnswer: undefined };
-  facts.probing = probing;
-  return { facts, probing };
-}
-
 const onlyUnderlay =
   ({ underlay }: ProbeTarget): Answers =>
   address =>

@@ -1,6 +1,7 @@
 /** The engine against peers that answer as a test says, and against those who answer wrongly. */
 import t from 'tap';
-import { ProbeEngine, type EngineOptions, type ProbeTarget } from '../../../src/probe/engine.js';
+import { ProbeEngine, type EngineOptions } from '../../../src/probe/engine.js';
+import type { ProbeTarget } from '../../../src/probe/peer.js';
 import { answerAs, replyTo, type Answers } from '../../support/probe-network.js';
 
 const COOKIE = Buffer.from('selvedge');
@@ -49,6 +50,20 @@ t.test('a peer goes through its states', async t => {
   engine.setTargets(new Map(), now);
   t.equal(engine.byState.unknown.size + engine.byMtu.fits.size, 0);
 });
+
+t.test(
+  'a host that goes is not first taken for one whose tunnel is blocked, nor its path for a hole',
+  async t => {
+    for (let end = 500; end < 12_000; end += 173) {
+      const states: string[] = [];
+      const engine = createEngine({ onState: (_, before, after) => states.push(`${before} > ${after}`) });
+      pass(engine, 0, end, [underlay, overlay]);
+      pass(engine, end, 60_000, []);
+      t.same(states, ['unknown > reachable', 'reachable > unreachable'], `gone after ${end} ms`);
+      t.equal(engine.byMtu['black-hole'].size + engine.byMtu.unknown.size, 0);
+    }
+  },
+);
 
 t.test('who never answered is not called unreachable', async t => {
   const engine = createEngine();
