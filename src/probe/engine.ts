@@ -15,8 +15,8 @@ import { Schedule, type Turn } from './schedule.js';
 export interface Outgoing {
   readonly sequence: number;
   readonly address: IpAddress;
-  readonly message: Buffer;
-  readonly mayFragment: boolean;
+  /** From its IPv4 header on. */
+  readonly packet: Buffer;
 }
 
 /** Totals since the start. */
@@ -144,8 +144,11 @@ export class ProbeEngine {
     this.#waiting.set(sequence, { turn, target, address, sentAt: now, end: undefined });
     this.counts.sent[turn.what]++;
     const { identifier, cookie } = this.#options;
-    const message = encodeEchoRequest({ identifier, sequence, cookie, packetSize: step.size });
-    return { sequence, address, message, mayFragment: step.mayFragment };
+    const { size: packetSize, mayFragment } = step;
+    const packet = encodeEchoRequest({
+      ...{ identifier, sequence, cookie, destination: address, packetSize, mayFragment },
+    });
+    return { sequence, address, packet };
   }
 
   /** A packet could not be sent. @param isTooLarge for the device that it was to leave by */

@@ -20,7 +20,7 @@ export interface IcmpHandlers {
   /** @param packet is overwritten by the next one */
   readonly onPacket: (packet: Uint8Array, source: IpAddress) => void;
   /** A packet could not be sent. @param isTooLarge for the device that it was to leave by */
-  readonly onSendError: (sequence: number, isTooLarge: boolean, reason: string) => void;
+  readonly onSendError: (sequence: number, isTooLarge: boolean) => void;
   /** The socket has ended by itself. */
   readonly onEnd: (reason: string) => void;
 }
@@ -37,7 +37,6 @@ interface RawSocket extends EventEmitter {
     offset: number,
     length: number,
     address: string,
-    beforeSend: () => void,
     afterSend: (error: Error | null) => void,
   ): void;
   setOption(level: number, option: number, value: number): void;
@@ -51,11 +50,14 @@ interface RawSocketModule {
 // <netinet/in.h>, <linux/in.h>, <linux/icmp.h>
 const IPPROTO_ICMP = 1;
 const IPPROTO_IP = 0;
+/** Our packets bring their IPv4 header along, which says whether they may be fragmented. */
+const IP_HDRINCL = 3;
 const IP_MTU_DISCOVER = 10;
-/** Sends packets of any size that the device takes, whole, and leaves the kernel's path-MTU cache out of it. */
-const IP_PMTUDISC_PROBE = 3;
-/** Lets routers fragment the packet. */
-const IP_PMTUDISC_DONT = 0;
+/**
+ * The kernel's cache of path MTUs neither limits our packets nor learns from them. IP_PMTUDISC_PROBE would let it learn: the
+ * tunnel, and containers with it, would shrink their packets to this peer for ten minutes after each probe.
+ */
+const IP_PMTUDISC_INTERFACE = 4;
 const SOL_RAW = 255;
 const ICMP_FILTER = 1;
 
@@ -80,20 +82,14 @@ export function openIcmpSocket(handlers: IcmpHandlers): IcmpSocket {
   socket.on('message', handlers.onPacket);
   // A host gets far more ICMP than what is for us: all else is dropped by the kernel.
   socket.setOption(SOL_RAW, ICMP_FILTER, ~((1 << ICMP_ECHO_REPLY) | (1 << ICMP_UNREACHABLE)) >>> 0);
+  socket.setOption(IPPROTO_IP, IP_HDRINCL, 1);
+  socket.setOption(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_INTERFACE);
   return {
-    send({ sequence, address, message, mayFragment }) {
+    send({ sequence, address, packet }) {
       if (isClosed) return;
-      const discover = mayFragment ? IP_PMTUDISC_DONT : IP_PMTUDISC_PROBE;
-      socket.send(
-        message,
-        0,
-        message.length,
-        address,
-        () => socket.setOption(IPPROTO_IP, IP_MTU_DISCOVER, discover),
-        error => {
-          if (error !== null) handlers.onSendError(sequence, error.message === EMSGSIZE, error.message);
-        },
-      );
+      socket.send(packet, 0, packet.length, address, error => {
+        if (error !== null) handlers.onSendError(sequence, error.message === EMSGSIZE);
+      });
     },
     close() {
       if (isClosed) return;

@@ -2,9 +2,9 @@
  * ICMP for IPv4 as bytes (RFC 792): echo requests out; echo replies, and routers' word on packets that are too large,
  * in. Pure.
  */
-import { ipFromBytes, type IpAddress } from '../address/ip.js';
+import { ipFromBytes, ipToBytes, type IpAddress } from '../address/ip.js';
 
-/** IPv4 header without options (RFC 791), which is what the kernel puts before a packet of ours. */
+/** IPv4 header without options (RFC 791). */
 export const IPV4_HEADER = 20;
 /** Type, code, checksum, identifier, sequence number. */
 export const ICMP_HEADER = 8;
@@ -19,6 +19,11 @@ const ICMP_ECHO_REQUEST = 8;
 /** "Fragmentation needed and DF set": the MTU of the next hop is in bytes 6 and 7 (RFC 1191). */
 const CODE_FRAGMENTATION_NEEDED = 4;
 const PROTOCOL_ICMP = 1;
+const IPV4_WITHOUT_OPTIONS = 0x45;
+/** Bit of the field that begins at byte 6. */
+const DONT_FRAGMENT = 0x4000;
+/** What Linux gives its own packets. */
+const TTL = 64;
 
 /** What makes a request ours, and which one it is. */
 export interface EchoId {
@@ -31,8 +36,12 @@ export interface EchoId {
 export interface EchoRequest extends EchoId {
   /** `COOKIE_LENGTH` bytes. */
   readonly cookie: Uint8Array;
+  /** IPv4. */
+  readonly destination: IpAddress;
   /** Of the whole IPv4 packet, bytes; at least `SMALLEST_PACKET`. */
   readonly packetSize: number;
+  /** Whether routers may. */
+  readonly mayFragment: boolean;
 }
 
 /** A packet that came in. */
@@ -51,15 +60,25 @@ export type IcmpPacket =
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed'; readonly reason: string };
 
-/** @returns the ICMP message; the kernel puts the IPv4 header before it */
-export function encodeEchoRequest({ identifier, sequence, cookie, packetSize }: EchoRequest): Buffer {
-  const message = Buffer.alloc(packetSize - IPV4_HEADER);
+/**
+ * @returns the packet from its IPv4 header on, for a socket with IP_HDRINCL: the kernel fills in identification, length,
+ * source and the header's checksum (raw(7))
+ */
+export function encodeEchoRequest(request: EchoRequest): Buffer {
+  const { identifier, sequence, cookie, destination, packetSize, mayFragment } = request;
+  const packet = Buffer.alloc(packetSize);
+  packet[0] = IPV4_WITHOUT_OPTIONS;
+  packet.writeUInt16BE(mayFragment ? 0 : DONT_FRAGMENT, 6);
+  packet[8] = TTL;
+  packet[9] = PROTOCOL_ICMP;
+  packet.set(ipToBytes(destination), 16);
+  const message = packet.subarray(IPV4_HEADER);
   message[0] = ICMP_ECHO_REQUEST;
   message.writeUInt16BE(identifier, 4);
   message.writeUInt16BE(sequence, 6);
   message.set(cookie, ICMP_HEADER);
   message.writeUInt16BE(checksumOf(message), 2);
-  return message;
+  return packet;
 }
 
 /**

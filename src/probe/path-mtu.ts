@@ -59,7 +59,9 @@ export function nextOfMtu(question: MtuQuestion, results: readonly MtuResult[]):
   if (onOverlay === undefined) return { step: full };
 
   const overhead = underlaySize - overlaySize;
-  if (onOverlay === 'silent' || onOverlay === 'too-large')
+  // The host itself knows of a narrow link, and tells containers.
+  if (onOverlay === 'too-large') return search(full, results, overhead, 'fragmented');
+  if (onOverlay === 'silent')
     return answers.underlay && onUnderlay !== 'answered'
       ? search(whole, results, 0, 'black-hole')
       : search(full, results, overhead, 'black-hole');

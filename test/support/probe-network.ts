@@ -15,7 +15,7 @@ export function answerAs(engine: ProbeEngine, from: number, ms: number, answers:
     const outgoing = engine.next(now);
     if (outgoing === undefined) continue;
     sent.push(outgoing);
-    const fate = answers(outgoing.address, outgoing.message.length + IPV4_HEADER);
+    const fate = answers(outgoing.address, outgoing.packet.length);
     const at = now + WAY_MS;
     if (fate === 'answered') engine.receive(replyTo(outgoing), outgoing.address, at);
     else if (fate !== 'silent') engine.receive(tooLarge(outgoing, fate.mtu), '192.0.2.254', at);
@@ -24,24 +24,26 @@ export function answerAs(engine: ProbeEngine, from: number, ms: number, answers:
 }
 
 /** The echo reply. @param change to its ICMP message, before the checksum is made */
-export function replyTo({ message }: Outgoing, change: (reply: Buffer) => void = () => undefined): Buffer {
-  const reply = Buffer.from(message);
+export function replyTo(
+  { packet: request }: Outgoing,
+  change: (reply: Buffer) => void = () => undefined,
+): Buffer {
+  const reply = Buffer.from(request.subarray(IPV4_HEADER));
   reply[0] = 0;
   change(reply);
-  return packet(reply);
+  return received(reply);
 }
 
 /** A router's word on it, as RFC 792 cuts it. */
-export function tooLarge({ message, address }: Outgoing, mtu: number): Buffer {
-  const original = packet(message).subarray(0, IPV4_HEADER + 8);
-  original.set(address.split('.').map(Number), 16);
+export function tooLarge({ packet }: Outgoing, mtu: number): Buffer {
+  const original = packet.subarray(0, IPV4_HEADER + 8);
   const notice = Buffer.concat([Buffer.from([3, 4, 0, 0, 0, 0, 0, 0]), original]);
   notice.writeUInt16BE(mtu, 6);
-  return packet(notice);
+  return received(notice);
 }
 
 /** An ICMP message with its checksum, behind an IPv4 header. */
-function packet(message: Buffer): Buffer {
+function received(message: Buffer): Buffer {
   const sound = Buffer.from(message);
   sound.writeUInt16BE(0, 2);
   sound.writeUInt16BE(checksumOf(sound), 2);

@@ -122,7 +122,7 @@ t.test('path MTU: a device that refuses the size at once', async t => {
   for (let now = 0; now < 10_000; now += 5) {
     const outgoing = engine.next(now);
     if (outgoing === undefined) continue;
-    const isTooLarge = outgoing.message.length + 20 > (outgoing.address === underlay ? 1400 : 1450);
+    const isTooLarge = outgoing.packet.length > (outgoing.address === underlay ? 1400 : 1450);
     if (isTooLarge) engine.failed(outgoing.sequence, true, now);
     else engine.receive(replyTo(outgoing), outgoing.address, now + 1);
   }

@@ -5,7 +5,10 @@ import { checksumOf, decodeIcmp, encodeEchoRequest, SMALLEST_PACKET } from '../.
 
 const bytes = (hex: string) => Buffer.from(hex, 'hex');
 const COOKIE = Buffer.from('selvedge');
-const request = { identifier: 0x1234, sequence: 1, cookie: COOKIE };
+const request = {
+  ...{ identifier: 0x1234, sequence: 1, cookie: COOKIE },
+  ...{ destination: '10.5.2.0', mayFragment: false },
+};
 
 /** From 10.5.2.0, to the request below. */
 const REPLY = '45000024fc270000400167a80a0502000a050100000041251234000173656c7665646765';
@@ -16,15 +19,18 @@ const TOO_LARGE =
   '450005dc0000400040011d860a4d01010a4d0201' +
   '0800392412340002';
 
+const bodyOf = (packet: Buffer) => packet.subarray(20);
+
 t.test('an echo request', async t => {
-  t.equal(
-    encodeEchoRequest({ ...request, packetSize: SMALLEST_PACKET }).toString('hex'),
-    '080039251234000173656c7665646765',
-  );
-  const large = encodeEchoRequest({ ...request, packetSize: 1500 });
-  t.equal(large.length, 1480, 'the kernel adds the IPv4 header');
-  t.equal(checksumOf(large), 0);
-  t.equal(checksumOf(encodeEchoRequest({ ...request, packetSize: 1499 })), 0, 'of an odd length');
+  const small = encodeEchoRequest({ ...request, packetSize: SMALLEST_PACKET });
+  t.equal(bodyOf(small).toString('hex'), '080039251234000173656c7665646765');
+  const header = small.subarray(0, 20).toString('hex');
+  t.equal(header, '4500000000004000400100000000000' + '00a050200', 'the kernel fills in the rest');
+  const large = encodeEchoRequest({ ...request, packetSize: 1500, mayFragment: true });
+  t.equal(large.length, 1500);
+  t.equal(large.readUInt16BE(6), 0);
+  t.equal(checksumOf(bodyOf(large)), 0);
+  t.equal(checksumOf(bodyOf(encodeEchoRequest({ ...request, packetSize: 1499 }))), 0, 'of an odd length');
 });
 
 t.test('what comes in', async t => {
@@ -43,7 +49,8 @@ t.test('what comes in', async t => {
     mtu: 1400,
   });
   const ours = encodeEchoRequest({ ...request, packetSize: SMALLEST_PACKET });
-  t.same(decodeIcmp(Buffer.concat([bytes(REPLY).subarray(0, 20), ours])), { kind: 'other' }, 'a request');
+  ours.writeUInt16BE(SMALLEST_PACKET, 2);
+  t.same(decodeIcmp(ours), { kind: 'other' }, 'a request');
 });
 
 t.test('garbage is called so', async t => {

@@ -76,6 +76,16 @@ const CASES: readonly (readonly [
     14,
   ],
   [
+    'this host tells containers of a narrow link',
+    step =>
+      step.path === 'overlay' && step.size > 1350
+        ? { kind: 'too-large', mtu: 1350 }
+        : narrow(1400, 1400)(step),
+    {},
+    { kind: 'fragmented', size: 1400 },
+    5,
+  ],
+  [
     'large packets of the tunnel alone are dropped',
     step => (step.path === 'overlay' && step.size > 1350 ? SILENT : ANSWERED),
     {},
