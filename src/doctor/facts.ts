@@ -88,6 +88,22 @@ export interface SettingsFact {
   readonly bridgeNetfilter: string | undefined;
 }
 
+/** Packets of the overlay device since it was made. */
+export interface DeviceCounters {
+  readonly received: number;
+  readonly sent: number;
+  /** That it could not hand to the underlay: dropped by this very host, or without a way. */
+  readonly unsent: number;
+}
+
+/** The counters twice, while the agent's probes of all peers are lost in the tunnel. */
+export interface TunnelFact {
+  readonly device: string;
+  readonly before: DeviceCounters;
+  readonly after: DeviceCounters;
+  readonly seconds: number;
+}
+
 /** What each fact is, by its name. */
 export interface FactValues {
   readonly agent: AgentFact;
@@ -99,6 +115,8 @@ export interface FactValues {
   readonly files: FilesFact;
   readonly state: StateFact;
   readonly checksums: ChecksumFact;
+  /** Undefined: there is nothing to count, for some peer is reached, or none is probed. */
+  readonly tunnel: TunnelFact | undefined;
   readonly flannelds: readonly RunningFlanneld[];
   /** Whether the kernel makes VXLAN devices. */
   readonly hasVxlan: boolean;

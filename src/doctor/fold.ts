@@ -11,6 +11,8 @@ export interface FoldedFinding extends Finding {
 const NO_UNDERLAY: readonly FindingCode[] = ['no-interface', 'underlay-down', 'underlay-address'];
 /** The host gets nothing from etcd. */
 const NO_ETCD: readonly FindingCode[] = ['etcd-away', 'etcd-tls', 'etcd-denied'];
+/** What other hosts send does not come in, or ours does not go out. */
+const NO_TUNNEL: readonly FindingCode[] = ['port-blocked', 'port-closed', 'overlay-device', 'lease-mac'];
 /** Nobody keeps the data plane, or it is not begun. */
 const NO_AGENT: readonly FindingCode[] = ['agent-down', 'agent-silent', 'agent-waits'];
 
@@ -22,7 +24,8 @@ export const FOLLOWS_FROM: Partial<Record<FindingCode, readonly FindingCode[]>> 
   'etcd-away': NO_UNDERLAY,
   'underlay-address': ['underlay-down'],
   'agent-waits': [...NO_ETCD, 'config-invalid', 'config-missing', 'no-free-subnet', 'duplicate-public-ip'],
-  'agent-down': ['flanneld-runs', 'no-interface', 'kernel-lacks-vxlan'],
+  'agent-refuses': ['no-interface'],
+  'agent-down': ['flanneld-runs', 'no-interface', 'kernel-lacks-vxlan', 'agent-refuses'],
   'lease-trouble': [...NO_ETCD, 'duplicate-public-ip', 'public-ip-shared'],
   'public-ip-shared': ['duplicate-public-ip'],
   'etcd-endpoint': NO_ETCD,
@@ -40,6 +43,10 @@ export const FOLLOWS_FROM: Partial<Record<FindingCode, readonly FindingCode[]>> 
   'forward-dropped': ['firewall-trouble', ...NO_AGENT],
   'stale-entries': NO_AGENT,
   'leases-set-aside': ['public-ip-shared'],
+  'peer-unreachable': [...NO_UNDERLAY, 'port-closed'],
+  'tunnel-one-way': NO_TUNNEL,
+  'overlay-blocked': [...NO_TUNNEL, 'tunnel-one-way'],
+  'path-mtu': ['mtu-too-large'],
   'route-overlap': ['underlay-in-network', 'route-conflict', 'docker-subnet'],
   'route-conflict': ['docker-subnet'],
 };

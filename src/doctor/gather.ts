@@ -4,9 +4,10 @@ import { messageOf } from '../daemon/operator-error.js';
 import type { AgentOptions } from '../daemon/options.js';
 import type { Fact, HostFacts } from './facts.js';
 import { readAgent, type AskAgent } from './read/agent.js';
+import { readChecksums, readTunnel, type Sleep } from './read/counters.js';
 import { readEtcd, readEtcdServers } from './read/etcd.js';
 import { readFiles, readFirewall, readSettings, readState } from './read/host.js';
-import { readChecksums, readHasVxlan, readNetwork } from './read/kernel.js';
+import { readHasVxlan, readNetwork } from './read/kernel.js';
 
 /** Longer than any of them takes on a host in trouble: an etcd that hangs is given up after two calls and a look at it. */
 const LONGEST_MS = 15_000;
@@ -14,7 +15,7 @@ const LONGEST_MS = 15_000;
 /** What is given from outside. */
 export interface Means {
   readonly ask: AskAgent;
-  readonly sleep: (ms: number) => Promise<void>;
+  readonly sleep: Sleep;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -22,6 +23,7 @@ export interface Means {
 /** It never rejects: what cannot be had is a fact too. */
 export async function gatherFacts(options: AgentOptions, { ask, sleep, now }: Means): Promise<HostFacts> {
   const fact = <T>(read: Promise<T>) => factOf(read, LONGEST_MS);
+  const asked = readAgent(options, ask);
   const [
     agent,
     etcd,
@@ -32,10 +34,11 @@ export async function gatherFacts(options: AgentOptions, { ask, sleep, now }: Me
     files,
     state,
     checksums,
+    tunnel,
     flannelds,
     hasVxlan,
   ] = await Promise.all([
-    fact(readAgent(options, ask)),
+    fact(asked),
     fact(readEtcd(options.etcd)),
     fact(readEtcdServers(options.etcd, now)),
     fact(readNetwork(options)),
@@ -44,6 +47,7 @@ export async function gatherFacts(options: AgentOptions, { ask, sleep, now }: Me
     fact(readFiles(options)),
     fact(readState(options)),
     fact(readChecksums(sleep)),
+    fact(asked.then(agent => readTunnel(agent, sleep))),
     fact(findFlannelds()),
     fact(readHasVxlan()),
   ]);
@@ -51,7 +55,7 @@ export async function gatherFacts(options: AgentOptions, { ask, sleep, now }: Me
     options,
     facts: {
       ...{ agent, etcd, etcdServers, network, firewall, settings },
-      ...{ files, state, checksums, flannelds, hasVxlan },
+      ...{ files, state, checksums, tunnel, flannelds, hasVxlan },
     },
   };
 }

@@ -109,6 +109,7 @@ export const VALUES: FactValues = {
     fault: undefined,
     nodeId: NODE_ID,
   },
+  tunnel: undefined,
   checksums: { before: 3, after: 3, seconds: 0.5 },
   flannelds: [],
   hasVxlan: true,

@@ -73,6 +73,7 @@ const NFT_HOOKS: Readonly<Partial<Record<string, PortDrop['direction']>>> = {
   input: 'in',
   output: 'out',
   postrouting: 'out',
+  egress: 'out',
 };
 
 function nftDrops(json: string, port: number): PortDrop[] {

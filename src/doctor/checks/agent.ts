@@ -1,6 +1,6 @@
 /** What the agent says, and whether it does. Pure. */
 import { VERSION } from '../../daemon/version.js';
-import type { StatusDocument } from '../../daemon/status.js';
+import type { SetAsideStatus, StatusDocument } from '../../daemon/status.js';
 import { row } from '../check.js';
 import { finding, listed, type Finding } from '../finding.js';
 
@@ -50,7 +50,11 @@ function version({ agent }: StatusDocument): Finding[] {
 }
 
 function setAside(status: StatusDocument): Finding[] {
-  const faulty = status.setAside.filter(({ code }) => code !== 'reserved');
+  return leasesSetAside(status.setAside.filter(({ code }) => code !== 'reserved'));
+}
+
+/** @param faulty those that cannot be peers and ought to be */
+export function leasesSetAside(faulty: readonly SetAsideStatus[]): Finding[] {
   if (faulty.length === 0) return [];
   const each = faulty.map(({ key, code, reason }) => `${key} (${code}: ${reason})`);
   return [

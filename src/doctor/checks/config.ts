@@ -5,8 +5,11 @@ import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../../dataplane/model.js';
 import { etcdctl } from '../../subnet/etcdctl.js';
 import { readConfigDocument } from '../../daemon/config-document.js';
 import { problem } from '../../daemon/problems.js';
+import { listLeases } from '../../subnet/lease-list.js';
+import type { Lease } from '../../subnet/lease.js';
 import { row } from '../check.js';
 import { finding, listed } from '../finding.js';
+import { leasesSetAside } from './agent.js';
 import { bridgesOf, configOf, documentIn, ownSubnetOf, underlayOf } from '../view.js';
 
 export const configChecks = [
@@ -24,6 +27,20 @@ export const configChecks = [
     if (read.ok) return [];
     const seen = `${key} cannot be used: ${read.faults.join('; ')}`;
     return [problem('config-invalid', seen, 'a mistake in the document', next)];
+  }),
+
+  row('the leases in etcd', ['agent', 'etcd'], ({ agent, etcd }, host) => {
+    const rules = configOf(host);
+    if (agent.kind === 'answers' || etcd.kind !== 'read' || rules === undefined) return [];
+    const { range, backend } = rules;
+    // Judged as by somebody who is no host: no lease can have its MAC.
+    const judge = (lease: Lease) => backend.judge(lease, { mac: undefined });
+    const { leases } = listLeases(etcd.entries, `${host.options.etcd.prefix}/subnets/`, { range, judge });
+    return leasesSetAside(
+      leases.flatMap(({ key, state }) =>
+        state.kind === 'set-aside' ? [{ key, code: state.code, reason: state.reason }] : [],
+      ),
+    );
   }),
 
   row("this host's routes against the network", ['network'], ({ network }, host) => {

@@ -8,16 +8,20 @@ import { fileChecks } from './files.js';
 import { firewallChecks } from './firewall.js';
 import { hostChecks } from './host.js';
 import { leftoverChecks } from './leftovers.js';
+import { startChecks } from './start.js';
+import { tunnelChecks } from './tunnel.js';
 import { underlayChecks } from './underlay.js';
 
 export const CHECKS: readonly Check[] = [
   ...agentChecks,
   ...underlayChecks,
+  ...startChecks,
   ...etcdChecks,
   ...configChecks,
   ...deviceChecks,
   ...fileChecks,
   ...firewallChecks,
   ...hostChecks,
+  ...tunnelChecks,
   ...leftoverChecks,
 ];

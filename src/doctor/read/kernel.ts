@@ -7,10 +7,9 @@ import { NetlinkSocket } from '../../dataplane/netlink/socket.js';
 import { OperatorError } from '../../daemon/operator-error.js';
 import type { AgentOptions } from '../../daemon/options.js';
 import { chooseUnderlay } from '../../daemon/start-up.js';
-import type { ChecksumFact, NetworkFact } from '../facts.js';
+import type { NetworkFact } from '../facts.js';
 
-/** Between two looks at a counter. */
-const SAMPLE_MS = 500;
+const LOOPBACK = 'lo';
 
 /** @throws NetlinkError */
 export async function readNetwork(options: AgentOptions): Promise<NetworkFact> {
@@ -19,11 +18,13 @@ export async function readNetwork(options: AgentOptions): Promise<NetworkFact> {
     const kernel = new NetlinkKernel(netlink);
     const links = await kernel.readLinks();
     const overlays = links.filter(({ kind, name }) => kind === 'vxlan' && name.startsWith('flannel'));
+    // Addresses are those of all devices, and are read where there is any to ask for.
+    const asked = new Set([LOOPBACK, ...overlays.map(({ name }) => name)]);
     return {
       interfaces: (await readHostNetwork(netlink)).interfaces,
       states: await readLinkStates(netlink),
       links,
-      entries: await kernel.readEntries(new Set(overlays.map(({ name }) => name))),
+      entries: await kernel.readEntries(asked),
       chosen: await choose(options, netlink),
     };
   } finally {
@@ -38,29 +39,6 @@ async function choose(options: AgentOptions, netlink: NetlinkSocket): Promise<Ne
     if (error instanceof OperatorError) return { refusal: error.message };
     throw error;
   }
-}
-
-/** Reads how often a UDP checksum was wrong, twice. @param sleep resolves after that many milliseconds */
-export async function readChecksums(sleep: (ms: number) => Promise<void>): Promise<ChecksumFact> {
-  const before = await readChecksumErrors();
-  await sleep(SAMPLE_MS);
-  return { before, after: await readChecksumErrors(), seconds: SAMPLE_MS / 1000 };
-}
-
-async function readChecksumErrors(): Promise<number> {
-  return parseUdpCounter(await readFile('/proc/self/net/snmp', 'utf8'), 'InCsumErrors');
-}
-
-/**
- * A counter out of /proc/net/snmp: a line of names and one of values for each protocol (net/ipv4/proc.c).
- * @throws Error when it is not there
- */
-export function parseUdpCounter(text: string, name: string): number {
-  const [names = '', values = ''] = text.split('\n').filter(line => line.startsWith('Udp:'));
-  const index = names.split(' ').indexOf(name);
-  const value = Number(index < 0 ? NaN : values.split(' ')[index]);
-  if (Number.isNaN(value)) throw new Error(`/proc/net/snmp has no ${name} of UDP`);
-  return value;
 }
 
 /**

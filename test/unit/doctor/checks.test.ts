@@ -7,6 +7,7 @@ import { diagnose } from '../../../src/doctor/report.js';
 import { StoreError } from '../../../src/subnet/store.js';
 import { addressEntry, prefix } from '../../support/dataplane.js';
 import {
+  CONFIG_TEXT,
   configEntry,
   filterTable,
   hostWith,
@@ -212,6 +213,30 @@ t.test('what is wrong, by its code', async t => {
       ['agent-version'],
     ],
     [
+      'no agent, and the name of the device taken',
+      { agent: agentDown, ...withLink('flannel.1', { kind: 'bridge' }) },
+      ['agent-refuses'],
+    ],
+    [
+      'no agent, and a device of another overlay',
+      {
+        agent: agentDown,
+        network: { ...network, entries: [...network.entries, addressEntry('10.244.1.0/32')] },
+      },
+      ['agent-refuses'],
+    ],
+    [
+      'no agent, and a lease that is none',
+      {
+        agent: agentDown,
+        etcd: {
+          kind: 'read',
+          entries: [configEntry(CONFIG_TEXT), { ...configEntry('rubbish'), key: '/net/subnets/10.5.7.0-24' }],
+        },
+      },
+      ['agent-down', 'leases-set-aside'],
+    ],
+    [
       'a route of ours to nobody, with no agent',
       {
         agent: agentDown,
@@ -292,6 +317,22 @@ t.test('what is well, and looks odd', async t => {
     ],
   ];
   for (const [name, changes] of table) t.same(codes(changes), [], name);
+});
+
+t.test('which way the tunnel is blocked', async t => {
+  const before = { received: 5, sent: 5, unsent: 5 };
+  const causeOf = (received: number, sent: number, unsent: number) => {
+    const after = { received: 5 + received, sent: 5 + sent, unsent: 5 + unsent };
+    const { findings } = diagnose(
+      hostWith({ tunnel: { device: 'flannel.1', before, after, seconds: 11 } }),
+    ).document;
+    t.match(findings, [{ code: 'tunnel-one-way' }]);
+    return findings[0]?.cause;
+  };
+  t.match(causeOf(0, 0, 6), /this host itself drops what it sends/);
+  t.match(causeOf(4, 0, 6), /this host itself drops what it sends/);
+  t.match(causeOf(0, 6, 0), /comes in by UDP 8472 is dropped by the firewall of this host/);
+  t.match(causeOf(4, 6, 0), /dropped on the way out, or by the others/);
 });
 
 t.test('the agent’s word and ours on one thing are told once, the agent’s', async t => {

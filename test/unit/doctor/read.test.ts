@@ -9,7 +9,7 @@ import { readUnitEnvironment } from '../../../src/daemon/unit-environment.js';
 import { factOf } from '../../../src/doctor/gather.js';
 import { readAgent, type Unreachable } from '../../../src/doctor/read/agent.js';
 import { readEtcdServers } from '../../../src/doctor/read/etcd.js';
-import { parseUdpCounter } from '../../../src/doctor/read/kernel.js';
+import { parseDeviceCounters, parseUdpCounter } from '../../../src/doctor/read/counters.js';
 import { takeLock } from '../../../src/daemon/lock.js';
 import { STATUS } from '../../support/host-facts.js';
 import { optionsWith } from '../../support/status-facts.js';
@@ -78,6 +78,12 @@ t.test('a counter of /proc/net/snmp', async t => {
   t.equal(parseUdpCounter(text, 'InCsumErrors'), 9);
   t.throws(() => parseUdpCounter(text, 'Other'), /no Other of UDP/);
   t.throws(() => parseUdpCounter('', 'InCsumErrors'));
+});
+
+t.test('counters of a device', async t => {
+  const text = ` face |bytes packets errs\n    lo: 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\nflannel.1:  900 9 0 0 0 0 0 0 700 7 1 4 0 0 0 0\n`;
+  t.same(parseDeviceCounters(text, 'flannel.1'), { received: 9, sent: 7, unsent: 5 });
+  t.throws(() => parseDeviceCounters(text, 'flannel.2'), /has no flannel.2/);
 });
 
 t.test('options out of the files of the unit', async t => {
