@@ -6,10 +6,15 @@ import { LoggedProcess } from '../../src/demo/process.js';
 
 /** @returns its pid; it ends with the test */
 export async function pretendFlanneld(t: Test, host: Host, etcdPrefix: string): Promise<number> {
+  const started = await startFlanneld(host, etcdPrefix);
+  t.teardown(() => started.stop('SIGKILL', 5));
+  return started.pid;
+}
+
+/** The same, for whoever ends it. */
+export async function startFlanneld(host: Host, etcdPrefix: string): Promise<LoggedProcess> {
   const program = `${host.files.runDir}/flanneld`;
   await writeFile(program, '#!/bin/sh\nwhile :; do sleep 1; done\n', { mode: 0o755 });
   const argv = host.namespace.argv([program, `--etcd-prefix=${etcdPrefix}`]);
-  const started = await LoggedProcess.start('flanneld', argv, `${host.files.runDir}/flanneld.log`);
-  t.teardown(() => started.stop('SIGKILL', 5));
-  return started.pid;
+  return LoggedProcess.start('flanneld', argv, `${host.files.runDir}/flanneld.log`);
 }

@@ -1,0 +1,68 @@
+/** The form of a case, and how a table of them is gone through. */
+import type { Test } from 'tap';
+import type { Host } from '../../../src/demo/host.js';
+import { metricOf, problemsOf, waitForDoctor, waitForWell, type CaseLab } from './case-lab.js';
+
+/** One thing that is broken, or two. */
+export interface Case {
+  readonly name: string;
+  readonly break: (at: CaseLab) => Promise<unknown>;
+  readonly mend: (at: CaseLab) => Promise<unknown>;
+  /** Problems that the agent tells; undefined: no agent answers. */
+  readonly status: readonly string[] | undefined;
+  /** What the doctor finds: the cause first. */
+  readonly doctor: readonly string[];
+  /** A series of the agent's metrics and the value to which it moves. */
+  readonly metric?: readonly [series: string, value: string];
+  /** What the other hosts tell, which stay silent unless the fault is all hosts'. */
+  readonly others?: readonly string[];
+  /** More options for the doctor. */
+  readonly options?: readonly string[];
+}
+
+/** Breaks, looks and mends, one case after the other; after each all must be as it was. */
+export async function goThrough(t: Test, at: CaseLab, cases: readonly Case[]): Promise<void> {
+  const isWell = async (t: Test) => {
+    await waitForDoctor(at, at.host, []);
+    t.pass('the doctor finds nothing');
+  };
+  await t.test('before', isWell);
+  for (const each of cases) {
+    await t.test(each.name, async t => {
+      try {
+        await each.break(at);
+        await look(t, at, each);
+      } finally {
+        // Also when it failed: the next one begins with hosts that are well.
+        await each.mend(at);
+      }
+      for (const host of at.lab.hosts) await waitForWell(at, host);
+      // What the agent cannot know its status does not tell either.
+      if (each.doctor.length > 0 && each.status?.length === 0) await waitForDoctor(at, at.host, []);
+      t.pass('all is well when it is mended');
+    });
+  }
+  await t.test('after', isWell);
+}
+
+async function look(t: Test, at: CaseLab, { status, doctor, metric, others = [], options }: Case) {
+  await waitForProblems(at, at.host, status);
+  await waitForDoctor(at, at.host, doctor, options);
+  t.pass(`the doctor finds ${doctor.join(', ') || 'nothing'}`);
+  if (metric !== undefined) t.equal(await metricOf(at.host, metric[0]), metric[1], metric[0]);
+  const asked = at.others.filter(({ agent }) => agent?.code === undefined);
+  for (const other of asked) await waitForProblems(at, other, others);
+}
+
+async function waitForProblems(
+  { lab }: CaseLab,
+  host: Host,
+  expected: readonly string[] | undefined,
+): Promise<void> {
+  await lab.waitFor({
+    what: `${host.name} to tell ${expected?.join(', ') ?? 'nothing, as it is gone'}`,
+    deadlineSeconds: 40,
+    read: () => problemsOf(host),
+    until: codes => [...(codes ?? ['gone'])].sort().join() === [...(expected ?? ['gone'])].sort().join(),
+  });
+}
