@@ -91,6 +91,8 @@ t.test('two booted hosts', async t => {
       text => /^healthy: .*, 1 peer programmed/.test(text),
       'healthy',
     );
+    const routes = await one.must(['ip', 'route', 'show', 'proto', 'selvedge']);
+    t.match(routes, /^10\.5\.\d+\.0\/24 via /, 'its routes bear its name');
     const modes = await one.must(['stat', '-c', '%a %U', '/run/flannel/docker', '/run/selvedge/net.sock']);
     t.equal(modes, '644 selvedge\n660 selvedge\n');
     const exit = await one.run([
@@ -130,7 +132,9 @@ t.test('two booted hosts', async t => {
     await one.must(['systemctl', 'restart', 'selvedge']);
     await stream.flow(SOME_PACKETS);
     await one.must(['systemctl', 'stop', 'selvedge']);
-    t.match(await one.must(['cat', '/run/flannel/docker']), '--bip=', 'the files for Docker stay');
+    const asNobody = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'];
+    const files = await one.must([...asNobody, 'cat', '/run/flannel/docker', '/run/flannel/subnet.env']);
+    t.match(files, /--bip=[^]*FLANNEL_SUBNET=/, 'the files for Docker stay, for all to read');
     await stream.flow(SOME_PACKETS);
     await one.must(['systemctl', 'start', 'selvedge']);
     await stream.flow(SOME_PACKETS);
@@ -171,52 +175,84 @@ t.test('two booted hosts', async t => {
   });
 
   await t.test('each host in trouble of its own', { jobs: 2 }, async t => {
-    void t.test('a busy agent is left alone, a stalled one is started again', { buffered: true }, async t => {
-      const dropIn = '/etc/systemd/system/selvedge.service.d/watchdog.conf';
-      await two.write(dropIn, `[Service]\nWatchdogSec=${WATCHDOG_SECONDS}\n`);
-      await two.must(['systemctl', 'daemon-reload']);
-      await two.must(['systemctl', 'restart', 'selvedge']);
-      const restarts = await two.property('selvedge', 'NRestarts');
-      await keepBusy(two.path('/run/selvedge/net.sock'), 2.5 * WATCHDOG_SECONDS);
-      t.equal(await two.property('selvedge', 'NRestarts'), restarts);
-      await two.must(['systemctl', 'kill', '--signal=SIGSTOP', '--kill-whom=main', 'selvedge']);
-      await two.waitForProperty('selvedge', 'NRestarts', value => value !== restarts, 'more');
-      await two.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active again');
-      t.match(await two.journal('selvedge'), /Watchdog timeout/);
-      await two.must(['rm', dropIn]);
-      await two.must(['systemctl', 'daemon-reload']);
-      await two.must(['systemctl', 'restart', 'selvedge']);
-    });
+    void t.test(
+      'on two a busy agent is left alone, a stalled one started again',
+      { buffered: true },
+      async t => {
+        const dropIn = '/etc/systemd/system/selvedge.service.d/watchdog.conf';
+        await two.write(dropIn, `[Service]\nWatchdogSec=${WATCHDOG_SECONDS}\n`);
+        await two.must(['systemctl', 'daemon-reload']);
+        await two.must(['systemctl', 'restart', 'selvedge']);
+        const restarts = await two.property('selvedge', 'NRestarts');
+        await keepBusy(two.path('/run/selvedge/net.sock'), 2.5 * WATCHDOG_SECONDS);
+        t.equal(await two.property('selvedge', 'NRestarts'), restarts);
+        await two.must(['systemctl', 'kill', '--signal=SIGSTOP', '--kill-whom=main', 'selvedge']);
+        await two.waitForProperty('selvedge', 'NRestarts', value => value !== restarts, 'more');
+        await two.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active again');
+        t.match(await two.journal('selvedge'), /Watchdog timeout/);
+        await two.must(['rm', dropIn]);
+        await two.must(['systemctl', 'daemon-reload']);
+        await two.must(['systemctl', 'restart', 'selvedge']);
+      },
+    );
 
-    void t.test('a docker0 of another subnet, and a mistake in the options', { buffered: true }, async t => {
-      // As a Docker has it that knows nothing of the lease; to be seen at the agent's next look.
-      await one.must(['ip', 'address', 'flush', 'dev', 'docker0']);
-      await one.must(['ip', 'address', 'add', '172.31.0.1/16', 'dev', 'docker0']);
-      await one.must(['systemctl', 'restart', 'selvedge']);
-      t.match((await one.run(['selvedge', 'status'])).stdout, 'docker0 has 172.31.0.1/16');
+    void t.test('on one', { buffered: true }, async t => {
+      await t.test('a docker0 of another subnet, and a mistake in the options', async t => {
+        // As a Docker has it that knows nothing of the lease; to be seen at the agent's next look.
+        await one.must(['ip', 'address', 'flush', 'dev', 'docker0']);
+        await one.must(['ip', 'address', 'add', '172.31.0.1/16', 'dev', 'docker0']);
+        await one.must(['systemctl', 'restart', 'selvedge']);
+        t.match((await one.run(['selvedge', 'status'])).stdout, 'docker0 has 172.31.0.1/16');
 
-      const before = await docker(one);
-      await one.write('/etc/default/selvedge-typo', 'SELVEDGE_OPTIONS=--ifaec=eth0\n');
-      const dropIn = '/etc/systemd/system/selvedge.service.d/typo.conf';
-      await one.write(dropIn, '[Service]\nEnvironmentFile=/etc/default/selvedge-typo\n');
-      await one.must(['systemctl', 'daemon-reload']);
-      t.not((await one.run(['systemctl', 'restart', 'selvedge'])).code, 0);
-      const state = ['ActiveState', 'SubState', 'ExecMainStatus', 'NRestarts'];
-      const seen = await Promise.all(state.map(each => one.property('selvedge', each)));
-      t.same(seen, ['failed', 'failed', '2', '0'], 'it ends once');
-      t.match(await one.journal('selvedge'), '--ifaec: unknown option', 'and says what is wrong');
-      t.equal(await docker(one), before, 'Docker runs on');
+        const before = await docker(one);
+        const mistaken = '/etc/sysconfig/selvedge';
+        await one.write(mistaken, 'SELVEDGE_OPTIONS=--ifaec=eth0\nSELVEDGE_IFAEC=eth0\n');
+        t.not((await one.run(['systemctl', 'restart', 'selvedge'])).code, 0);
+        const state = ['ActiveState', 'SubState', 'ExecMainStatus', 'NRestarts'];
+        const seen = await Promise.all(state.map(each => one.property('selvedge', each)));
+        t.same(seen, ['failed', 'failed', '2', '0'], 'it ends once');
+        const said = /--ifaec: unknown option\n.*SELVEDGE_IFAEC: unknown option\n/;
+        t.match(await one.journal('selvedge'), said, 'and says what is wrong');
+        t.equal(await docker(one), before, 'Docker runs on');
 
-      // Docker must not start with what it finds while nobody answers for it.
-      await one.must(['rm', '/run/flannel/docker']);
-      t.not((await one.run(['systemctl', 'restart', 'docker'])).code, 0);
-      t.match(await one.journal('docker'), 'Docker must not start: /run/flannel/docker is not there');
-      await one.must(['rm', dropIn]);
-      await one.must(['systemctl', 'daemon-reload']);
-      await one.must(['systemctl', 'start', 'docker']);
-      t.equal(await one.property('selvedge', 'ActiveState'), 'active', 'Docker wants it');
-      const { subnet } = await leaseOf(one);
-      t.match(await one.must(['ip', '-brief', 'address', 'show', 'docker0']), ` ${subnet}1/24`);
+        // Docker must not start with what it finds while nobody answers for it.
+        await one.must(['rm', '/run/flannel/docker']);
+        t.not((await one.run(['systemctl', 'restart', 'docker'])).code, 0);
+        t.match(await one.journal('docker'), 'Docker must not start: /run/flannel/docker is not there');
+        await one.must(['rm', mistaken]);
+        await one.must(['systemctl', 'start', 'docker']);
+        t.equal(await one.property('selvedge', 'ActiveState'), 'active', 'Docker wants it');
+        const { subnet } = await leaseOf(one);
+        t.match(await one.must(['ip', '-brief', 'address', 'show', 'docker0']), ` ${subnet}1/24`);
+
+        // A networkd whose files are for this device, too.
+        await one.write('/etc/systemd/network/90-all.network', '[Match]\nName=flannel*\n');
+        await one.must(['systemctl', 'start', 'systemd-networkd']);
+        const setUp = await lab.waitFor({
+          what: 'networkd to have made up its mind on flannel.1',
+          deadlineSeconds: 30,
+          read: () => one.must(['networkctl', '--no-legend', 'list', 'flannel.1']),
+          until: line => / (unmanaged|configured|failed)\n/.test(line),
+        });
+        t.match(setUp, / unmanaged\n/, 'networkd leaves the device alone');
+        await one.must(['systemctl', 'stop', 'systemd-networkd.socket', 'systemd-networkd']);
+      });
+
+      await t.test('a full disk: what was there stays whole, and all is well once there is room', async t => {
+        const owner = 'mode=2755,uid=$(id -u selvedge),gid=$(id -g selvedge)';
+        const place = '/run/flannel';
+        // As large as one of the three files, of an earlier lease.
+        const fill = `mount -t tmpfs -o size=4k,${owner} tmpfs ${place} && echo earlier > ${place}/docker`;
+        await one.must(['sh', '-c', fill]);
+        await one.must(['systemctl', 'restart', '--no-block', 'selvedge']);
+        const isTold = (text: string) => /file-not-written: cannot write .*ENOSPC/.test(text);
+        await one.waitForProperty('selvedge', 'StatusText', isTold, 'no room');
+        t.equal(await one.property('selvedge', 'ActiveState'), 'activating');
+        t.equal(await one.must(['sh', '-c', `cd ${place}; ls -A; cat *`]), 'docker\nearlier\n');
+        await one.must(['mount', '-o', 'remount,size=64k', place]);
+        await one.waitForProperty('selvedge', 'ActiveState', ACTIVE, 'active');
+        t.match(await one.must(['cat', `${place}/docker`]), '--bip=');
+      });
     });
   });
 

@@ -17,6 +17,7 @@ import {
   makeSurroundings,
   removeOurs,
   run,
+  spoilingNft,
   startKeeper,
   flow,
   without,
@@ -239,7 +240,7 @@ void inNamespace(t, import.meta.url, async () => {
     t.notMatch(everything(), /selvedge/i);
   });
 
-  t.test('nft that fails: what was there stays, FORWARD is seen to, and it is tried again', async t => {
+  t.test('nft that fails in the middle: what was there stays, and it is tried again', async t => {
     flushAll();
     dropAsDocker('nft');
     const first = startKeeper(t);
@@ -247,10 +248,11 @@ void inNamespace(t, import.meta.url, async () => {
     await first.stop();
     const before = run('nft list table ip selvedge-net');
     run('iptables-nft -F FORWARD');
-    const { find, mend } = failing(t, 'nft', '-f');
+    // Our own lines are sound: the old table would be gone by them, were they carried out alone.
+    const { find, mend } = spoilingNft(t);
     const { keeper } = startKeeper(t, { ...WISH, masquerade: 'kernel-ports' }, find);
     await becomes(t, () => keeper.view.forward.map(({ isInPlace }) => isInPlace), [true], 'FORWARD');
-    t.match(keeper.view.masquerade, { isInPlace: false, error: /nft -f -: exit code 3: no such luck/ });
+    t.match(keeper.view.masquerade, { isInPlace: false, error: /nft -f -: exit code 1: .*no-such/ });
     t.equal(run('nft list table ip selvedge-net'), before, 'the old table, whole');
     mend();
     await becomes(t, () => keeper.view.masquerade?.isInPlace, true, 'at last');

@@ -72,6 +72,16 @@ TimeoutStartSec=0
 KillMode=process
 `;
 
+/** The same options twice: as ours, and as an Atomic host has them for its flanneld. */
+const SELVEDGE_VARIABLES = (endpoint: string) => `SELVEDGE_ETCD_ENDPOINTS=${endpoint}
+SELVEDGE_IFACE=eth0
+SELVEDGE_IP_MASQ=true
+`;
+const ATOMIC_VARIABLES = (endpoint: string) => `FLANNEL_ETCD_ENDPOINTS="${endpoint}"
+FLANNEL_ETCD_PREFIX="/net"
+FLANNEL_OPTIONS="-iface=eth0 -ip-masq"
+`;
+
 const TARGET = `[Unit]
 Requires=basic.target
 After=basic.target
@@ -102,7 +112,7 @@ export class BootedHost implements Machine {
   /**
    * Makes a host, turned off, with everything installed and enabled.
    * @param place last byte of its address
-   * @param iptables which variant Docker uses; with `legacy` there is no nft on the host
+   * @param iptables which variant Docker uses; with `legacy` there is no nft on the host, and its options are Atomic's
    */
   static async create(lab: Lab, place: number, iptables: 'nft' | 'legacy'): Promise<BootedHost> {
     const name = `${lab.id}-host${place}`;
@@ -299,9 +309,11 @@ export class BootedHost implements Machine {
     await this.write('/etc/systemd/system/docker.service', DOCKER_UNIT(this.#namespace.name));
     await this.write('/etc/systemd/system/lab.target', TARGET);
     const { endpoint } = this.lab;
-    const options = { ETCD_ENDPOINTS: endpoint, IFACE: 'eth0', IP_MASQ: 'true' };
-    const variables = Object.entries(options).map(([name, value]) => `SELVEDGE_${name}=${value}\n`);
-    await this.write('/etc/default/selvedge', variables.join(''));
+    const [file, variables] =
+      iptables === 'nft'
+        ? ['/etc/default/selvedge', SELVEDGE_VARIABLES(endpoint)]
+        : ['/etc/sysconfig/flanneld', ATOMIC_VARIABLES(endpoint)];
+    await this.write(file, variables);
     await mkdir(join(root, 'usr/local/bin'), { recursive: true });
     await symlink(`${INSTALLED}/dist/cli/main.js`, join(root, 'usr/local/bin/selvedge'));
     await mkdir(join(root, 'usr/local/sbin'), { recursive: true });

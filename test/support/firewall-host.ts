@@ -199,16 +199,31 @@ function link(directory: string, name: string, hidden: readonly string[]): void 
   if (!hidden.includes(name)) symlinkSync(`/usr/sbin/${name}`, join(directory, name));
 }
 
+/** All programs, of which nft gets a line more at the end of every transaction, which it must refuse, until it is mended. */
+export function spoilingNft(t: Test): { find: FindProgram; mend: () => void } {
+  return replacing(
+    t,
+    'nft',
+    `if [ "$1" = -f ]; then { cat; echo 'add rule ip no-such no-such accept'; } | /usr/sbin/nft "$@"
+else exec /usr/sbin/nft "$@"; fi`,
+  );
+}
+
 /** All programs, of which one fails when it is given this argument, until it is mended. */
 export function failing(t: Test, program: string, argument: string): { find: FindProgram; mend: () => void } {
+  return replacing(
+    t,
+    program,
+    `[ "$1" = ${argument} ] && { echo no such luck >&2; exit 3; }
+exec /usr/sbin/${program} "$@"`,
+  );
+}
+
+function replacing(t: Test, program: string, lines: string): { find: FindProgram; mend: () => void } {
   const directory = mkdtempSync(join(tmpdir(), 'selvedge-programs-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const file = join(directory, program);
-  const script = `#!/bin/sh
-[ "$1" = ${argument} ] && { echo no such luck >&2; exit 3; }
-exec /usr/sbin/${program} "$@"
-`;
-  writeFileSync(file, script, { mode: 0o755 });
+  writeFileSync(file, `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
   return { find: findIn([directory, '/usr/sbin']), mend: () => rmSync(file) };
 }
 
