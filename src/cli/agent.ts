@@ -1,8 +1,8 @@
 /** `selvedge agent`: options in, the agent run, its exit code out. */
 import type { Command } from 'commander';
-import { pino, type Logger } from 'pino';
-import { loggedError } from '../daemon/logged-error.js';
+import type { Logger } from 'pino';
 import type { AgentOptions } from '../daemon/options.js';
+import { openLog } from './agent-log.js';
 import { AgentOptionsCommand } from './agent-options-command.js';
 
 const EXAMPLES = `
@@ -24,8 +24,8 @@ export type RunAgent = (options: AgentOptions, log: Logger) => Promise<number>;
 
 /** @param run called when all options are sound */
 export function agentCommand(run: RunAgent): Command {
-  const command = new AgentOptionsCommand('agent', (options, notes) => {
-    const log = createLog(options);
+  const command = new AgentOptionsCommand('agent', async (options, notes) => {
+    const log = await openLog(options);
     for (const note of notes) log.warn(note);
     return run(options, log);
   });
@@ -34,17 +34,4 @@ export function agentCommand(run: RunAgent): Command {
       'Runs the agent: leases a subnet from etcd, wires this host to the others, and keeps both so until it is stopped.',
     )
     .addHelpText('after', EXAMPLES);
-}
-
-/** Synchronous, so that the last line before the end is written; to standard error, as flanneld does. */
-function createLog(options: AgentOptions): Logger {
-  return pino(
-    {
-      level: options.logLevel,
-      base: { instance: options.instance },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { err: loggedError },
-    },
-    pino.destination({ dest: 2, sync: true }),
-  );
 }

@@ -16,6 +16,7 @@ import {
   keyPrefix,
   leaseTtl,
   listenAddress,
+  logFormat,
   logLevel,
   onRevoke,
   probeRate,
@@ -319,6 +320,15 @@ export const AGENT_OPTIONS = {
     default: 'info',
     flannel: false,
     type: logLevel,
+  },
+  'log-format': {
+    group: 'Process',
+    kind: 'value',
+    argument: 'FORM',
+    help: 'json, or pretty for people: lines of text, coloured on a terminal unless NO_COLOR is set',
+    default: 'json',
+    flannel: false,
+    type: logFormat,
   },
 } as const satisfies Readonly<Record<string, OptionRow>>;
 

@@ -169,6 +169,11 @@ export const txChecksum = z.enum(['auto', 'on', 'off'], { error: 'must be auto, 
 /** pino's levels. */
 export const logLevel = z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` });
 
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+export const logFormat = z.enum(LOG_FORMATS, { error: `must be ${LOG_FORMATS.join(' or ')}` });
+
 export const userName = z.string();
 
 /** Any text will do: a rule would put the secret into a message. */

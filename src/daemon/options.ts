@@ -22,7 +22,7 @@ import {
   type OptionValues,
 } from './options-table.js';
 import { socketPathOf } from './socket-path.js';
-import type { LogLevel, Secret } from './options-values.js';
+import type { LogFormat, LogLevel, Secret } from './options-values.js';
 import type { TxChecksumOption } from './tx-checksum.js';
 
 export interface EtcdOptions {
@@ -81,6 +81,7 @@ export interface AgentOptions {
   /** Whether metrics may grow with the number of peers. */
   readonly metricsPerPeer: boolean;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
 }
 
 export type ResolvedOptions =
@@ -180,5 +181,6 @@ function build(values: OptionValues): AgentOptions {
     probeRate: values['probe-rate'],
     metricsPerPeer: values['metrics-per-peer'],
     logLevel: values['log-level'],
+    logFormat: values['log-format'],
   };
 }

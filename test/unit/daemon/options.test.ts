@@ -56,6 +56,7 @@ t.test('with nothing given, the defaults', async t => {
       probeRate: 20,
       metricsPerPeer: false,
       logLevel: 'info',
+      logFormat: 'json',
     },
     notes: [],
   });
