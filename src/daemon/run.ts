@@ -20,6 +20,7 @@ import { reportToService } from './service-report.js';
 import { checkHost, chooseUnderlay } from './start-up.js';
 import { buildStatus } from './status-builder.js';
 import { steadyClock } from './tasks.js';
+import { logVerdicts } from './verdict-log.js';
 import { VERSION } from './version.js';
 
 /**
@@ -67,6 +68,7 @@ export async function run(
   const history = keepHistory(historyParts, ending.signal);
   const probeParts = { facts, log, clock: steadyClock, rate: options.probeRate };
   const probes = options.probeRate === 0 ? undefined : probePeers(probeParts, ending.signal);
+  const verdicts = logVerdicts({ log, facts, options, clock: steadyClock }, ending.signal);
   const service =
     notifier && reportToService({ notifier, facts, options, clock: steadyClock }, ending.signal);
   try {
@@ -84,7 +86,7 @@ export async function run(
     netlink.close();
     await control.close();
     ending.abort();
-    await Promise.all([monitoring.close(), history, probes, service]);
+    await Promise.all([monitoring.close(), history, probes, verdicts, service]);
     lock.release();
     log.info('stopped; the data plane stays as it is');
   }
