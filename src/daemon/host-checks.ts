@@ -22,7 +22,7 @@ export async function requireNetAdmin(): Promise<void> {
 /** @returns what does not work for want of CAP_NET_RAW, undefined when it is there: most hosts can do without */
 export async function noteNetRaw(): Promise<string | undefined> {
   if (await hasCapability('CAP_NET_RAW')) return undefined;
-  return `CAP_NET_RAW is missing, so that iptables-legacy cannot be used where that is in use: ${HOW_TO_GIVE}`;
+  return `CAP_NET_RAW is missing, so that peers are not probed, nor iptables-legacy used where it is in use: ${HOW_TO_GIVE}`;
 }
 
 async function hasCapability(name: keyof typeof CAPABILITIES): Promise<boolean> {

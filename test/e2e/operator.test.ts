@@ -175,7 +175,10 @@ t.test('a capability that is missing is named', async t => {
   t.match(await without('net_admin'), { code: 2, stderr });
   // Without this one it would run, so it gets another reason to end.
   const ended = await without('net_raw', '--run-dir=/dev/null/none');
-  t.match(ended.stderr, /"msg":"CAP_NET_RAW is missing, so that iptables-legacy cannot be used/);
+  t.match(
+    ended.stderr,
+    /"msg":"CAP_NET_RAW is missing, so that peers are not probed, nor iptables-legacy used/,
+  );
   t.match(ended, { code: 2, stderr: /null.none \(--run-dir\)/ });
 });
 

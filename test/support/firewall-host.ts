@@ -199,12 +199,12 @@ function link(directory: string, name: string, hidden: readonly string[]): void 
   if (!hidden.includes(name)) symlinkSync(`/usr/sbin/${name}`, join(directory, name));
 }
 
-/** All programs, of which nft gets a line more at the end of every transaction, which it must refuse, until it is mended. */
+/** All programs, of which nft gets a line more behind each that masquerades, which it must refuse, until it is mended. */
 export function spoilingNft(t: Test): { find: FindProgram; mend: () => void } {
   return replacing(
     t,
     'nft',
-    `if [ "$1" = -f ]; then { cat; echo 'add rule ip no-such no-such accept'; } | /usr/sbin/nft "$@"
+    `if [ "$1" = -f ]; then sed '/masquerade/a add rule ip no-such no-such accept' | /usr/sbin/nft "$@"
 else exec /usr/sbin/nft "$@"; fi`,
   );
 }
