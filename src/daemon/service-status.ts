@@ -7,6 +7,9 @@ import type { Problem } from './status.js';
 /** What a person reads in one line of a terminal or two. */
 const LONGEST_LINE = 250;
 
+/** Of these the code says what is seen, and a library's long words would leave no room for what was found out. */
+const FOUND_OUT: ReadonlySet<string> = new Set(['etcd-away', 'etcd-tls', 'etcd-denied']);
+
 /**
  * Before the agent is ready, what it waits for; afterwards its subnet and its peers; then what is wrong.
  * @param lack what it waits for, undefined once it is ready
@@ -21,7 +24,8 @@ export function describeService(
   const errors = problems.filter(({ severity }) => severity === 'error');
   const first = problems[0];
   const parts = [lack ?? `${errors.length === 0 ? 'healthy' : 'degraded'}: ${describeNetwork(own, peers)}`];
-  if (first !== undefined) parts.push(`${first.code}: ${first.seen}`);
+  if (first !== undefined)
+    parts.push(`${first.code}: ${FOUND_OUT.has(first.code) ? first.cause : first.seen}`);
   if (problems.length > 1) {
     const rest = `(and ${problems.length - 1} more: selvedge status)`;
     return `${oneLine(parts.join('; '), LONGEST_LINE - rest.length - 1)} ${rest}`;

@@ -120,6 +120,9 @@ t.test('the line is one line, and short', async t => {
   const line = describeService(facts, undefined, peers, [long, evil]);
   t.equal(line.length, 250);
   t.match(line, /x… \(and 1 more: selvedge status\)$/);
+  const away = problem('etcd-away', 'list /net/: 14 UNAVAILABLE', 'nothing listens at 10.0.0.1:2379', '');
+  const awaited = 'waiting for etcd to answer; etcd-away: nothing listens at 10.0.0.1:2379';
+  t.equal(describeService(facts, 'waiting for etcd to answer', peers, [away]), awaited);
   const warning = problem('subnets-running-out', '95 % used', '', '');
   t.match(
     describeService(facts, undefined, peers, [warning]),
