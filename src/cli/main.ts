@@ -39,6 +39,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./plan.js')).planCommand(),
   },
   {
+    name: 'ping',
+    summary: 'probe peers now: who answers, how fast, how large packets may be',
+    load: async () => (await import('./ping.js')).pingCommand(),
+  },
+  {
     name: 'leases',
     summary: 'list the leases in etcd; reserve a subnet, or give one back',
     load: async () => (await import('./leases.js')).leasesCommand(),

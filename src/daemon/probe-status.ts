@@ -39,12 +39,13 @@ export function probesStatus({ probing }: Facts): ProbesStatus | null {
 export function peerProbe({ probing }: Facts, key: string, at: ToIso): PeerProbe | null {
   const peer = probing?.engine.peers.get(key);
   if (peer === undefined || probing === undefined || probing.trouble !== undefined) return null;
+  const pathMtu = pathMtuOf(peer);
   return {
     state: shownState(probing, peer.state),
     since: at(peer.since),
     underlay: pathProbe(peer.underlay, at),
     overlay: pathProbe(peer.overlay, at),
-    pathMtu: pathMtu(peer, at),
+    pathMtu: pathMtu && peer.mtu ? { ...pathMtu, testedAt: at(peer.mtu.at) } : null,
   };
 }
 
@@ -58,10 +59,11 @@ function pathProbe(record: PathRecord, at: ToIso): PathProbe {
   };
 }
 
-function pathMtu({ mtu, target }: ProbedPeer, at: ToIso): PathMtu | null {
+/** What was found of the path MTU; null before that. */
+export function pathMtuOf({ mtu, target }: ProbedPeer): Omit<PathMtu, 'testedAt'> | null {
   if (mtu === undefined) return null;
   const { finding } = mtu;
   const wanted = target.underlaySize;
   const size = finding.kind === 'fits' ? wanted : finding.kind === 'unknown' ? null : finding.size;
-  return { finding: finding.kind, wanted, size, testedAt: at(mtu.at) };
+  return { finding: finding.kind, wanted, size };
 }

@@ -31,6 +31,8 @@ export interface ProbeCounts {
 export interface EngineOptions {
   /** Packets per second, above 0. */
   readonly rate: number;
+  /** Between two probes of one path at least, unless one was lost; 10 s by default. */
+  readonly roundMs?: number;
   /** An answer that takes longer is lost. */
   readonly timeoutMs: number;
   /** 16 bits, and `COOKIE_LENGTH` bytes; at random. */
@@ -77,7 +79,7 @@ export class ProbeEngine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#schedule = new Schedule(options.rate);
+    this.#schedule = new Schedule(options.rate, options.roundMs);
     this.#mtuTests = new MtuTests(this.#schedule);
   }
 

@@ -32,6 +32,8 @@ const BACK_AFTER = 2;
 const WINDOW = 20;
 /** Weight of the newest round trip (RFC 6298). */
 const RTT_WEIGHT = 1 / 8;
+/** The first packets wait for neighbours to be resolved and for code to warm up: of these the quickest counts. */
+const WARMING_UP = 3;
 
 /** An answer came after `rttMs`. */
 export function withAnswer(record: PathRecord, rttMs: number, now: number): PathRecord {
@@ -41,9 +43,14 @@ export function withAnswer(record: PathRecord, rttMs: number, now: number): Path
     word: isTrusted ? 'answers' : 'silent',
     streak,
     ...shifted(record, 0),
-    rttMs: record.rttMs === undefined ? rttMs : record.rttMs + (rttMs - record.rttMs) * RTT_WEIGHT,
+    rttMs: smoothed(record, rttMs),
     answeredAt: now,
   };
+}
+
+function smoothed({ rttMs, counted }: PathRecord, newest: number): number {
+  if (rttMs === undefined) return newest;
+  return counted < WARMING_UP ? Math.min(rttMs, newest) : rttMs + (newest - rttMs) * RTT_WEIGHT;
 }
 
 /** No answer came in time. */

@@ -29,9 +29,15 @@ export class Schedule {
   /** Those out of turn get every other slot at most, so that a mass of them does not keep the others waiting. */
   #wasExtra = false;
 
-  /** @param rate packets per second, above 0 */
-  constructor(rate: number) {
+  readonly #leastRoundMs: number;
+
+  /**
+   * @param rate packets per second, above 0
+   * @param leastRoundMs between two probes of one path where few peers leave the rate unused
+   */
+  constructor(rate: number, leastRoundMs = ROUND_MS) {
     this.#gapMs = 1000 / rate;
+    this.#leastRoundMs = leastRoundMs;
   }
 
   /** Who takes part from now on. Newcomers are next; the others stay in their order. */
@@ -77,7 +83,7 @@ export class Schedule {
 
   /** How long a round takes: between two probes of one path when nothing happens, milliseconds. */
   get roundMs(): number {
-    return Math.max(ROUND_MS, this.#ring.length * this.#gapMs);
+    return Math.max(this.#leastRoundMs, this.#ring.length * this.#gapMs);
   }
 
   #takeExtra(): Turn | undefined {

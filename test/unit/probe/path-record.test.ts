@@ -41,6 +41,8 @@ t.test('loss is of the latest 20', async t => {
 
 t.test('the round-trip time follows slowly', async t => {
   t.equal(after('+').rttMs, 8);
-  t.equal(withAnswer(after('+-'), 16, 9).rttMs, 9);
+  t.equal(withAnswer(after('++-'), 16, 9).rttMs, 9);
+  t.equal(withAnswer(after('+'), 5, 9).rttMs, 5, 'at first the quickest counts');
+  t.equal(withAnswer(after('+'), 16, 9).rttMs, 8);
   t.equal(withLoss(after('+')).answeredAt, 0, 'a loss takes nothing away');
 });
