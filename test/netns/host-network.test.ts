@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { lookUpRoute, readHostNetwork } from '../../src/dataplane/host-network.js';
+import { findDockerBridge } from '../../src/daemon/docker-bridge.js';
+import { lookUpRoute, readHostNetwork, readLinkStates } from '../../src/dataplane/host-network.js';
+import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import { inNamespace, ip } from '../support/in-namespace.js';
 
@@ -56,6 +58,27 @@ void inNamespace(t, import.meta.url, async () => {
       '169.254.7.7',
     ]);
     t.same(interfaces.find(({ name }) => name === 'up3')?.addresses, []);
+
+    const states = await readLinkStates(socket);
+    t.same(states.get('up0'), { isUp: true, hasCarrier: true });
+    run('link set up3 down');
+    t.same(
+      (await readLinkStates(socket)).get('up2'),
+      { isUp: true, hasCarrier: false },
+      'the other end is down',
+    );
+    t.same((await readLinkStates(socket)).get('up3'), { isUp: false, hasCarrier: false });
+    run('link set up3 up');
+  });
+
+  t.test('Docker’s bridge where there is no overlay device, as with host-gw', async t => {
+    run('link add docker0 type bridge');
+    run('address add 10.5.7.1/24 dev docker0');
+    const kernel = new NetlinkKernel(socket);
+    await kernel.readLinks();
+    const bridge = findDockerBridge(await kernel.readEntries(new Set()));
+    t.match(bridge, { address: '10.5.7.1', length: 24 });
+    run('link delete docker0');
   });
 
   t.test('the way to an address', async t => {

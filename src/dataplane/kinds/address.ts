@@ -1,4 +1,4 @@
-/** Addresses on overlay devices. Pure. */
+/** IPv4 addresses: ours are on overlay devices, and those of Docker's bridge are looked at. Pure. */
 import { ipFromBytes, ipToBytes } from '../../address/ip.js';
 import { containsPrefix, formatPrefix, makePrefix } from '../../address/prefix.js';
 import type { AddressEntry } from '../model.js';
@@ -29,8 +29,8 @@ export const address: Kind<AddressEntry> = {
   encodeRemoval: encode,
   // A host has one or two.
   rewrite: () => false,
-  dumps: overlay =>
-    overlay.length === 0 ? [] : [{ type: RTM_GETADDR, write: writer => encodeAddressDump(writer, AF_INET) }],
+  // Also where there is no overlay device: Docker's bridge has an address with every backend.
+  dumps: () => [{ type: RTM_GETADDR, write: writer => encodeAddressDump(writer, AF_INET) }],
   decode(body, devices) {
     const read = decodeAddress(body);
     const device = devices.nameOf(read.interfaceIndex);

@@ -9,8 +9,6 @@ import type { AgentOptions } from '../../daemon/options.js';
 import { chooseUnderlay } from '../../daemon/start-up.js';
 import type { NetworkFact } from '../facts.js';
 
-const LOOPBACK = 'lo';
-
 /** @throws NetlinkError */
 export async function readNetwork(options: AgentOptions): Promise<NetworkFact> {
   const netlink = new NetlinkSocket();
@@ -18,13 +16,11 @@ export async function readNetwork(options: AgentOptions): Promise<NetworkFact> {
     const kernel = new NetlinkKernel(netlink);
     const links = await kernel.readLinks();
     const overlays = links.filter(({ kind, name }) => kind === 'vxlan' && name.startsWith('flannel'));
-    // Addresses are those of all devices, and are read where there is any to ask for.
-    const asked = new Set([LOOPBACK, ...overlays.map(({ name }) => name)]);
     return {
       interfaces: (await readHostNetwork(netlink)).interfaces,
       states: await readLinkStates(netlink),
       links,
-      entries: await kernel.readEntries(asked),
+      entries: await kernel.readEntries(new Set(overlays.map(({ name }) => name))),
       chosen: await choose(options, netlink),
     };
   } finally {
