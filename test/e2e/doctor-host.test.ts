@@ -180,6 +180,16 @@ const CASES: readonly Case[] = [
     status: undefined,
     doctor: ['agent-refuses (agent-down)'],
   },
+  {
+    name: 'no agent, and another MAC on the device than the lease says',
+    break: async at => {
+      await at.host.stopAgent();
+      await on('ip link set flannel.1 address 02:53:00:00:00:77')(at);
+    },
+    mend: ({ host }) => restartAgent(host, NO_PROBES),
+    status: undefined,
+    doctor: ['agent-down (lease-mac)'],
+  },
 
   // Two at once.
   {

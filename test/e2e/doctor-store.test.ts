@@ -27,6 +27,7 @@ const thief = JSON.stringify({
   PublicIP: lab.host.address,
   Selvedge: { NodeID: 'f'.repeat(32), Name: 'thief' },
 });
+const PASSWORD = 'nobody-reads-7f3a';
 let flanneld: LoggedProcess | undefined;
 const runFlanneld = async (prefix: string) => (flanneld = await startFlanneld(lab.host, prefix));
 const endFlanneld = () => flanneld!.stop('SIGKILL', 5);
@@ -91,11 +92,11 @@ const CASES: readonly Case[] = [
   {
     name: 'the agent was told a user, and etcd knows none',
     break: async ({ host }) =>
-      restartAgent(host, [...NO_PROBES, '--etcd-username', 'net', '--etcd-password', 'secret']),
+      restartAgent(host, [...NO_PROBES, '--etcd-username', 'net', '--etcd-password', PASSWORD]),
     mend: ({ host }) => restartAgent(host, NO_PROBES),
     status: ['etcd-denied'],
     doctor: ['etcd-denied (agent-waits)'],
-    options: ['--etcd-username', 'net', '--etcd-password', 'secret'],
+    options: ['--etcd-username', 'net', '--etcd-password', PASSWORD],
   },
   {
     name: 'the agent was told TLS, and etcd speaks none',
@@ -164,8 +165,8 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'well: a reservation that nobody has come for',
-    break: () => put('/net/subnets/10.5.50.0-24', '{"PublicIP":"192.168.77.50"}'),
-    mend: () => del('/net/subnets/10.5.50.0-24'),
+    break: () => put('/net/subnets/10.5.95.0-24', '{"PublicIP":"192.168.77.95"}'),
+    mend: () => del('/net/subnets/10.5.95.0-24'),
     status: [],
     doctor: [],
   },

@@ -42,6 +42,10 @@ export async function runDoctor(
   const etcd = { endpoint: lab.endpoint, prefix: lab.prefix };
   const argv = agentArgv(SELVEDGE, etcd, host.files).map(word => (word === 'agent' ? 'doctor' : word));
   const { code, stdout, stderr } = await host.namespace.exec([...argv, ...more, '-o', 'json']);
+  const isTold = more.some(
+    (word, i) => more[i - 1] === '--etcd-password' && (stdout + stderr).includes(word),
+  );
+  if (isTold) throw new Error('the password is told');
   const document = parse(stdout) ?? { findings: [] };
   if (code !== (document.findings.length === 0 ? 0 : 1))
     throw new Error(`doctor: exit code ${code}: ${stderr}`);
