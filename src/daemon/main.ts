@@ -27,7 +27,7 @@ export async function runAgent(options: AgentOptions, log: Logger): Promise<numb
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  const notifier = await openNotifier(process.env, log);
+  const notifier = openNotifier(process.env, log);
   // What we start must not speak for us.
   delete process.env.NOTIFY_SOCKET;
   delete process.env.WATCHDOG_USEC;

@@ -3,19 +3,23 @@
  * environment names. Effects.
  *
  * Node has no datagram sockets of the unix kind, and a helper process would be refused under NotifyAccess=main, so libc's
- * own functions are called, by koffi. Without a socket to write to nothing of it is loaded.
+ * own functions are called.
  */
-import { getSystemErrorName } from 'node:util';
 import type { Logger } from 'pino';
+import {
+  libcError,
+  loadLibc,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  type Libc,
+} from '../libc/libc.js';
 import type { Environment } from './options-given.js';
 import { messageOf } from './operator-error.js';
 
-/** From linux/socket.h and linux/net.h; the two SOCK_ flags are those of open(2). */
+/** From linux/socket.h. */
 const AF_UNIX = 1;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
 /** unix(7). */
 const LONGEST_ADDRESS = 108;
 
@@ -37,11 +41,11 @@ export interface Notifier {
  * @param environment `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`, as systemd sets them
  * @returns undefined when nobody wants to be told, or cannot be; the log says why not
  */
-export async function openNotifier(environment: Environment, log: Logger): Promise<Notifier | undefined> {
+export function openNotifier(environment: Environment, log: Logger): Notifier | undefined {
   const path = environment.NOTIFY_SOCKET;
   if (path === undefined || path === '') return undefined;
   try {
-    return createNotifier(socketAddress(path), await loadLibc(), watchdogOf(environment, process.pid), log);
+    return createNotifier(socketAddress(path), loadLibc(), watchdogOf(environment, process.pid), log);
   } catch (error) {
     log.error(
       `systemd cannot be told that the agent is ready (NOTIFY_SOCKET=${path}): ${messageOf(error)}; ` +
@@ -75,38 +79,10 @@ export function socketAddress(path: string): Buffer {
   return address;
 }
 
-interface Libc {
-  readonly socket: (domain: number, type: number, protocol: number) => number;
-  readonly sendto: (
-    socket: number,
-    bytes: Buffer,
-    length: number,
-    flags: number,
-    to: Buffer,
-    toLength: number,
-  ) => number;
-  readonly close: (socket: number) => number;
-  /** Name of the last call's error. */
-  readonly error: () => string;
-}
-
-async function loadLibc(): Promise<Libc> {
-  const { load, errno } = await import('koffi');
-  const libc = load(null);
-  return {
-    socket: libc.func('int socket(int, int, int)') as unknown as Libc['socket'],
-    sendto: libc.func(
-      'intptr_t sendto(int, const void *, uintptr_t, int, const void *, uint32_t)',
-    ) as unknown as Libc['sendto'],
-    close: libc.func('int close(int)') as unknown as Libc['close'],
-    error: () => getSystemErrorName(-errno()),
-  };
-}
-
 function createNotifier(address: Buffer, libc: Libc, watchdogMs: number | undefined, log: Logger): Notifier {
   const socket = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) throw new Error(`socket: ${libc.error()}`);
-  let refusal: string | undefined;
+  if (socket < 0) throw libcError('socket', libc.errno());
+  let refusal = 0;
   return {
     watchdogMs,
     tell: (...assignments) => {
@@ -114,11 +90,11 @@ function createNotifier(address: Buffer, libc: Libc, watchdogMs: number | undefi
       // The agent's work must not stand still for a manager that is busy.
       const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
       const sent = libc.sendto(socket, bytes, bytes.length, flags, address, address.length);
-      const error = sent < 0 ? libc.error() : undefined;
-      if (error !== undefined && error !== refusal)
-        log.warn(`systemd was not told: sendto: ${error}; tried again`);
-      refusal = error;
-      return error === undefined;
+      const errno = sent < 0 ? libc.errno() : 0;
+      if (errno !== 0 && errno !== refusal)
+        log.warn(`systemd was not told: ${libcError('sendto', errno).message}; tried again`);
+      refusal = errno;
+      return errno === 0;
     },
     close: () => {
       libc.close(socket);

@@ -14,7 +14,7 @@ t.test('a datagram for each telling, by path and by abstract name', async t => {
   for (const path of [somewhere(), `@selvedge-${randomBytes(6).toString('hex')}`]) {
     const told = listenAsServiceManager(t, path);
     const { log, lines } = recordedLog();
-    const notifier = await openNotifier({ NOTIFY_SOCKET: path }, log);
+    const notifier = openNotifier({ NOTIFY_SOCKET: path }, log);
     t.equal(notifier?.tell('READY=1', 'STATUS=5 peers – fine'), true);
     t.equal(notifier?.tell('WATCHDOG=1'), true);
     t.same(told(), ['READY=1\nSTATUS=5 peers – fine', 'WATCHDOG=1'], path);
@@ -25,15 +25,15 @@ t.test('a datagram for each telling, by path and by abstract name', async t => {
 
 t.test('nobody to tell', async t => {
   const { log, lines } = recordedLog();
-  t.equal(await openNotifier({}, log), undefined);
-  t.equal(await openNotifier({ NOTIFY_SOCKET: '' }, log), undefined);
+  t.equal(openNotifier({}, log), undefined);
+  t.equal(openNotifier({ NOTIFY_SOCKET: '' }, log), undefined);
   t.same(lines, []);
 });
 
 t.test('a manager that does not hear is told again, and that is said once', async t => {
   const path = somewhere();
   const { log, lines } = recordedLog();
-  const notifier = await openNotifier({ NOTIFY_SOCKET: path }, log);
+  const notifier = openNotifier({ NOTIFY_SOCKET: path }, log);
   t.equal(notifier?.tell('READY=1'), false);
   t.equal(notifier?.tell('READY=1'), false);
   t.match(lines, [{ msg: 'systemd was not told: sendto: ENOENT; tried again' }]);
@@ -51,7 +51,7 @@ t.test('a manager that does not hear is told again, and that is said once', asyn
 
 t.test('an address that is not understood is named, and the agent goes on', async t => {
   const { log, lines } = recordedLog();
-  t.equal(await openNotifier({ NOTIFY_SOCKET: 'vsock:2:9999' }, log), undefined);
+  t.equal(openNotifier({ NOTIFY_SOCKET: 'vsock:2:9999' }, log), undefined);
   t.match(lines, [{ msg: /NOTIFY_SOCKET=vsock:2:9999.*only a unix socket/ }]);
   t.throws(() => socketAddress(`/${'x'.repeat(107)}`), /longer than 108 bytes/);
   t.equal(socketAddress(`/${'x'.repeat(106)}`).length, 110);
