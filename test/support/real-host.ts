@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import type { Entry, VxlanLink } from '../../src/dataplane/model.js';
+import { keyOf } from '../../src/dataplane/kinds/index.js';
 import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
+import type { Concern } from '../../src/dataplane/kernel-watch.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import type { OffloadKeeper } from '../../src/dataplane/offload-keeper.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
@@ -43,6 +45,8 @@ export interface RealHost {
    * come in order, so that those of before have been heard, too.
    */
   readonly mendsLoss: (lose: () => void) => Promise<void>;
+  /** Waits until the reconciler's listener has heard of an FDB entry that came or went, at any time. */
+  readonly hears: (what: 'new' | 'gone', entry: Entry) => Promise<void>;
 }
 
 /** Makes the underlay: a pair of devices, 192.168.77.1/24 on one end. */
@@ -62,7 +66,8 @@ export function startRealHost(
   nexthopRange = ALWAYS,
 ): RealHost {
   const log = pino({ level: 'silent' });
-  const moments = { lossHeard: -Infinity, passBegun: -Infinity };
+  const moments = { heard: -Infinity, heardOf: 'entries' as Concern, passBegun: -Infinity };
+  const announced: string[] = [];
   const socket = new NetlinkSocket();
   const kernel = new NetlinkKernel(socket);
   const reconciler = new Reconciler({
@@ -80,17 +85,19 @@ export function startRealHost(
       network: NETWORK,
       overlay: OWNERSHIP.devices,
       underlay: UNDERLAY,
-      isExpected: (entry, isThere) => reconciler.isExpected(entry, isThere),
+      isExpected: (entry, isThere) => {
+        announced.push(`${isThere ? 'new' : 'gone'}: ${keyOf(entry)}`);
+        return reconciler.isExpected(entry, isThere);
+      },
     },
     devices: () => kernel.devices,
     ownPort: socket.port,
     log,
     onConcern: concern => {
+      moments.heard = performance.now();
+      moments.heardOf = concern;
       if (concern === 'devices') reconciler.doubtAfterChange();
-      else {
-        moments.lossHeard = performance.now();
-        reconciler.doubt();
-      }
+      else reconciler.doubt();
     },
   });
   reconciler.setHost([link], [OWN_ADDRESS]);
@@ -113,11 +120,16 @@ export function startRealHost(
     if (linkWords(DEVICE) !== undefined) ip('link', 'del', DEVICE);
   });
   const mendsLoss = async (lose: () => void): Promise<void> => {
-    const before = performance.now();
-    lose();
-    await poll(() => moments.lossHeard > before && moments.passBegun >= moments.lossHeard);
+    // What is yet to be heard of devices may come together with the loss, and stands for both then.
+    do {
+      const before = performance.now();
+      lose();
+      await poll(() => moments.heard > before && moments.passBegun >= moments.heard);
+    } while (moments.heardOf === 'devices');
   };
-  return { reconciler, socket, stop, mendsLoss };
+  const hears = (what: 'new' | 'gone', entry: Entry) =>
+    poll(() => announced.includes(`${what}: ${keyOf(entry)}`));
+  return { reconciler, socket, stop, mendsLoss, hears };
 }
 
 /**
