@@ -8,7 +8,8 @@ import { parsePrefix } from '../../src/address/prefix.js';
 import type { Self } from '../../src/backends/backend.js';
 import { configureBackend } from '../../src/backends/registry.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
-import { openTransport, type Transport } from '../../src/dataplane/netlink/transport.js';
+import { openTransport } from '../../src/dataplane/netlink/open-transport.js';
+import type { Transport } from '../../src/dataplane/netlink/transport.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
 import { Reconciler } from '../../src/dataplane/reconciler.js';
 import { PeerTable } from '../../src/subnet/peers.js';
@@ -109,7 +110,11 @@ await answer('cold-start', async task => {
 /** The same transport, with a copy of every datagram that changes the kernel. */
 function recording(transport: Transport, to: Uint8Array[]): Transport {
   return {
-    ...transport,
+    port: transport.port,
+    answerCapacity: transport.answerCapacity,
+    onMessage: listener => transport.onMessage(listener),
+    onError: listener => transport.onError(listener),
+    close: () => transport.close(),
     send: (bytes, callback) => {
       if (isChangeDatagram(bytes)) to.push(Uint8Array.from(bytes));
       transport.send(bytes, callback);

@@ -44,8 +44,9 @@ export async function removeLeftovers(
   // With an object that somebody else's route goes by, that route would go.
   const removals = sparingUsedNexthops(leftovers, heldByKey(entries, ownership));
   for (const op of removals) say(`remove ${describe(entryOf(op))}`);
-  for (const result of dryRun ? [] : await kernel.apply(removals)) {
-    if (result.kind === 'refused') throw new OperatorError(result.message);
+  const troubles = dryRun ? [] : (await kernel.apply(removals)).values();
+  for (const trouble of troubles) {
+    if (trouble.kind === 'refused') throw new OperatorError(trouble.message);
   }
   for (const link of links) {
     if (!overlay.has(link.name) || link.kind !== 'vxlan') continue;

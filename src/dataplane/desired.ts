@@ -1,9 +1,9 @@
 /**
  * What the kernel should hold, by owner: the host itself, and each peer. Pure data with an index by kernel key.
  *
- * An owner's plan is lowered on its way in, see `lowering.ts`; when what that depends on changes, all plans are lowered
- * anew. What a new owner wants is entered in the index when somebody asks for that next: at a start, that is after all is
- * in the kernel.
+ * An owner's plan is lowered, see `lowering.ts`, when somebody asks for its entries; when what that depends on changes,
+ * plans are lowered anew. What a new owner wants is entered in the index when somebody asks for that: at a start, that is
+ * after all is in the kernel.
  */
 import { keyOf } from './kinds/index.js';
 import type { Entry } from './model.js';
@@ -20,7 +20,8 @@ export type Owner = typeof HOST | string;
 /** What one owner wants. */
 interface Owned {
   readonly planned: readonly Entry[];
-  readonly entries: readonly Entry[];
+  /** The plan as lowered; undefined until somebody asks. */
+  entries: readonly Entry[] | undefined;
 }
 
 export class DesiredEntries {
@@ -30,7 +31,7 @@ export class DesiredEntries {
   /** By key, what owners want who are not the last that wanted something there, the latest last. Few keys have any. */
   readonly #covered = new Map<string, readonly Entry[]>();
   /** Of new owners, not in the index yet, in the order in which they came. */
-  #unindexed: (readonly Entry[])[] = [];
+  #unindexed: Owned[] = [];
   readonly #formerOwnerOf = new Map<string, Owner>();
 
   constructor(lowering: Lowering = planned => planned) {
@@ -46,8 +47,8 @@ export class DesiredEntries {
   /** Enters what is not in the index yet, which else is done when that is asked for. */
   makeIndex(): void {
     if (this.#unindexed.length === 0) return;
-    for (const entries of this.#unindexed) {
-      for (const entry of entries) {
+    for (const owned of this.#unindexed) {
+      for (const entry of this.#entriesIn(owned)) {
         const key = keyOf(entry);
         const present = this.#byKey.get(key);
         if (present !== undefined) this.#covered.set(key, [...(this.#covered.get(key) ?? []), present]);
@@ -58,11 +59,21 @@ export class DesiredEntries {
     this.#unindexed = [];
   }
 
-  /** All desired entries. What two owners want alike may come twice; where they differ, the later counts. */
-  all(): readonly Entry[] {
-    const all = [...this.#byKey.values()];
-    for (const entries of this.#unindexed) for (const entry of entries) all.push(entry);
-    return all;
+  /**
+   * All desired entries, those of so many owners at a time. What two owners want alike may come twice; where they
+   * differ, the later counts.
+   */
+  *slices(owners: number): Generator<readonly Entry[]> {
+    // The index may be made meanwhile: what was not in it at first is told all the same.
+    const unindexed = this.#unindexed;
+    if (this.#byKey.size > 0) yield [...this.#byKey.values()];
+    for (let start = 0; start < unindexed.length; start += owners) {
+      const slice: Entry[] = [];
+      for (const owned of unindexed.slice(start, start + owners)) {
+        for (const entry of this.#entriesIn(owned)) slice.push(entry);
+      }
+      yield slice;
+    }
   }
 
   /** How many owners want anything. */
@@ -78,24 +89,23 @@ export class DesiredEntries {
 
   /** Everything that this owner wants. */
   entriesOf(owner: Owner): readonly Entry[] {
-    return this.#owned.get(owner)?.entries ?? [];
+    const owned = this.#owned.get(owner);
+    return owned === undefined ? [] : this.#entriesIn(owned);
   }
 
   /**
    * Replaces all that this owner wants; no entries take the owner out.
    * @param planned as a backend plans them
-   * @returns what it wanted and what it wants: under these keys the kernel may have to change
    */
-  set(owner: Owner, planned: readonly Entry[]): readonly Entry[] {
-    const before = this.#owned.get(owner)?.entries;
+  set(owner: Owner, planned: readonly Entry[]): void {
+    const before = this.#owned.get(owner);
     if (before !== undefined) this.#drop(owner, before);
-    const entries = this.#lowering(planned);
-    if (entries.length === 0) this.#owned.delete(owner);
+    if (planned.length === 0) this.#owned.delete(owner);
     else {
-      this.#owned.set(owner, { planned, entries });
-      this.#unindexed.push(entries);
+      const owned = { planned, entries: undefined };
+      this.#owned.set(owner, owned);
+      this.#unindexed.push(owned);
     }
-    return before === undefined ? entries : [...before, ...entries];
   }
 
   /**
@@ -104,8 +114,11 @@ export class DesiredEntries {
    */
   lowerAgain(): Set<string> {
     const touched = new Set<string>();
-    for (const [owner, { planned }] of this.#owned) {
-      for (const entry of this.set(owner, planned)) touched.add(keyOf(entry));
+    // What nobody has asked for has not been lowered yet.
+    const lowered = [...this.#owned].filter(([, { entries }]) => entries !== undefined);
+    for (const [owner, { planned, entries = [] }] of lowered) {
+      this.set(owner, planned);
+      for (const entry of [...entries, ...this.entriesOf(owner)]) touched.add(keyOf(entry));
     }
     return touched;
   }
@@ -115,9 +128,13 @@ export class DesiredEntries {
     this.#formerOwnerOf.delete(key);
   }
 
-  #drop(owner: Owner, entries: readonly Entry[]): void {
+  #entriesIn(owned: Owned): readonly Entry[] {
+    return (owned.entries ??= this.#lowering(owned.planned));
+  }
+
+  #drop(owner: Owner, owned: Owned): void {
     this.makeIndex();
-    for (const entry of entries) {
+    for (const entry of this.#entriesIn(owned)) {
       const key = keyOf(entry);
       const covered = this.#covered.get(key);
       if (this.#byKey.get(key) !== entry) {

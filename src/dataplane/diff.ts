@@ -25,9 +25,13 @@ export function keyOfOp(op: Op): string {
 }
 
 /** How many ops there are of each sort. */
-export function countOps(ops: readonly Op[]): { created: number; replaced: number; removed: number } {
+export function countOps(batches: readonly (readonly Op[])[]): {
+  created: number;
+  replaced: number;
+  removed: number;
+} {
   const counts = { create: 0, replace: 0, remove: 0 };
-  for (const { kind } of ops) counts[kind]++;
+  for (const ops of batches) for (const { kind } of ops) counts[kind]++;
   return { created: counts.create, replaced: counts.replace, removed: counts.remove };
 }
 
@@ -63,31 +67,35 @@ export function diff(
 }
 
 /**
- * Compares everything, as `diff` does under the keys of both sides.
+ * Compares everything, as `diff` does under the keys of both sides, slice by slice. What is to be removed comes last.
  * @param desired what the kernel should hold; no key is made of what it holds nothing alike of, as at a first start
  */
-export function diffAll(
-  desired: Iterable<Entry>,
+export function* diffSlices(
+  desired: Iterable<Iterable<Entry>>,
   held: ReadonlyMap<string, Entry>,
   ownership: Ownership,
   prune: boolean,
-): Difference {
-  const findings = new Findings(ownership, prune);
+): Generator<Difference> {
   const heldKinds = new Set<string>();
   for (const { kind } of held.values()) heldKinds.add(kind);
   const wantedKeys = new Set<string>();
-  for (const wanted of desired) {
-    if (!heldKinds.has(wanted.kind)) {
-      findings.add(wanted, undefined);
-      continue;
+  for (const slice of desired) {
+    const findings = new Findings(ownership, prune);
+    for (const wanted of slice) {
+      if (!heldKinds.has(wanted.kind)) {
+        findings.add(wanted, undefined);
+        continue;
+      }
+      const key = keyOf(wanted);
+      const found = held.get(key);
+      if (found !== undefined) wantedKeys.add(key);
+      findings.add(wanted, found);
     }
-    const key = keyOf(wanted);
-    const found = held.get(key);
-    if (found !== undefined) wantedKeys.add(key);
-    findings.add(wanted, found);
+    yield findings.difference();
   }
+  const findings = new Findings(ownership, prune);
   for (const [key, found] of held) if (!wantedKeys.has(key)) findings.add(undefined, found);
-  return findings.difference();
+  yield findings.difference();
 }
 
 /** More than twice the order of any kind. */

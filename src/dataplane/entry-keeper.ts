@@ -8,7 +8,7 @@ import {
   allKeys,
   countOps,
   diff,
-  diffAll,
+  diffSlices,
   entryOf,
   keyOfOp,
   sparingUsedNexthops,
@@ -18,7 +18,7 @@ import {
 } from './diff.js';
 import { Failures } from './failures.js';
 import { HeldEntries } from './held.js';
-import type { Kernel, OpResult } from './kernel.js';
+import type { Kernel, OpTrouble } from './kernel.js';
 import { describe, keyOf, sameEntry } from './kinds/index.js';
 import {
   areFew,
@@ -33,6 +33,9 @@ import {
 import type { Entry } from './model.js';
 import type { Ownership } from './ownership.js';
 import { tellFew } from './tell-few.js';
+
+/** Of so many peers the entries fill one datagram, which is what the kernel is given at a time. */
+const OWNERS_AT_A_TIME = 100;
 
 export interface EntryKeeperOptions {
   readonly kernel: Kernel;
@@ -101,7 +104,8 @@ export class EntryKeeper {
     this.#held.take(entries, ownership);
     if (sameObstacles(before, this.#obstacles)) return new Set();
     const changed = this.desired.lowerAgain();
-    for (const note of obstacleNotes(this.#obstacles, this.desired.all())) log.info(note);
+    for (const note of obstacleNotes(this.#obstacles, flat(this.desired.slices(OWNERS_AT_A_TIME))))
+      log.info(note);
     return changed;
   }
 
@@ -118,7 +122,42 @@ export class EntryKeeper {
   compareAll(prune: boolean): readonly Op[] {
     const { formerOwners } = this.desired;
     const listed = allKeys(this.#conflicts, this.failures.all, formerOwners);
-    return this.#heed(listed, diffAll(this.desired.all(), this.held, this.#options.ownership, prune));
+    const parts = [...this.#differences(Infinity, prune)];
+    return this.#heed(listed, {
+      ops: parts.flatMap(({ ops }) => ops),
+      conflicts: parts.flatMap(({ conflicts }) => conflicts),
+    });
+  }
+
+  /**
+   * Compares as `compareAll` does and carries it out, some owners at a time: while the kernel works at the entries of
+   * some, those of the next are compared and written. For a start, when most is yet to be put into the kernel.
+   */
+  async fill(prune: boolean): Promise<void> {
+    // Whether what is listed still holds is known when all has been compared.
+    if (this.#conflicts.size + this.failures.all.size + this.desired.formerOwners.size > 0) {
+      await this.apply(this.compareAll(prune));
+      return;
+    }
+    const conflicts: Conflict[] = [];
+    const sent: Sent[] = [];
+    let underWay: Promise<Sent> | undefined;
+    for (const difference of this.#differences(OWNERS_AT_A_TIME, prune)) {
+      conflicts.push(...difference.conflicts);
+      // Removals come last, and the results of all else decide on them.
+      const sending = isRemoval(difference.ops) ? undefined : this.#send(difference.ops);
+      // It is waited for when the one before has succeeded.
+      sending?.catch(() => undefined);
+      if (underWay !== undefined) sent.push(await underWay);
+      underWay = sending ?? this.#sendRemovals(difference.ops);
+    }
+    if (underWay !== undefined) sent.push(await underWay);
+    this.#list(conflicts, new Map());
+    this.#tellResults(sent);
+  }
+
+  #differences(owners: number, prune: boolean): Generator<Difference> {
+    return diffSlices(this.desired.slices(owners), this.held, this.#options.ownership, prune);
   }
 
   /** Makes the indexes of what is desired and held, which a start leaves for later. */
@@ -129,9 +168,17 @@ export class EntryKeeper {
 
   /** @param keys which were looked at: all of them, or those in the lists */
   #heed(keys: readonly string[], { ops, conflicts }: Difference): readonly Op[] {
-    const { now, log } = this.#options;
     const known = new Map(this.#conflicts);
     this.#forgetSettled(keys, ops);
+    this.#list(conflicts, known);
+    if (this.failures.all.size === 0) return ops;
+    const at = this.#options.now();
+    return ops.filter(op => this.failures.mayTry(keyOfOp(op), at));
+  }
+
+  /** Lists conflicts, and tells those that are not known. */
+  #list(conflicts: readonly Conflict[], known: ReadonlyMap<string, Conflict>): void {
+    const { log } = this.#options;
     for (const conflict of conflicts) this.#conflicts.set(conflict.key, conflict);
     const isNew = ({ key, found }: Conflict) => {
       const before = known.get(key);
@@ -146,9 +193,6 @@ export class EntryKeeper {
       },
       count => log.warn({ count }, `not ours, left alone, and in the way of ours: ${count} entries more`),
     );
-    if (this.failures.all.size === 0) return ops;
-    const at = now();
-    return ops.filter(op => this.failures.mayTry(keyOfOp(op), at));
   }
 
   /** These keys are looked at: what is known of them from before holds no more. */
@@ -169,13 +213,20 @@ export class EntryKeeper {
    * Puts first; then, with their results known, the removals that take nothing away from a live peer.
    * @returns the ops that the kernel has carried out
    */
-  async apply(ops: readonly Op[]): Promise<Op[]> {
-    // Removals are last.
-    if (ops.at(-1)?.kind !== 'remove') return this.#send(ops);
-    const puts = await this.#send(ops.filter(op => op.kind !== 'remove'));
-    const may = ops.filter(op => op.kind === 'remove' && this.#mayRemove(keyOfOp(op)));
-    const removals = await this.#send(sparingUsedNexthops(may, this.held));
-    return [...puts, ...removals];
+  async apply(ops: readonly Op[]): Promise<readonly Op[]> {
+    const sent = isRemoval(ops)
+      ? [
+          await this.#send(ops.filter(op => op.kind !== 'remove')),
+          await this.#sendRemovals(ops.filter(op => op.kind === 'remove')),
+        ]
+      : [await this.#send(ops)];
+    this.#tellResults(sent);
+    return sent.flatMap(({ done }) => done);
+  }
+
+  #sendRemovals(removals: readonly Op[]): Promise<Sent> {
+    const may = removals.filter(op => this.#mayRemove(keyOfOp(op)));
+    return this.#send(sparingUsedNexthops(may, this.held));
   }
 
   /**
@@ -189,55 +240,76 @@ export class EntryKeeper {
     return owner === undefined || this.missing(owner).length === 0;
   }
 
-  /** @returns the ops that the kernel has carried out */
-  async #send(ops: readonly Op[]): Promise<Op[]> {
-    if (ops.length === 0) return [];
-    const results = await this.#options.kernel.apply(ops);
-    const accepted: Entry[] = [];
-    const refused: Refusal[] = [];
-    const done = ops.filter((op, index) => {
-      const result = results[index] ?? { kind: 'unknown' };
-      if (result.kind !== 'done') this.#heedRefusal(op, result, refused);
-      else if (this.#forget(op)) accepted.push(entryOf(op));
-      return result.kind === 'done';
-    });
+  async #send(ops: readonly Op[]): Promise<Sent> {
+    if (ops.length === 0) return NOTHING_SENT;
+    const troubles = await this.#options.kernel.apply(ops);
+    const done = troubles.size === 0 ? ops : ops.filter((_, place) => !troubles.has(place));
+    const sent = { done, accepted: this.#forgetTroubleOf(done), refused: this.#heedTroubles(ops, troubles) };
     this.#held.record(done);
-    this.#options.log.debug(countOps(done), 'kernel entries changed');
-    this.#tellResults(accepted, refused);
-    return done;
+    return sent;
   }
 
-  /** What was listed of an op before it was carried out. @returns whether it had been refused */
-  #forget(op: Op): boolean {
-    if (op.kind === 'remove') this.desired.forgetFormerOwner(keyOfOp(op));
-    return this.failures.all.size > 0 && this.failures.clear(keyOfOp(op));
+  /** These have been carried out: nothing that was listed of them holds any more. @returns what had been refused before */
+  #forgetTroubleOf(done: readonly Op[]): readonly Entry[] {
+    const { failures, desired } = this;
+    if (desired.formerOwners.size > 0) {
+      for (const op of done) if (op.kind === 'remove') desired.forgetFormerOwner(keyOfOp(op));
+    }
+    return failures.all.size === 0 ? [] : done.filter(op => failures.clear(keyOfOp(op))).map(entryOf);
   }
 
-  /** @param news takes a refusal that is not known yet */
-  #heedRefusal(op: Op, result: Exclude<OpResult, { kind: 'done' }>, news: Refusal[]): void {
+  /** @returns the refusals that were not known yet */
+  #heedTroubles(ops: readonly Op[], troubles: ReadonlyMap<number, OpTrouble>): readonly Refusal[] {
     const { now, onDoubt } = this.#options;
-    onDoubt();
-    if (result.kind === 'refused' && this.failures.add(keyOfOp(op), result.message, now()))
-      news.push({ entry: entryOf(op), code: result.code, message: result.message });
+    const news: Refusal[] = [];
+    for (const [place, trouble] of troubles) {
+      onDoubt();
+      if (trouble.kind === 'unknown') continue;
+      const { code, message } = trouble;
+      const op = ops[place]!;
+      if (this.failures.add(keyOfOp(op), message, now())) news.push({ entry: entryOf(op), code, message });
+    }
+    return news;
   }
 
-  #tellResults(accepted: readonly Entry[], refused: readonly Refusal[]): void {
+  #tellResults(sent: readonly Sent[]): void {
     const { log } = this.#options;
+    log.debug(countOps(sent.map(({ done }) => done)), 'kernel entries changed');
     tellFew(
-      accepted.map(describe),
+      sent.flatMap(({ accepted }) => accepted.map(describe)),
       entry => log.info({ entry }, `${entry}: accepted by the kernel at last`),
       count => log.info({ count }, `accepted by the kernel at last: ${count} entries more`),
     );
     tellFew(
-      refused,
+      sent.flatMap(({ refused }) => refused),
       ({ entry, code, message }) => log.warn({ entry: describe(entry), code }, message),
       count => log.warn({ count }, `refused by the kernel: ${count} entries more`),
     );
   }
 }
 
+/** What became of ops that were sent. */
+interface Sent {
+  readonly done: readonly Op[];
+  /** Entries of these that had been refused before. */
+  readonly accepted: readonly Entry[];
+  /** Those that were not known yet. */
+  readonly refused: readonly Refusal[];
+}
+
+const NOTHING_SENT: Sent = { done: [], accepted: [], refused: [] };
+
 interface Refusal {
   readonly entry: Entry;
   readonly code: string;
   readonly message: string;
+}
+
+/** Whether there are removals among these, which are last. */
+function isRemoval(ops: readonly Op[]): boolean {
+  return ops.at(-1)?.kind === 'remove';
+}
+
+function* flat(slices: Iterable<readonly Entry[]>): Generator<Entry> {
+  for (const slice of slices) yield* slice;
 }

@@ -41,11 +41,10 @@ export interface LinkChange {
 }
 
 /**
- * What became of an op: `done`, refused with the kernel's error name and a message that says it all, or `unknown` when
+ * Why an op is not simply done: refused with the kernel's error name and a message that says it all, or `unknown` when
  * the answer was lost and only reading again can tell.
  */
-export type OpResult =
-  | { readonly kind: 'done' }
+export type OpTrouble =
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   | { readonly kind: 'unknown' };
 
@@ -58,8 +57,8 @@ export interface Kernel {
    * devices.
    */
   readEntries(devices: ReadonlySet<string>): Promise<readonly Entry[]>;
-  /** Carries the ops out in their order; each has its own result, at the same place. */
-  apply(ops: readonly Op[]): Promise<readonly OpResult[]>;
+  /** Carries the ops out in their order. @returns what was not simply done, by its place among the ops */
+  apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>>;
   /** Creates the device and sets it up. @throws with the kernel's error name in `code` */
   createLink(link: Link): Promise<void>;
   changeLink(link: Link, change: LinkChange): Promise<void>;

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { ipFromBytes, ipToBytes } from '../address/ip.js';
 import { macFromBytes, macToBytes } from '../address/mac.js';
 import { entryOf, type Op } from './diff.js';
-import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpResult } from './kernel.js';
+import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpTrouble } from './kernel.js';
 import { describe, kindOf, KINDS } from './kinds/index.js';
 import { UnknownDeviceError, type DeviceTable, type DumpRequest, type Kind } from './kinds/kind.js';
 import type { Entry, Link } from './model.js';
@@ -18,7 +18,7 @@ import {
   RTM_NEWLINK,
 } from './netlink/constants.js';
 import { isAlreadyGone, NetlinkError } from './netlink/errors.js';
-import type { BatchForm, Operation, Outcome } from './netlink/exchange.js';
+import type { BatchForm, Operation, Trouble } from './netlink/exchange.js';
 import {
   decodeLink,
   encodeLink,
@@ -91,14 +91,19 @@ export class NetlinkKernel implements Kernel {
     }
   }
 
-  async apply(ops: readonly Op[]): Promise<readonly OpResult[]> {
+  async apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {
     const devices = this.#devices;
     const form = new ChangeForm(devices);
-    const isPossible = (op: Op) => missingDevice(op, devices) === undefined;
-    if (devices.hasAll(ops)) return (await this.#socket.batch(ops, form)).map(toResult);
-    const outcomes = await this.#socket.batch(ops.filter(isPossible), form);
-    let next = 0;
-    return ops.map(op => (isPossible(op) ? toResult(outcomes[next++]!) : withoutDevice(op, devices)));
+    if (devices.hasAll(ops)) return toTroubles(await this.#socket.batch(ops, form), place => place);
+    const possible = [...ops.keys()].filter(place => missingDevice(ops[place]!, devices) === undefined);
+    const sent = possible.map(place => ops[place]!);
+    const troubles = toTroubles(await this.#socket.batch(sent, form), index => possible[index]!);
+    for (const [place, op] of ops.entries()) {
+      const device = missingDevice(op, devices);
+      // What was on a device that is gone is gone as well.
+      if (device !== undefined && op.kind !== 'remove') troubles.set(place, withoutDevice(op.entry, device));
+    }
+    return troubles;
   }
 
   async createLink(link: Link): Promise<void> {
@@ -190,38 +195,39 @@ class ChangeForm implements BatchForm<Op> {
     return op.kind === 'remove' ? `remove ${text}` : text;
   }
 
-  write(writer: MessageWriter, ops: readonly Op[], first: number): void {
-    let index = 0;
-    while (index < ops.length) {
-      const model = ops[index]!;
+  write(writer: MessageWriter, ops: readonly Op[], start: number, end: number, sequence: number): void {
+    let place = start;
+    while (place < end) {
+      const model = ops[place]!;
       const entry = entryOf(model);
       const kind = kindOf(entry);
-      writer.beginMessage(this.type(model), flagsOf(model) | NLM_F_REQUEST, first + index);
+      writer.beginMessage(this.type(model), flagsOf(model) | NLM_F_REQUEST, sequence + place - start);
       if (model.kind === 'remove') kind.encodeRemoval(writer, entry, this.#devices);
       else kind.encode(writer, entry, this.#devices);
       writer.endMessage();
-      index++;
-      if (model.kind !== 'remove') index += rewriteAlike(writer, kind, ops, index, model);
+      place++;
+      if (model.kind !== 'remove') place = rewriteAlike(writer, kind, ops, place, end, model);
     }
   }
 }
 
-/** Writes the messages that follow the model's, as long as they are like it. @returns how many */
+/** Writes the messages that follow the model's, as long as they are like it. @returns the place of the next */
 function rewriteAlike(
   writer: MessageWriter,
   kind: Kind,
   ops: readonly Op[],
   start: number,
+  end: number,
   model: Exclude<Op, { kind: 'remove' }>,
 ): number {
-  let index = start;
-  while (index < ops.length) {
-    const op = ops[index]!;
+  let place = start;
+  while (place < end) {
+    const op = ops[place]!;
     if (op.kind !== model.kind || op.entry.kind !== kind.name) break;
     if (!kind.rewrite(writer, op.entry, model.entry)) break;
-    index++;
+    place++;
   }
-  return index - start;
+  return place;
 }
 
 function flagsOf(op: Op): number {
@@ -235,11 +241,8 @@ function missingDevice(op: Op, devices: Devices): string | undefined {
   return device === undefined || devices.has(device) ? undefined : device;
 }
 
-/** What becomes of an op whose device does not exist: what was on one that is gone is gone as well. */
-function withoutDevice(op: Op, devices: Devices): OpResult {
-  if (op.kind === 'remove') return DONE;
-  const message = `${describe(op.entry)}: no device ${missingDevice(op, devices)}`;
-  return { kind: 'refused', code: 'ENODEV', message };
+function withoutDevice(entry: Entry, device: string): OpTrouble {
+  return { kind: 'refused', code: 'ENODEV', message: `${describe(entry)}: no device ${device}` };
 }
 
 /** Devices by name and by index, as of one reading. */
@@ -280,20 +283,20 @@ class Devices implements DeviceTable {
   }
 }
 
-const DONE: OpResult = { kind: 'done' };
-const UNKNOWN: OpResult = { kind: 'unknown' };
-
-function toResult(outcome: Outcome): OpResult {
-  switch (outcome.kind) {
-    case 'ok':
-      return DONE;
-    case 'unknown':
-      return UNKNOWN;
-    case 'failed': {
-      const { error } = outcome;
-      return isAlreadyGone(error) ? DONE : { kind: 'refused', code: error.code, message: error.message };
+/** @param placeOf the place among the ops of what is here at a place among the messages */
+function toTroubles(
+  troubles: ReadonlyMap<number, Trouble>,
+  placeOf: (index: number) => number,
+): Map<number, OpTrouble> {
+  const left = new Map<number, OpTrouble>();
+  for (const [index, trouble] of troubles) {
+    if (trouble.kind === 'unknown') left.set(placeOf(index), trouble);
+    else if (!isAlreadyGone(trouble.error)) {
+      const { code, message } = trouble.error;
+      left.set(placeOf(index), { kind: 'refused', code, message });
     }
   }
+  return left;
 }
 
 function toHeldLink(link: DecodedLink): HeldLink {

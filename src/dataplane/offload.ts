@@ -9,7 +9,7 @@ import { decodeActiveFeatures, encodeFeaturesGet, encodeFeatureSet } from './net
 import type { Operation } from './netlink/exchange.js';
 import { decodeFamilyId, encodeFamilyLookup } from './netlink/genetlink.js';
 import { NetlinkSocket } from './netlink/socket.js';
-import { openTransport } from './netlink/transport.js';
+import { openTransport } from './netlink/open-transport.js';
 
 /** A kernel before 5.7 cannot be asked over netlink. */
 export type HeldOffload = 'on' | 'off' | 'unsupported';

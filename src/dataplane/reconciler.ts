@@ -123,17 +123,13 @@ export class Reconciler {
   /** What the host itself needs, whoever its peers are. */
   setHost(links: readonly Link[], entries: readonly Entry[]): void {
     this.#links = links;
-    this.#touch(this.#entries.desired.set(HOST, entries));
+    this.#want(HOST, entries);
     this.doubt();
   }
 
   /** What one peer needs; no entries when it is gone. Applied at once. */
   setPeer(id: string, entries: readonly Entry[]): void {
-    const changed = this.#entries.desired.set(id, entries);
-    this.#touch(changed);
-    // What the kernel refused was another plan's.
-    const { failures } = this.#entries;
-    if (failures.all.size > 0) for (const entry of changed) failures.clear(keyOf(entry));
+    this.#want(id, entries);
     if (this.#entries.isOutgrown) this.#doubt = true;
     this.#wake();
   }
@@ -192,10 +188,21 @@ export class Reconciler {
     }
   }
 
-  /** What is asked for is no repair. Where a full pass is due, and none counts as repair yet, it needs no telling. */
-  #touch(entries: readonly Entry[]): void {
-    if (this.#doubt && !this.#settled) return;
-    for (const entry of entries) this.#touched.add(keyOf(entry));
+  #want(owner: Owner, planned: readonly Entry[]): void {
+    const { desired, failures } = this.#entries;
+    // A full pass is due, none counts as repair yet, and nothing is listed: it need not be told what has changed.
+    if (this.#doubt && !this.#settled && failures.all.size === 0) {
+      desired.set(owner, planned);
+      return;
+    }
+    const before = desired.entriesOf(owner);
+    desired.set(owner, planned);
+    for (const entry of [...before, ...desired.entriesOf(owner)]) {
+      const key = keyOf(entry);
+      this.#touched.add(key);
+      // What the kernel refused was another plan's.
+      failures.clear(key);
+    }
   }
 
   #stateOf(owner: Owner): OwnerState {
@@ -251,25 +258,31 @@ export class Reconciler {
     const asked = new Set(allKeys(this.#touched, relowered, this.#entries.desired.formerOwners));
     this.#touched.clear();
     const isFirstPruning = this.#pruning === 'due';
-    const ops = this.#entries.compareAll(this.#pruning !== 'held');
-    // What nobody asked for is damage, but for what an earlier life has left.
-    const isRepair = (op: Op) =>
-      this.#settled && !asked.has(keyOfOp(op)) && !(isFirstPruning && op.kind === 'remove');
-    if (this.#settled) this.#drift += ops.filter(isRepair).length;
+    const prune = this.#pruning !== 'held';
     const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
     this.#deviceChanges.seen = heard;
-    const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
-    const done = await this.#entries.apply(this.#settled ? ops.filter(mayTry) : ops);
-    const repaired = this.#settled ? done.filter(isRepair) : [];
-    for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
-    this.#noteRepairs(repaired);
-    this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
+    if (this.#settled) {
+      // What nobody asked for is damage, but for what an earlier life has left.
+      const isRepair = (op: Op) => !asked.has(keyOfOp(op)) && !(isFirstPruning && op.kind === 'remove');
+      await this.#repair(this.#entries.compareAll(prune), isRepair, isConsequence);
+    } else await this.#entries.fill(prune);
     if (this.#peersComplete) this.#settled = true;
     if (isFirstPruning) this.#pruning = 'on';
     this.#reading.clear();
     this.#lastFullCheckAt = now();
     this.#nextFullCheckAt =
       this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
+  }
+
+  /** @param isConsequence whether entries went because of a change of devices, and not because somebody took them */
+  async #repair(ops: readonly Op[], isRepair: (op: Op) => boolean, isConsequence: boolean): Promise<void> {
+    const { now } = this.#options;
+    this.#drift += ops.filter(isRepair).length;
+    const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
+    const repaired = (await this.#entries.apply(ops.filter(mayTry))).filter(isRepair);
+    for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
+    this.#noteRepairs(repaired);
+    this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
   }
 
   async #hotPass(): Promise<void> {
@@ -288,7 +301,7 @@ export class Reconciler {
     if (ops.length === 0) return;
     const first = ops.slice(0, TOLD_IN_FULL).map(describeOp);
     const what = ops.length === 1 ? 'entry' : 'entries';
-    this.#options.log.info({ ...countOps(ops), first }, `repaired ${ops.length} kernel ${what}`);
+    this.#options.log.info({ ...countOps([ops]), first }, `repaired ${ops.length} kernel ${what}`);
   }
 
   /** Counts repairs as rounds of contests, and tells those. @returns the repairs that belong to none */

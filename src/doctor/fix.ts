@@ -38,10 +38,12 @@ async function removeEntries(
     try {
       const kernel = new NetlinkKernel(socket);
       await kernel.readLinks();
-      const results = await kernel.apply(entries.map(held => ({ kind: 'remove', held })));
+      const troubles = await kernel.apply(entries.map(held => ({ kind: 'remove', held })));
       return entries.map((entry, index) => {
-        const result = results[index];
-        return result?.kind === 'refused' ? `not done: ${result.message}` : `done: remove ${describe(entry)}`;
+        const trouble = troubles.get(index);
+        return trouble?.kind === 'refused'
+          ? `not done: ${trouble.message}`
+          : `done: remove ${describe(entry)}`;
       });
     } finally {
       socket.close();

@@ -126,8 +126,9 @@ const socket: Target = {
       },
       { silenceMs: 1 },
     );
-    const outcomes = await socket.batch([OPERATION, OPERATION, OPERATION], AS_OPERATIONS);
-    if (outcomes.length !== 3) throw new Error(`${outcomes.length} outcomes of 3 operations`);
+    const troubles = await socket.batch([OPERATION, OPERATION, OPERATION], AS_OPERATIONS);
+    const strange = [...troubles.keys()].filter(place => ![0, 1, 2].includes(place));
+    if (strange.length > 0) throw new Error(`trouble at ${strange.join(', ')} of 3 operations`);
     for (const ask of [() => socket.request(OPERATION), () => socket.dump(OPERATION)]) {
       await ask().catch((error: unknown) => {
         if (!(error instanceof NetlinkError)) throw error;

@@ -5,9 +5,9 @@ import type { BatchForm, Operation } from '../../src/dataplane/netlink/exchange.
 export const AS_OPERATIONS: BatchForm<Operation> = {
   type: item => item.type,
   describe: item => item.describe(),
-  write(writer, items, first) {
-    for (const [index, item] of items.entries()) {
-      writer.beginMessage(item.type, item.flags | NLM_F_REQUEST, first + index);
+  write(writer, items, start, end, sequence) {
+    for (const [index, item] of items.slice(start, end).entries()) {
+      writer.beginMessage(item.type, item.flags | NLM_F_REQUEST, sequence + index);
       item.write(writer);
       writer.endMessage();
     }

@@ -181,16 +181,15 @@ export function netlinkContract(t: Test, kernel: ContractKernel): void {
       const entry = arpOn(target, `10.78.${index >> 8}.${index & 255}`, MAC_A);
       return operation(nl.RTM_NEWNEIGH, CREATE, w => encodeNeighbour(w, entry), `entry ${index}`);
     });
-    const outcomes = await socket.batch(operations, AS_OPERATIONS);
-    t.equal(outcomes.length, 900);
-    for (const [index, outcome] of outcomes.entries()) {
-      if (index % 7 !== 3) t.equal(outcome.kind, 'ok');
-      else t.match(outcome, { kind: 'failed', error: { message: `entry ${index}: ENODEV` } });
+    const troubles = await socket.batch(operations, AS_OPERATIONS);
+    for (const index of operations.keys()) {
+      if (index % 7 !== 3) t.equal(troubles.get(index), undefined);
+      else t.match(troubles.get(index), { kind: 'failed', error: { message: `entry ${index}: ENODEV` } });
     }
-    t.equal((await neighboursOn(device)).length, outcomes.filter(({ kind }) => kind === 'ok').length);
+    t.equal((await neighboursOn(device)).length, operations.length - troubles.size);
     const refused = await socket.batch(operations, AS_OPERATIONS);
     t.ok(
-      refused.every(outcome => outcome.kind === 'failed'),
+      [...operations.keys()].every(index => refused.get(index)?.kind === 'failed'),
       'a batch may be refused altogether',
     );
   });

@@ -1,11 +1,9 @@
 /** A kernel that is read as it is and changed on paper: what was noted as done is read back as done. */
-import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpResult } from '../../dataplane/kernel.js';
+import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpTrouble } from '../../dataplane/kernel.js';
 import { entryOf, type Op } from '../../dataplane/diff.js';
 import { describe, keyOf } from '../../dataplane/kinds/index.js';
 import type { Entry, Link } from '../../dataplane/model.js';
 import type { NoteChange } from './changes.js';
-
-const DONE: OpResult = { kind: 'done' };
 
 export class DryKernel implements Kernel {
   readonly #kernel: Kernel;
@@ -45,7 +43,7 @@ export class DryKernel implements Kernel {
     return [...untouched, ...[...this.#entries.values()].filter(entry => entry !== undefined)];
   }
 
-  apply(ops: readonly Op[]): Promise<readonly OpResult[]> {
+  apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {
     for (const op of ops) {
       const entry = entryOf(op);
       this.#entries.set(keyOf(entry), op.kind === 'remove' ? undefined : entry);
@@ -55,7 +53,7 @@ export class DryKernel implements Kernel {
         what: describe(entry),
       });
     }
-    return Promise.resolve(ops.map(() => DONE));
+    return Promise.resolve(new Map());
   }
 
   createLink(link: Link): Promise<void> {

@@ -3,8 +3,8 @@ import { NETLINK_NETFILTER } from '../netlink/constants.js';
 import { NetlinkError } from '../netlink/errors.js';
 import type { Operation } from '../netlink/exchange.js';
 import { ASK_GENERATION } from '../netlink/nftables.js';
+import { openTransport } from '../netlink/open-transport.js';
 import { NetlinkSocket } from '../netlink/socket.js';
-import { openTransport } from '../netlink/transport.js';
 
 /** How a kernel answers that has no such subsystem (net/netfilter/nfnetlink.c), after it has looked for a module. */
 const NO_SUBSYSTEM = 'EINVAL';

@@ -27,20 +27,29 @@ export interface BatchForm<T> {
   type(item: T): number;
   describe(item: T): string;
   /**
-   * Writes a message for each of the items, in their order and without NLM_F_ACK.
-   * @param first sequence number of the first; the others follow it
+   * Writes a message for each of the items from `start` to before `end`, in their order and without NLM_F_ACK.
+   * @param sequence number of the first; the others follow it
    */
-  write(writer: MessageWriter, items: readonly T[], first: number): void;
+  write(writer: MessageWriter, items: readonly T[], start: number, end: number, sequence: number): void;
 }
 
 /**
- * What became of one operation of a batch. `unknown`: the kernel's answers were lost or cut short, it may or may not
- * have been carried out, so read the kernel again.
+ * Why an operation of a batch is not simply done. `unknown`: the kernel's answers were lost or cut short, it may or may
+ * not have been carried out, so read the kernel again.
  */
-export type Outcome =
-  | { readonly kind: 'ok' }
-  | { readonly kind: 'failed'; readonly error: NetlinkError }
-  | { readonly kind: 'unknown' };
+export type Trouble =
+  { readonly kind: 'failed'; readonly error: NetlinkError } | { readonly kind: 'unknown' };
+
+/** The items of a batch that go to the kernel in one datagram. */
+export interface Chunk<T> {
+  readonly items: readonly T[];
+  readonly form: BatchForm<T>;
+  /** Places of its first item and of the one after its last. */
+  readonly start: number;
+  readonly end: number;
+  /** Sequence number of its first message; the others follow it. */
+  readonly sequence: number;
+}
 
 /** Gathers the answers of one exchange. The last three end it and say, or throw, what came of it. */
 export interface Collector<T> {
@@ -117,41 +126,47 @@ export function collectDump(operation: Operation, sequence: number): Collector<M
   };
 }
 
-const OK: Outcome = { kind: 'ok' };
-const UNKNOWN: Outcome = { kind: 'unknown' };
+const UNKNOWN: Trouble = { kind: 'unknown' };
 
 /**
- * A batch whose last message alone asks for an acknowledgement. The kernel answers in order and always answers
+ * A chunk whose last message alone asks for an acknowledgement. The kernel answers in order and always answers
  * failures: once the last answer is here, an operation without an answer succeeded, unless answers were lost.
- * @param first sequence number of the first item; the others follow it
+ * @param troubles takes what was not simply done, by its place among the items
  */
 export function collectBatch<T>(
-  items: readonly T[],
-  form: BatchForm<T>,
-  first: number,
-): Collector<Outcome[]> {
-  const answered = new Map<number, Outcome>();
+  { items, form, start, end, sequence }: Chunk<T>,
+  troubles: Map<number, Trouble>,
+): Collector<void> {
+  let isLastDone = false;
   let lost = false;
-  const fail = (item: T, errno: number): Outcome => {
+  const fail = (place: number, errno: number): void => {
+    const item = items[place]!;
     const error = new NetlinkError(messageName(form.type(item)), errno, form.describe(item));
-    return { kind: 'failed', error };
+    troubles.set(place, { kind: 'failed', error });
   };
-  const fill = (rest: Outcome): Outcome[] => {
-    const outcomes = new Array<Outcome>(items.length).fill(rest);
-    for (const [index, outcome] of answered) outcomes[index] = outcome;
-    return outcomes;
+  const doubtTheRest = (): void => {
+    const doubtful = isLastDone ? end - 1 : end;
+    for (let place = start; place < doubtful; place++) {
+      if (!troubles.has(place)) troubles.set(place, UNKNOWN);
+    }
   };
   return {
     accept: message => {
-      const index = (message.sequence - first) >>> 0;
-      if (index >= items.length || message.type !== NLMSG_ERROR) return false;
+      const place = start + ((message.sequence - sequence) >>> 0);
+      if (place >= end || message.type !== NLMSG_ERROR) return false;
       const errno = errnoIn(message);
-      answered.set(index, errno === 0 ? OK : fail(items[index]!, errno));
-      return index === items.length - 1;
+      const isLast = place === end - 1;
+      if (errno !== 0) fail(place, errno);
+      else isLastDone = isLast;
+      return isLast;
     },
-    complete: () => fill(lost ? UNKNOWN : OK),
-    refused: errno => items.map(item => fail(item, errno)),
-    silent: () => fill(UNKNOWN),
+    complete: () => {
+      if (lost) doubtTheRest();
+    },
+    refused: errno => {
+      for (let place = start; place < end; place++) fail(place, errno);
+    },
+    silent: doubtTheRest,
     overflowed: () => {
       lost = true;
     },

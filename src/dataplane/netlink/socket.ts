@@ -8,12 +8,14 @@ import {
   collectReply,
   errorOf,
   type BatchForm,
+  type Chunk,
   type Collector,
   type Operation,
-  type Outcome,
+  type Trouble,
 } from './exchange.js';
 import { MessageWriter, readMessages, type Message } from './message.js';
-import { openTransport, type Transport } from './transport.js';
+import { openTransport } from './open-transport.js';
+import type { Transport } from './transport.js';
 
 /**
  * The most messages in one datagram, where the receive buffer holds as many refusals. The kernel's part is no less from
@@ -49,7 +51,8 @@ interface Pending {
 export class NetlinkSocket {
   readonly #transport: Transport;
   readonly #silenceMs: number;
-  readonly #writer = new MessageWriter();
+  /** Buffers that nobody is using at present. */
+  readonly #writers: MessageWriter[] = [];
   readonly #stats = { requests: 0, dumps: 0, changes: 0 };
   #sequence = 0;
   #turn: Promise<unknown> = Promise.resolve();
@@ -85,10 +88,9 @@ export class NetlinkSocket {
   request(operation: Operation): Promise<Message[]> {
     return this.#inTurn(() => {
       this.#stats.requests++;
-      const sequence = this.#nextSequence();
-      this.#writer.reset();
-      this.#append(operation, NLM_F_REQUEST | NLM_F_ACK, sequence);
-      return this.#converse(collectReply(operation, sequence));
+      const sequence = this.#reserveSequences(1);
+      const writer = this.#write(operation, NLM_F_REQUEST | NLM_F_ACK, sequence);
+      return this.#converse(collectReply(operation, sequence), writer);
     });
   }
 
@@ -100,10 +102,9 @@ export class NetlinkSocket {
     for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
       const messages = await this.#inTurn(() => {
         this.#stats.dumps++;
-        const sequence = this.#nextSequence();
-        this.#writer.reset();
-        this.#append(operation, NLM_F_REQUEST | NLM_F_DUMP, sequence);
-        return this.#converse(collectDump(operation, sequence));
+        const sequence = this.#reserveSequences(1);
+        const writer = this.#write(operation, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        return this.#converse(collectDump(operation, sequence), writer);
       });
       if (messages !== undefined) return messages;
     }
@@ -113,17 +114,28 @@ export class NetlinkSocket {
   /**
    * Sends any number of changes; none waits for another's success, and they are carried out in order.
    * @param form the messages that the items are
-   * @returns the outcome of each, in the order of the items
+   * @returns what was not simply done, by its place among the items
    */
-  async batch<T>(items: readonly T[], form: BatchForm<T>): Promise<Outcome[]> {
-    const outcomes: Outcome[] = [];
-    const size = Math.max(1, Math.min(BATCH_MESSAGES, this.#transport.answerCapacity));
-    for (let start = 0; start < items.length; start += size) {
-      const chunk = items.slice(start, start + size);
+  async batch<T>(items: readonly T[], form: BatchForm<T>): Promise<ReadonlyMap<number, Trouble>> {
+    const troubles = new Map<number, Trouble>();
+    const chunks = this.#chunksOf(items, form);
+    let next = chunks.next();
+    while (!next.done) {
+      const { chunk, writer } = next.value;
       // A turn for each chunk: another caller's single change need not wait for ten thousand.
-      outcomes.push(...(await this.#inTurn(() => this.#sendChunk(chunk, form))));
+      await this.#inTurn(async () => {
+        this.#stats.requests++;
+        this.#stats.changes += chunk.end - chunk.start;
+        const answered = this.#converse(collectBatch(chunk, troubles), writer);
+        try {
+          // The kernel may be at work on another thread: the next is made ready meanwhile.
+          next = chunks.next();
+        } finally {
+          await answered;
+        }
+      });
     }
-    return outcomes;
+    return troubles;
   }
 
   /** Ends the socket. What waits for an answer is told that none will come. */
@@ -134,25 +146,36 @@ export class NetlinkSocket {
     this.#transport.close();
   }
 
-  #sendChunk<T>(items: readonly T[], form: BatchForm<T>): Promise<Outcome[]> {
-    this.#stats.requests++;
-    this.#stats.changes += items.length;
-    this.#writer.reset();
-    const first = this.#reserveSequences(items.length);
-    form.write(this.#writer, items, first);
-    this.#writer.addFlags(NLM_F_ACK);
-    return this.#converse(collectBatch(items, form, first));
+  /** Writes chunk after chunk. */
+  *#chunksOf<T>(
+    items: readonly T[],
+    form: BatchForm<T>,
+  ): Generator<{ readonly chunk: Chunk<T>; readonly writer: MessageWriter }> {
+    const size = Math.max(1, Math.min(BATCH_MESSAGES, this.#transport.answerCapacity));
+    for (let start = 0; start < items.length; start += size) {
+      const end = Math.min(start + size, items.length);
+      const chunk = { items, form, start, end, sequence: this.#reserveSequences(end - start) };
+      const writer = this.#freeWriter();
+      form.write(writer, items, start, end, chunk.sequence);
+      writer.addFlags(NLM_F_ACK);
+      yield { chunk, writer };
+    }
   }
 
-  #append(operation: Operation, flags: number, sequence: number): void {
+  #write(operation: Operation, flags: number, sequence: number): MessageWriter {
     if (isChange(operation.type)) this.#stats.changes++;
-    this.#writer.beginMessage(operation.type, operation.flags | flags, sequence);
-    operation.write(this.#writer);
-    this.#writer.endMessage();
+    const writer = this.#freeWriter();
+    writer.beginMessage(operation.type, operation.flags | flags, sequence);
+    operation.write(writer);
+    writer.endMessage();
+    return writer;
   }
 
-  #nextSequence(): number {
-    return this.#reserveSequences(1);
+  /** An empty buffer. */
+  #freeWriter(): MessageWriter {
+    const writer = this.#writers.pop() ?? new MessageWriter();
+    writer.reset();
+    return writer;
   }
 
   /** The first of `count` consecutive numbers, none of them 0, which the kernel uses for what nobody asked. */
@@ -170,8 +193,8 @@ export class NetlinkSocket {
     return result;
   }
 
-  /** Sends what the writer holds and feeds the collector until the exchange is over. */
-  #converse<T>(collector: Collector<T>): Promise<T> {
+  /** Sends what the writer holds, and feeds the collector until the exchange is over. */
+  #converse<T>(collector: Collector<T>, writer: MessageWriter): Promise<T> {
     return new Promise(resolve => {
       let timer: NodeJS.Timeout | undefined;
       let lost = false;
@@ -214,7 +237,7 @@ export class NetlinkSocket {
         end(() => collector.refused(constants.errno.ECANCELED));
         return;
       }
-      this.#send(error => {
+      this.#send(writer, error => {
         if (error !== undefined) end(() => collector.refused(errnoOf(error)));
         else if (this.#pending === pending) {
           sent = true;
@@ -224,12 +247,16 @@ export class NetlinkSocket {
     });
   }
 
-  /** Sends what the writer holds; a transport that throws has refused. */
-  #send(callback: (error?: Error) => void): void {
+  /** Sends what the writer holds, which is free again then; a transport that throws has refused. */
+  #send(writer: MessageWriter, callback: (error?: Error) => void): void {
+    const sent = (error?: Error): void => {
+      this.#writers.push(writer);
+      callback(error);
+    };
     try {
-      this.#transport.send(this.#writer.bytes(), callback);
+      this.#transport.send(writer.bytes(), sent);
     } catch (error) {
-      callback(error as Error);
+      sent(error as Error);
     }
   }
 

@@ -5,16 +5,18 @@ import { DesiredEntries } from '../../../src/dataplane/desired.js';
 import { keyOf } from '../../../src/dataplane/kinds/index.js';
 import { macOf, peerEntries, vtepOf } from '../../support/dataplane.js';
 
+const all = (desired: DesiredEntries, owners = 2) => [...desired.slices(owners)].flat();
 const keys = (n: number, mac = macOf(n)): string[] => peerEntries(n, mac).map(keyOf).sort();
 
 t.test('an owner’s entries are replaced as a whole', async t => {
   const desired = new DesiredEntries();
-  t.same(desired.set('two', peerEntries(2)), peerEntries(2));
-  const touched = desired.set('two', peerEntries(2, macOf(9)));
-  t.same(touched, [...peerEntries(2), ...peerEntries(2, macOf(9))], 'old ones and new ones');
+  desired.set('two', peerEntries(2));
+  t.same(desired.entriesOf('two'), peerEntries(2));
+  desired.set('two', peerEntries(2, macOf(9)));
+  t.same(desired.entriesOf('two'), peerEntries(2, macOf(9)));
   t.same([...desired.byKey.keys()].sort(), keys(2, macOf(9)));
-  t.same([...desired.all()].map(keyOf).sort(), keys(2, macOf(9)));
-  t.same(desired.set('two', []), peerEntries(2, macOf(9)));
+  t.same(all(desired).map(keyOf).sort(), keys(2, macOf(9)));
+  desired.set('two', []);
   t.equal(desired.byKey.size, 0);
   t.same(desired.entriesOf('two'), []);
 });
@@ -38,6 +40,38 @@ t.test('a MAC that moves to another owner', async t => {
   }
 });
 
+t.test('slices are of so many owners, whatever becomes of the index meanwhile', async t => {
+  const desired = new DesiredEntries();
+  for (const n of [2, 3, 4]) desired.set(`peer ${n}`, peerEntries(n));
+  const slices = desired.slices(2);
+  t.same(slices.next().value, [...peerEntries(2), ...peerEntries(3)]);
+  desired.makeIndex();
+  desired.set('peer 5', peerEntries(5));
+  t.same(slices.next().value, peerEntries(4), 'who came later is told of in another way');
+  t.same(slices.next().done, true);
+  t.same(
+    all(desired),
+    [2, 3, 4, 5].flatMap(n => [...peerEntries(n)]),
+  );
+});
+
+t.test('a plan is lowered when its entries are asked for, and again when it would be another', async t => {
+  let isLow = false;
+  const asked: number[] = [];
+  const desired = new DesiredEntries(planned => {
+    asked.push(planned.length);
+    return isLow ? planned.slice(0, 1) : planned;
+  });
+  desired.set('two', peerEntries(2));
+  desired.set('three', peerEntries(3));
+  t.same(asked, []);
+  t.equal(desired.entriesOf('two').length, 3);
+  t.same(asked, [3]);
+  isLow = true;
+  t.same([...desired.lowerAgain()].sort(), keys(2), 'what nobody has asked for has not changed');
+  t.same(all(desired), [...peerEntries(3).slice(0, 1), ...peerEntries(2).slice(0, 1)]);
+});
+
 t.test('when the index is asked for makes no difference', async t => {
   const step = fc.record({
     owner: fc.constantFrom('one', 'two', 'three'),
@@ -54,7 +88,7 @@ t.test('when the index is asked for makes no difference', async t => {
         for (const desired of [asked, sometimes]) desired.set(owner, entries);
         if (now) sometimes.makeIndex();
         asked.makeIndex();
-        t.same(new Map(Array.from(sometimes.all(), entry => [keyOf(entry), entry])), asked.byKey);
+        t.same(new Map(Array.from(all(sometimes), entry => [keyOf(entry), entry])), asked.byKey);
       }
       t.same(sometimes.byKey, asked.byKey);
       t.same(sometimes.formerOwners, asked.formerOwners);

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import t from 'tap';
 import * as nl from '../../../../src/dataplane/netlink/constants.js';
-import type { Operation } from '../../../../src/dataplane/netlink/exchange.js';
+import type { BatchForm, Operation, Trouble } from '../../../../src/dataplane/netlink/exchange.js';
 import { readMessages, type Message } from '../../../../src/dataplane/netlink/message.js';
 import { NetlinkSocket } from '../../../../src/dataplane/netlink/socket.js';
 import type { Transport } from '../../../../src/dataplane/netlink/transport.js';
@@ -75,8 +75,9 @@ const operation = (subject: string, type: number = nl.RTM_NEWROUTE): Operation =
 const operations = (count: number): Operation[] =>
   Array.from({ length: count }, (_, index) => operation(`route ${index}`));
 const values = (messages: Message[]): number[] => messages.map(({ body }) => body[0]!);
-const kindsOf = (outcomes: readonly { kind: string }[]): string =>
-  outcomes.map(({ kind }) => kind[0]).join('');
+/** A letter for each of so many operations: `o` for one that was simply done. */
+const kindsOf = (count: number, troubles: ReadonlyMap<number, Trouble>): string =>
+  Array.from({ length: count }, (_, place) => (troubles.get(place)?.kind ?? 'ok')[0]).join('');
 
 // A real socket keeps the process alive while it waits; its timers do not.
 const keepAlive = setInterval(() => undefined, 1_000);
@@ -112,7 +113,7 @@ t.test('a send that fails is a refusal of all that was in it', async t => {
   const error = Object.assign(new Error('no'), { errno: EPERM });
   const socket = new NetlinkSocket(script(() => undefined, error));
   await t.rejects(socket.request(operation('route x')), { code: 'EPERM' });
-  t.equal(kindsOf(await socket.batch(operations(3), AS_OPERATIONS)), 'fff');
+  t.equal(kindsOf(3, await socket.batch(operations(3), AS_OPERATIONS)), 'fff');
   const throwing = script(() => undefined);
   throwing.send = () => {
     throw new Error('socket is closed');
@@ -184,9 +185,9 @@ t.test('a batch acknowledges its last message only; no answer means ok', async t
     self.answer(ack(messages.at(-1)!));
   });
   const socket = new NetlinkSocket(transport);
-  const outcomes = await socket.batch(operations(4), AS_OPERATIONS);
-  t.equal(kindsOf(outcomes), 'ofoo');
-  t.match(outcomes[1], { error: { message: 'route 1: EEXIST', code: 'EEXIST' } });
+  const troubles = await socket.batch(operations(4), AS_OPERATIONS);
+  t.equal(kindsOf(4, troubles), 'ofoo');
+  t.match(troubles.get(1), { error: { message: 'route 1: EEXIST', code: 'EEXIST' } });
   t.same(
     transport.sent[0]!.map(({ flags }) => (flags & nl.NLM_F_ACK) !== 0),
     [false, false, false, true],
@@ -198,13 +199,13 @@ t.test('answers may come in any order and in one datagram', async t => {
   const socket = new NetlinkSocket(
     script((self, m) => self.answer(ack(m[2]!, EINVAL), ack(m[0]!, EEXIST), ack(m[3]!, EPERM))),
   );
-  t.equal(kindsOf(await socket.batch(operations(4), AS_OPERATIONS)), 'foff');
+  t.equal(kindsOf(4, await socket.batch(operations(4), AS_OPERATIONS)), 'foff');
 });
 
 t.test('a batch without its last answer is unknown where no answer came', async t => {
   const answersOne = (self: Script, messages: Message[]): void => self.answer(ack(messages[0]!, EEXIST));
   const silent = new NetlinkSocket(script(answersOne), { silenceMs: 10 });
-  t.equal(kindsOf(await silent.batch(operations(3), AS_OPERATIONS)), 'fuu');
+  t.equal(kindsOf(3, await silent.batch(operations(3), AS_OPERATIONS)), 'fuu');
 });
 
 t.test('a batch during which answers were lost is unknown where no answer came', async t => {
@@ -215,7 +216,7 @@ t.test('a batch during which answers were lost is unknown where no answer came',
       self.answer(ack(messages[2]!));
     }),
   );
-  t.equal(kindsOf(await socket.batch(operations(3), AS_OPERATIONS)), 'fuo');
+  t.equal(kindsOf(3, await socket.batch(operations(3), AS_OPERATIONS)), 'fuo');
 });
 
 t.test('a long batch goes out in pieces, one at a time, and lets others in between', async t => {
@@ -227,12 +228,49 @@ t.test('a long batch goes out in pieces, one at a time, and lets others in betwe
   const socket = new NetlinkSocket(transport);
   const long = socket.batch(operations(250), AS_OPERATIONS);
   const short = socket.batch(operations(1), AS_OPERATIONS);
-  t.equal((await long).length, 250);
-  t.equal((await short).length, 1);
+  t.equal((await long).size, 0);
+  t.equal((await short).size, 0);
   t.same(order, [120, 1, 120, 10]);
   const sequences = transport.sent.flat().map(({ sequence }) => sequence);
   t.equal(new Set(sequences).size, 251, 'no sequence number twice');
-  t.same(await socket.batch([], AS_OPERATIONS), []);
+  t.same(await socket.batch([], AS_OPERATIONS), new Map());
+});
+
+t.test('a piece is written while the kernel works at the one before', async t => {
+  const events: string[] = [];
+  const transport = script((self, messages, count) => {
+    events.push(`answer ${count}`);
+    self.answer(ack(messages.at(-1)!));
+  });
+  const form: BatchForm<Operation> = {
+    ...AS_OPERATIONS,
+    write: (writer, items, start, end, sequence) => {
+      events.push(`write ${start}`);
+      AS_OPERATIONS.write(writer, items, start, end, sequence);
+    },
+  };
+  await new NetlinkSocket(transport).batch(operations(300), form);
+  t.same(events, ['write 0', 'write 120', 'answer 1', 'write 240', 'answer 2', 'answer 3']);
+  t.same(
+    transport.sent.map(messages => messages.length),
+    [120, 120, 60],
+    'and none is overwritten by the next',
+  );
+});
+
+t.test('an item that cannot be written ends a batch, and the next is heard', async t => {
+  const transport = script((self, messages) => self.answer(ack(messages.at(-1)!)));
+  const socket = new NetlinkSocket(transport);
+  const items = operations(130);
+  items[125] = {
+    ...items[125]!,
+    write: () => {
+      throw new RangeError('no such address');
+    },
+  };
+  await t.rejects(socket.batch(items, AS_OPERATIONS), new RangeError('no such address'));
+  t.equal(transport.sent.length, 1);
+  t.equal(kindsOf(3, await socket.batch(operations(3), AS_OPERATIONS)), 'ooo');
 });
 
 t.test('a failed exchange does not hold up the next', async t => {
@@ -256,7 +294,7 @@ t.test('closing ends what waits and refuses what comes', async t => {
   socket.close();
   socket.close();
   await t.rejects(waiting, { code: 'ECANCELED' });
-  t.equal(kindsOf(await batch), 'ff', 'never sent');
+  t.equal(kindsOf(2, await batch), 'ff', 'never sent');
   await t.rejects(socket.dump(operation('two')), { code: 'ECANCELED' });
   t.ok(transport.closed);
   t.equal(transport.sent.length, 1);

@@ -1,0 +1,139 @@
+/** Filling a kernel: many owners' entries, compared and written while the kernel works at those before. */
+import t from 'tap';
+import { entryOf, type Op } from '../../../src/dataplane/diff.js';
+import { EntryKeeper } from '../../../src/dataplane/entry-keeper.js';
+import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
+import { keyOf, kindOf } from '../../../src/dataplane/kinds/index.js';
+import type { Entry } from '../../../src/dataplane/model.js';
+import { ALWAYS, macOf, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
+import { recordedLog } from '../../support/recorded-log.js';
+
+const PEERS = 250;
+
+/** What the kernel was handed and has not answered yet. */
+interface Handed {
+  readonly ops: readonly Op[];
+  readonly answer: (troubles?: ReadonlyMap<number, OpTrouble> | Promise<never>) => void;
+}
+
+/** A keeper of 250 peers' entries, before a kernel that answers when the test says so. */
+function keepPeers(held: readonly Entry[] = []) {
+  const handed: Handed[] = [];
+  const kernel: Pick<Kernel, 'apply' | 'hasNexthops'> = {
+    hasNexthops: true,
+    apply: ops =>
+      new Promise(resolve => handed.push({ ops, answer: (troubles = new Map()) => resolve(troubles) })),
+  };
+  const { log, lines } = recordedLog();
+  const keeper = new EntryKeeper({
+    kernel: kernel as Kernel,
+    ownership: OWNERSHIP,
+    log,
+    now: () => 0,
+    nexthopRange: ALWAYS,
+    onDoubt: () => undefined,
+  });
+  for (let n = 1; n <= PEERS; n++) keeper.desired.set(`peer ${n}`, peerEntries(n));
+  keeper.take(held);
+  return { keeper, handed, lines };
+}
+
+const turn = () => new Promise(resolve => setImmediate(resolve));
+
+/** Answers all that comes, until nothing comes any more. @returns what came */
+async function answerAll(
+  handed: Handed[],
+  troublesOf: (ops: readonly Op[]) => ReadonlyMap<number, OpTrouble> = () => new Map(),
+): Promise<Op[]> {
+  const all: Op[] = [];
+  for (await turn(); handed.length > 0; await turn()) {
+    const { ops, answer } = handed.shift()!;
+    all.push(...ops);
+    answer(troublesOf(ops));
+  }
+  return all;
+}
+
+t.test('the next are compared before the last are answered, and a peer’s entries come in order', async t => {
+  const { keeper, handed } = keepPeers();
+  const filled = keeper.fill(true);
+  await turn();
+  t.equal(handed.length, 2, 'one at work, one ready');
+  const ops = await answerAll(handed);
+  await filled;
+  const wanted = Array.from({ length: PEERS }, (_, n) => keeper.desired.entriesOf(`peer ${n + 1}`)).flat();
+  t.equal(wanted.length, 4 * PEERS);
+  t.same(ops.map(op => keyOf(entryOf(op))).sort(), wanted.map(keyOf).sort());
+  const places = new Map(ops.map((op, place) => [keyOf(entryOf(op)), place]));
+  for (let n = 1; n <= PEERS; n++) {
+    const inOrder = keeper.desired
+      .entriesOf(`peer ${n}`)
+      .toSorted((a, b) => kindOf(a).order - kindOf(b).order);
+    const order = inOrder.map(entry => places.get(keyOf(entry))!);
+    if (order.some((place, i) => place < (order[i - 1] ?? 0))) t.fail(`peer ${n}: ${order.join(', ')}`);
+  }
+  t.same(keeper.compareAll(true), [], 'then all is as it should be');
+});
+
+t.test('a peer that changes meanwhile keeps none of the others back', async t => {
+  const { keeper, handed } = keepPeers();
+  const filled = keeper.fill(true);
+  await turn();
+  keeper.desired.set('peer 3', []);
+  keeper.desired.set('peer 240', peerEntries(240, macOf(251)));
+  await answerAll(handed);
+  await filled;
+  const owners = [...new Set(keeper.compareAll(true).map(op => keyOf(entryOf(op))))];
+  const changed = [
+    ...peerEntries(3),
+    ...peerEntries(240).slice(0, 2),
+    ...peerEntries(240, macOf(251)).slice(0, 1),
+  ];
+  for (const key of owners)
+    t.ok(changed.some(entry => keyOf(entry) === key) || key.startsWith('nexthop '), key);
+});
+
+t.test('what the kernel refuses is listed, told in few words, and holds up nothing', async t => {
+  const { keeper, handed, lines } = keepPeers();
+  const filled = keeper.fill(true);
+  const refusal: OpTrouble = { kind: 'refused', code: 'ENOBUFS', message: 'no' };
+  await answerAll(
+    handed,
+    ops => new Map(ops.flatMap((op, i) => (entryOf(op).kind === 'fdb' ? [[i, refusal]] : []))),
+  );
+  await filled;
+  t.equal(keeper.failures.all.size, PEERS);
+  t.equal(keeper.held.size, 3 * PEERS);
+  const warnings = lines.filter(({ level }) => level === 'warn');
+  t.equal(warnings.length, 11);
+  t.match(warnings.at(-1), { msg: `refused by the kernel: ${PEERS - 10} entries more` });
+});
+
+t.test('what is stale goes when all else has been answered', async t => {
+  const stale = peerEntries(255);
+  const { keeper, handed } = keepPeers([...stale]);
+  const filled = keeper.fill(true);
+  const kinds: string[] = [];
+  for (await turn(); handed.length > 0; await turn()) {
+    const removes = handed.map(({ ops }) => ops.at(-1)?.kind === 'remove');
+    if (removes.includes(true)) t.equal(handed.length, 1, 'alone');
+    kinds.push(removes[0] === true ? 'remove' : 'put');
+    handed.shift()!.answer();
+  }
+  await filled;
+  t.same(kinds, ['put', 'put', 'put', 'remove']);
+  t.same(
+    [...keeper.held.keys()].filter(key => stale.some(entry => keyOf(entry) === key)),
+    [],
+  );
+});
+
+t.test('a kernel that breaks off ends it with that error', async t => {
+  const { keeper, handed } = keepPeers();
+  const filled = keeper.fill(true);
+  await turn();
+  const failing = new Error('the socket is gone');
+  handed[0]!.answer(Promise.reject(failing));
+  handed[1]!.answer(Promise.reject(failing));
+  await t.rejects(filled, failing);
+});
