@@ -7,6 +7,7 @@ import { burst } from './burst.js';
 import { coldStart } from './cold-start.js';
 import { etcdLoad } from './etcd-load.js';
 import { join } from './join.js';
+import { probes } from './probes.js';
 import { repair } from './repair.js';
 import { resources } from './resources.js';
 import { restart } from './restart.js';
@@ -16,7 +17,17 @@ import { describeMachine, formatMachine, type Machine } from './machine.js';
 /** Raised when a field of the JSON is removed or changes its meaning. */
 const REPORT_VERSION = 1;
 
-const BENCHES: readonly Bench[] = [coldStart, join, burst, repair, restart, resources, throughput, etcdLoad];
+const BENCHES: readonly Bench[] = [
+  coldStart,
+  join,
+  burst,
+  repair,
+  restart,
+  resources,
+  probes,
+  throughput,
+  etcdLoad,
+];
 
 /** All figures of one run. */
 export interface Report {

@@ -10,6 +10,9 @@ export const NETWORK = '10.0.0.0/8';
 export const KEY_PREFIX = '/net/subnets/';
 export const MOST_PEERS = 60_000;
 
+/** Where all their public IPs are. */
+export const PUBLIC_IPS = '172.16.0.0/16';
+
 /** The config of a network with these peers; the agents' own subnets come after the last of them. */
 export const CONFIG = {
   Network: NETWORK,

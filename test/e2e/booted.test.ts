@@ -106,6 +106,19 @@ t.test('two booted hosts', async t => {
     t.equal(exit.code, 0, 'who is in the group may ask');
   });
 
+  await t.test('without root, and in its sandbox, it probes the other host', async t => {
+    const probes = await lab.waitFor({
+      what: 'the other host to be reached',
+      deadlineSeconds: 60,
+      read: async () => {
+        const { stdout } = await one.run(['selvedge', 'status', '-o', 'json']);
+        return (JSON.parse(stdout) as StatusDocument).probes;
+      },
+      until: seen => seen?.peers.reachable === 1 || seen?.off != null,
+    });
+    t.match(probes, { off: null, peers: { reachable: 1 } });
+  });
+
   await t.test('without root it keeps the firewall, by whatever there is', async t => {
     const firewallOf = async (host: BootedHost) => {
       const { stdout } = await host.run(['selvedge', 'status', '-o', 'json']);

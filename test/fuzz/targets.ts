@@ -11,6 +11,7 @@ import type { Operation } from '../../src/dataplane/netlink/exchange.js';
 import * as nl from '../../src/dataplane/netlink/constants.js';
 import { KINDS } from '../../src/dataplane/kinds/index.js';
 import { concernOf } from '../../src/dataplane/kernel-watch.js';
+import { decodeIcmp } from '../../src/probe/icmp.js';
 import { readConfigDocument } from '../../src/daemon/config-document.js';
 import { formatLeaseValue, parseLease, parseLeaseValue } from '../../src/subnet/lease.js';
 import { ANSWERED, SENT } from '../unit/dataplane/netlink/golden.js';
@@ -170,4 +171,18 @@ const configs: Target = {
   }),
 };
 
-export const TARGETS: readonly Target[] = [bodies, messages, socket, leases, configs];
+/** An echo reply, and a router's word on a packet that was too large, as a kernel sent them. */
+const PACKETS = [
+  '45000024fc270000400167a80a0502000a050100000041251234000173656c7665646765',
+  '45c00038f6a90000400169bb0a4d01fe0a4d010103046f5800000578450005dc0000400040011d860a4d01010a4d02010800392412340002',
+].map(hex => Uint8Array.from(Buffer.from(hex, 'hex')));
+
+/** Anybody can send us ICMP: whatever it is, it is called something. */
+const icmp: Target = {
+  name: 'icmp',
+  property: fc.property(mutated(PACKETS), packet => {
+    decodeIcmp(packet);
+  }),
+};
+
+export const TARGETS: readonly Target[] = [bodies, messages, socket, icmp, leases, configs];
