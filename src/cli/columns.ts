@@ -11,7 +11,10 @@ const GAP = '  ';
  */
 export function formatColumns(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...lines.map(cells => widthOf(cells[column] ?? ''))));
+  const widths = header.map((_, column) =>
+    // Not one call with all of them: it would have as many arguments as there are rows.
+    lines.reduce((widest, cells) => Math.max(widest, widthOf(cells[column] ?? '')), 0),
+  );
   return lines
     .map(cells => widths.map((width, column) => pad(cells[column] ?? '', width)).join(GAP))
     .map(line => line.trimEnd())

@@ -1,7 +1,7 @@
 /** Text from elsewhere made safe for a terminal. Pure. */
 
 /**
- * A copy of plain data in which every control character of every string is shown as `\xNN`. Keys and reasons come from
+ * Plain data, in which every control character of every string is shown as `\xNN`. Keys and reasons come from
  * etcd, where anybody may have written an escape sequence that repaints the operator's terminal, or a newline that
  * fakes a line of ours.
  */
@@ -11,9 +11,13 @@ export function printable<T>(data: T): T {
 
 function convert(data: unknown): unknown {
   if (typeof data === 'string') return escapeControls(data);
-  if (Array.isArray(data)) return data.map(convert);
   if (typeof data !== 'object' || data === null) return data;
-  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, convert(value)]));
+  if (Array.isArray(data)) return data.map(convert);
+  // Nearly everything is as it should be, and a copy of ten thousand peers is not free.
+  const entries = Object.entries(data);
+  const converted = entries.map(([, value]) => convert(value));
+  if (entries.every(([, value], i) => value === converted[i])) return data;
+  return Object.fromEntries(entries.map(([key], i) => [key, converted[i]]));
 }
 
 /** C0, DEL, C1, and the marks that reverse the direction of text. */
@@ -28,6 +32,7 @@ export function printableJson(data: unknown): string {
 }
 
 function escapeControls(text: string): string {
+  if (text.search(UNPRINTABLE) < 0) return text;
   return text.replace(UNPRINTABLE, character => {
     const code = character.codePointAt(0)!;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;

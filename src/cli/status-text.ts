@@ -1,5 +1,5 @@
 /** The status document as people read it: the verdict first, then what is wrong, then everything else. Pure. */
-import type { PeerStatus, Problem, StatusDocument } from '../daemon/status.js';
+import type { Problem, StatusDocument } from '../daemon/status.js';
 import { statusFacts } from '../report/facts.js';
 import {
   CONDITIONS,
@@ -9,9 +9,13 @@ import {
   peerCells,
   troubleFirst,
   UNPROBED_COLUMNS,
+  WIDE_COLUMNS,
+  widePeerCells,
+  type Condition,
 } from '../report/peers.js';
 import { faultyLeases, verdictLine } from '../report/verdict.js';
 import { formatColumns } from './columns.js';
+import type { Paint, Tone } from './paint.js';
 import { printable } from './printable.js';
 
 /** Rows of a table before it is cut. */
@@ -22,15 +26,18 @@ export interface RenderOptions {
   readonly now: Date;
   /** Show every row of every table. */
   readonly all: boolean;
+  /** Show every row and every column. */
+  readonly wide: boolean;
+  readonly paint: Paint;
 }
 
-/** @returns lines with a newline at the end; no colours, so that a pipe gets what a terminal gets */
+/** @returns lines with a newline at the end; without its colours it is the same text */
 export function renderStatus(document: StatusDocument, options: RenderOptions): string {
   const status = printable(document);
   const sections = [
-    verdictLine(status, options.now),
-    ...status.problems.map(renderProblem),
-    renderPeers(status.peers, options),
+    paintedVerdict(status, options),
+    ...status.problems.map(problem => renderProblem(problem, options.paint)),
+    renderPeers(status, options),
     renderSetAside(status, options),
     renderFacts(status, options.now),
   ];
@@ -38,49 +45,74 @@ export function renderStatus(document: StatusDocument, options: RenderOptions): 
 }
 
 /** The verdict, and the codes of what is wrong, in one line. */
-export function renderBrief(document: StatusDocument, now: Date): string {
+export function renderBrief(document: StatusDocument, options: RenderOptions): string {
   const status = printable(document);
   const codes = status.problems.map(({ code }) => code);
-  return `${[verdictLine(status, now), ...new Set(codes)].join(' · ')}\n`;
+  return `${[paintedVerdict(status, options), ...new Set(codes)].join(' · ')}\n`;
 }
 
-function renderProblem(problem: Problem): string {
+const VERDICT_TONES = { healthy: 'good', degraded: 'bad', starting: 'warning' } as const;
+
+function paintedVerdict(status: StatusDocument, { now, paint }: RenderOptions): string {
+  const { verdict } = status;
+  return paint(VERDICT_TONES[verdict], verdict) + verdictLine(status, now).slice(verdict.length);
+}
+
+function renderProblem(problem: Problem, paint: Paint): string {
+  const isWarning = problem.severity === 'warning';
   return [
-    `${problem.severity === 'warning' ? 'warning' : 'problem'} ${problem.code}`,
+    paint(isWarning ? 'warning' : 'bad', `${isWarning ? 'warning' : 'problem'} ${problem.code}`),
     `  seen   ${problem.seen}`,
     `  cause  ${problem.cause}`,
     `  next   ${problem.next}`,
   ].join('\n');
 }
 
-function renderPeers(peers: readonly PeerStatus[], { all, now }: RenderOptions): string {
+/** Of rows that are to be looked at; the others are left as they are. */
+const CONDITION_TONES: Readonly<Partial<Record<Condition, Tone>>> = {
+  failing: 'bad',
+  pending: 'warning',
+  unreachable: 'bad',
+  'overlay-blocked': 'bad',
+  'black-hole': 'bad',
+  fragmented: 'warning',
+};
+
+function renderPeers({ peers }: StatusDocument, { all, wide, now, paint }: RenderOptions): string {
   if (peers.length === 0) return '';
   const sorted = troubleFirst(peers);
-  const shown = all ? sorted : sorted.slice(0, MOST_ROWS);
-  const columns = peers.some(({ probe }) => probe !== null) ? PEER_COLUMNS.length : UNPROBED_COLUMNS;
-  const table = formatColumns(
-    PEER_COLUMNS.slice(0, columns),
-    shown.map(peer => peerCells(peer, now).slice(0, columns)),
-  );
+  const shown = all || wide ? sorted : sorted.slice(0, MOST_ROWS);
+  const isProbed = peers.some(({ probe }) => probe !== null);
+  const titles = wide ? WIDE_COLUMNS : PEER_COLUMNS.slice(0, isProbed ? undefined : UNPROBED_COLUMNS);
+  const cells = wide ? widePeerCells : peerCells;
+  const lines = formatColumns(
+    titles,
+    shown.map(peer => cells(peer, now).slice(0, titles.length)),
+  ).split('\n');
+  const table = lines.map((line, i) => {
+    const tone = i === 0 ? 'dim' : CONDITION_TONES[conditionOf(shown[i - 1]!)];
+    return tone === undefined ? line : paint(tone, line);
+  });
   const hidden = sorted.slice(shown.length).map(conditionOf);
-  if (hidden.length === 0) return table;
+  if (hidden.length === 0) return table.join('\n');
   const counts = CONDITIONS.filter(condition => !isWell(condition)).flatMap(condition => {
     const count = hidden.filter(each => each === condition).length;
     return count === 0 ? [] : [`${count} ${condition}`];
   });
   const healthy = hidden.filter(isWell).length;
   if (healthy > 0) counts.push(`${healthy} healthy`);
-  return `${table}\n… and ${counts.join(', ')} (use --all)`;
+  return [...table, `… and ${counts.join(', ')} (use --all)`].join('\n');
 }
 
-function renderSetAside(status: StatusDocument, options: RenderOptions): string {
+function renderSetAside(status: StatusDocument, { all, wide, paint }: RenderOptions): string {
   const setAside = faultyLeases(status);
   if (setAside.length === 0) return '';
-  const shown = options.all ? setAside : setAside.slice(0, MOST_ROWS);
-  const table = formatColumns(
+  const shown = all || wide ? setAside : setAside.slice(0, MOST_ROWS);
+  const [titles = '', ...rows] = formatColumns(
     ['SET ASIDE', 'CODE', 'REASON'],
     shown.map(({ key, code, reason }) => [key, code, reason]),
-  );
+  ).split('\n');
+  const table = [paint('dim', titles), ...rows].join('\n');
   const hidden = setAside.length - shown.length;
   return hidden === 0 ? table : `${table}\n… and ${hidden} more (use --all)`;
 }

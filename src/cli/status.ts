@@ -5,9 +5,11 @@ import { DEFAULT_RUN_DIR } from '../daemon/socket-path.js';
 import type { StatusDocument } from '../daemon/status.js';
 import { findSocket, readStatus } from './agent-client.js';
 import { EXIT } from './exit-codes.js';
+import { colourPaint, noPaint } from './paint.js';
 import { printableJson } from './printable.js';
 import { look, lookUntilHealthy, redraw, type Look } from './status-follow.js';
 import { renderBrief, renderStatus } from './status-text.js';
+import { hasColour } from './terminal.js';
 
 const EXAMPLES = `
 Examples:
@@ -15,12 +17,13 @@ Examples:
   selvedge status --wait 60s && docker run …
   selvedge status --watch
   selvedge status --all --instance network
+  selvedge status -o wide
   selvedge status -o json | jq .lease.subnet
 
 Exit codes: 0 healthy, 1 degraded or starting, 2 no agent answers, 64 usage.`;
 
 interface StatusFlags {
-  readonly output: 'plain' | 'json';
+  readonly output: 'plain' | 'wide' | 'json';
   readonly brief?: true;
   readonly all?: true;
   readonly watch?: true;
@@ -38,7 +41,9 @@ export function statusCommand(): Command {
       'Shows how the agent on this host is doing: the verdict first, then what is wrong, then the rest.',
     )
     .addOption(
-      new Option('-o, --output <form>', 'form of the answer').choices(['plain', 'json']).default('plain'),
+      new Option('-o, --output <form>', 'form of the answer')
+        .choices(['plain', 'wide', 'json'])
+        .default('plain'),
     )
     .option('--brief', 'the verdict and the codes of problems, in one line')
     .option('--all', 'show all peers, not the first 20')
@@ -90,8 +95,13 @@ async function watch(flags: StatusFlags, read: () => Promise<StatusDocument>): P
 
 function render(flags: StatusFlags, document: StatusDocument): string {
   if (flags.output === 'json') return `${printableJson(document)}\n`;
-  const options = { now: new Date(), all: flags.all === true };
-  return flags.brief === true ? renderBrief(document, options.now) : renderStatus(document, options);
+  const options = {
+    now: new Date(),
+    all: flags.all === true,
+    wide: flags.output === 'wide',
+    paint: hasColour(process.stdout, process.env) ? colourPaint : noPaint,
+  };
+  return flags.brief === true ? renderBrief(document, options) : renderStatus(document, options);
 }
 
 function exitCodeOf(seen: Look): number {

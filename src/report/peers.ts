@@ -19,6 +19,9 @@ export type Condition = (typeof CONDITIONS)[number];
 /** Titles of the cells that `peerCells` gives. */
 export const PEER_COLUMNS = ['NODE', 'SUBNET', 'VIA', 'PATH', 'STATE', 'RTT', 'MTU', 'SEEN'] as const;
 
+/** More of a peer, for those who look for a cause; behind the others. */
+export const WIDE_COLUMNS = [...PEER_COLUMNS, 'OVERLAY', 'HOST RTT', 'LOSS', 'HOST LOSS', 'SINCE'] as const;
+
 /** So many of the columns say something of peers that are not probed. */
 export const UNPROBED_COLUMNS = 5;
 
@@ -56,10 +59,32 @@ export function peerCells(peer: PeerStatus, now: Date): readonly string[] {
   ];
 }
 
+/** What stands in a peer's row, in the order of `WIDE_COLUMNS`. */
+export function widePeerCells(peer: PeerStatus, now: Date): readonly string[] {
+  const { overlayAddress, probe } = peer;
+  const more =
+    probe === null
+      ? ['-', '-', '-', '-']
+      : [
+          milliseconds(probe.underlay.rttMs),
+          percent(probe.overlay.lossPercent),
+          percent(probe.underlay.lossPercent),
+          age(probe.since, now),
+        ];
+  return [...peerCells(peer, now), overlayAddress ?? '-', ...more];
+}
+
+function percent(value: number | null): string {
+  return value === null ? '-' : `${Math.round(value)} %`;
+}
+
 /** Round-trip time between containers' networks, or else between the hosts: `0.35 ms`. */
 function rttOf({ overlay, underlay }: PeerProbe): string {
-  const rttMs = overlay.rttMs ?? underlay.rttMs;
-  return rttMs === null ? '-' : `${rttMs < 10 ? rttMs.toFixed(2) : Math.round(rttMs)} ms`;
+  return milliseconds(overlay.rttMs ?? underlay.rttMs);
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? '-' : `${value < 10 ? value.toFixed(2) : Math.round(value)} ms`;
 }
 
 /** What passes whole of what is sent, bytes on the underlay: `1500`, `1400 of 1500`. */

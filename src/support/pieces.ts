@@ -55,7 +55,7 @@ const VARIABLE_FILES = [
 export function supportPieces(choice: readonly string[], stateFiles: readonly string[]): readonly Piece[] {
   return [
     selvedge('status.json', 'status', '--output', 'json', ...choice),
-    selvedge('status.txt', 'status', '--all', ...choice),
+    selvedge('status.txt', 'status', '--output', 'wide', ...choice),
     selvedge('doctor.txt', 'doctor'),
     selvedge('doctor.json', 'doctor', '--output', 'json'),
     selvedge('plan.txt', 'plan'),

@@ -45,7 +45,10 @@ t.test('a command line that makes no sense is 64', async t => {
     exitCode: 64,
   });
   t.match(await selvedge('status', '--bogus'), { err: /unknown option '--bogus'\n.*--help/, exitCode: 64 });
-  t.match(await selvedge('status', '-o', 'xml'), { err: /Allowed choices are plain, json/, exitCode: 64 });
+  t.match(await selvedge('status', '-o', 'xml'), {
+    err: /Allowed choices are plain, wide, json/,
+    exitCode: 64,
+  });
   for (const words of [
     ['bogus'],
     ['release'],

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { AgentUnreachableError, readStatus } from '../../../src/cli/agent-client.js';
 import { lookUntilHealthy, redraw, type Screen } from '../../../src/cli/status-follow.js';
+import { noPaint } from '../../../src/cli/paint.js';
 import { renderBrief, renderStatus } from '../../../src/cli/status-text.js';
 import { openControlSocket } from '../../../src/daemon/control-socket.js';
 import type { StatusDocument } from '../../../src/daemon/status.js';
@@ -53,16 +54,17 @@ t.test('a terminal is drawn in place, a pipe line by line', async t => {
   t.match(low, '… (the window is too low)');
 });
 
+const OPTIONS = { now: new Date('2026-01-01T01:00:00Z'), all: false, wide: false, paint: noPaint };
+
 t.test('in brief', async t => {
-  const now = new Date('2026-01-01T01:00:00Z');
   t.equal(
-    renderBrief(healthyStatus, now),
+    renderBrief(healthyStatus, OPTIONS),
     'healthy: 2/2 peers programmed, 0 drift · lease 10.5.34.0/24 renewed 12 s ago\n',
   );
   const problem = { code: 'route-conflict', severity: 'error', seen: 's', cause: 'c', next: 'n' } as const;
   const problems = [problem, problem, { ...problem, code: 'etcd-away' }];
   t.match(
-    renderBrief({ ...healthyStatus, verdict: 'degraded', problems }, now),
+    renderBrief({ ...healthyStatus, verdict: 'degraded', problems }, OPTIONS),
     / · route-conflict · etcd-away\n$/,
   );
 });
@@ -93,7 +95,8 @@ t.test('an agent of an earlier release tells less', async t => {
     dataPlane: without(healthyStatus.dataPlane!, 'lastRepairs', 'txChecksum'),
     peers: [without(peer(2), 'node')],
   });
-  const text = renderStatus(read, { now: new Date('2026-01-01T01:00:00Z'), all: false });
+  const text = renderStatus(read, OPTIONS);
+  t.notMatch(renderStatus(read, { ...OPTIONS, wide: true }), /undefined|null|NaN/);
   t.match(text, /^healthy: 1\/1 peers programmed/);
   t.match(text, /^-\s+10\.5\.2\.0\/24/m);
   t.notMatch(text, /undefined|null|NaN/);

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { noPaint } from '../../../src/cli/paint.js';
 import { renderStatus } from '../../../src/cli/status-text.js';
 import type { PeerProbe, StatusDocument } from '../../../src/daemon/status.js';
 import { healthyStatus, peer } from '../daemon/example-status.js';
@@ -6,7 +7,7 @@ import { healthyStatus, peer } from '../daemon/example-status.js';
 const now = new Date('2026-01-01T01:00:00Z');
 
 function render(change: Partial<StatusDocument>, all = false): string {
-  return renderStatus({ ...healthyStatus, ...change }, { now, all });
+  return renderStatus({ ...healthyStatus, ...change }, { now, all, wide: false, paint: noPaint });
 }
 
 const NEVER = { word: 'never', rttMs: null, lossPercent: 100, answeredAt: null } as const;
