@@ -33,15 +33,6 @@ export function statusFigures(status: StatusDocument, now: Date): readonly Figur
       isTrouble: probes?.off === null && probes.peers.unreachable + probes.peers['overlay-blocked'] > 0,
     },
     {
-      name: 'reachable',
-      value: probes?.off === null ? `${probes.peers.reachable}/${peers.length}` : '-',
-      note:
-        probes === null
-          ? 'not probed'
-          : (probes.off ?? (probes.peers.unknown === 0 ? '' : `${probes.peers.unknown} unknown`)),
-      isTrouble: probes !== null && probes.peers.unreachable + probes.peers['overlay-blocked'] > 0,
-    },
-    {
       name: 'drift',
       value: dataPlane === null ? '-' : String(drift),
       note: dataPlane === null ? '' : `${dataPlane.repairs} repaired`,

@@ -32,7 +32,7 @@ h2 { font-size: 1rem; margin: 0; font-weight: 600; }
   background: var(--bad-paper);
 }
 .old main { opacity: .55; }
-#figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
+#figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
 #figures > div { padding: .6rem .9rem; border: 1px solid var(--line); border-radius: .4rem; background: var(--raised); }
 #figures dt, .note { color: var(--dim); font-size: .85rem; }
 #figures dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
@@ -58,6 +58,8 @@ input {
 table { width: 100%; border-collapse: collapse; }
 th { text-align: left; font-size: .75rem; letter-spacing: .04em; color: var(--dim); font-weight: 600; }
 th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+#peers td { white-space: nowrap; }
+#peers td:nth-child(1), #peers td:nth-child(5) { white-space: normal; min-width: 5rem; }
 tr.failing td { color: var(--bad); }
 tr.pending td { color: var(--warn); }
 footer { margin: 2rem 0 0; color: var(--dim); font-size: .85rem; }
@@ -68,6 +70,7 @@ a { color: inherit; }
   table, tbody, td { display: block; }
   tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
   td { display: grid; grid-template-columns: 5.5rem 1fr; border: 0; padding: 0; }
+  #peers td { white-space: normal; }
   td::before { content: attr(data-label); color: var(--dim); font-size: .8em; }
   #facts { grid-template-columns: 1fr; }
   #facts dd { grid-column: 1; }
