@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { parsePrefix } from '../../src/address/prefix.js';
 import type { Self } from '../../src/backends/backend.js';
 import { configureBackend } from '../../src/backends/registry.js';
+import { tuneEngine } from '../../src/daemon/engine.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import { openTransport } from '../../src/dataplane/netlink/open-transport.js';
 import type { Transport } from '../../src/dataplane/netlink/transport.js';
@@ -41,6 +42,7 @@ export interface ColdStartAnswer {
 }
 
 await answer('cold-start', async task => {
+  tuneEngine();
   const recorded: Uint8Array[] = [];
   const transport = openTransport();
   const socket = new NetlinkSocket(task.recordTo === undefined ? transport : recording(transport, recorded));

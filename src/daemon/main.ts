@@ -1,5 +1,6 @@
 /** The process of the agent: signals in, exit code out. */
 import type { Logger } from 'pino';
+import { tuneEngine } from './engine.js';
 import { OperatorError } from './operator-error.js';
 import { openNotifier } from './notify.js';
 import type { AgentOptions } from './options.js';
@@ -18,6 +19,7 @@ const OPERATOR = 2;
  * @returns the exit code
  */
 export async function runAgent(options: AgentOptions, log: Logger): Promise<number> {
+  tuneEngine();
   const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     log.info({ signal }, `${signal}: stopping`);
