@@ -296,8 +296,12 @@ void inNamespace(t, import.meta.url, () => {
   });
 
   t.test('what we do ourselves makes us read nothing', async t => {
-    // A device with IPv6 is announced once more when its own address has proved to be its alone, a second or two later.
-    const noIpv6 = (value: '0' | '1') => writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', value);
+    // A device with IPv6 is announced once more when its own address has proved to be its alone, a second or two after it
+    // came up, as the underlay did in the test before.
+    const noIpv6 = (value: '0' | '1') => {
+      for (const devices of ['all', 'default'])
+        writeFileSync(`/proc/sys/net/ipv6/conf/${devices}/disable_ipv6`, value);
+    };
     noIpv6('1');
     t.teardown(() => noIpv6('0'));
     const { reconciler, socket, mendsLoss, hears } = startRealHost(t);
