@@ -5,7 +5,7 @@ import type { PeerStatus, StatusDocument } from '../daemon/status.js';
 import { sleep } from '../daemon/tasks.js';
 import { lookUpRoute } from '../dataplane/host-network.js';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
-import { ProbeEngine } from '../probe/engine.js';
+import { PeerMonitor } from '../probe/peer-monitor.js';
 import { COOKIE_LENGTH } from '../probe/icmp.js';
 import { openIcmpSocket } from '../probe/icmp-socket.js';
 import type { ProbedPeer, ProbeTarget } from '../probe/peer.js';
@@ -58,7 +58,7 @@ async function probeOnce(
   isProgrammed: (key: string) => boolean,
 ): Promise<ReadonlyMap<string, ProbedPeer>> {
   const now = () => performance.now();
-  const engine = new ProbeEngine({
+  const monitor = new PeerMonitor({
     rate: RATE,
     roundMs: ROUND_MS,
     timeoutMs: TIMEOUT_MS,
@@ -69,23 +69,23 @@ async function probeOnce(
   const never = new AbortController().signal;
   let failure: string | undefined;
   const socket = openIcmpSocket({
-    onPacket: (packet, source) => engine.receive(packet, source, now()),
-    onSendError: (sequence, isTooLarge) => engine.failed(sequence, isTooLarge, now()),
+    onPacket: (packet, source) => monitor.receive(packet, source, now()),
+    onSendError: (sequence, isTooLarge) => monitor.failed(sequence, isTooLarge, now()),
     onEnd: reason => (failure = reason),
   });
-  const isDone = () => [...engine.peers].every(([key, peer]) => isKnown(peer, isProgrammed(key)));
+  const isDone = () => [...monitor.peers].every(([key, peer]) => isKnown(peer, isProgrammed(key)));
   try {
-    engine.setTargets(targets, now());
+    monitor.setTargets(targets, now());
     const deadline = now() + PATIENCE_MS + targets.size * PATIENCE_EACH_MS;
     while (failure === undefined && now() < deadline && !isDone()) {
-      const outgoing = engine.next(now());
+      const outgoing = monitor.next(now());
       if (outgoing !== undefined) socket.send(outgoing);
-      await sleep(Math.min(engine.waitMs(now()), TIMEOUT_MS), never);
+      await sleep(Math.min(monitor.waitMs(now()), TIMEOUT_MS), never);
     }
   } finally {
     socket.close();
   }
-  return engine.peers;
+  return monitor.peers;
 }
 
 /** Whether further packets would tell nothing. */

@@ -30,11 +30,11 @@ export function probeProblems(facts: Facts): Problem[] {
 }
 
 function unreachableProblems(facts: Facts, probing: Probing): Problem[] {
-  const { unreachable } = probing.engine.byState;
+  const { unreachable } = probing.monitor.byState;
   if (unreachable.size === 0 || shownState(probing, 'unreachable') !== 'unreachable') return [];
   const { publicIp = 'PEER' } = peerOf(facts, unreachable) ?? {};
   // Of one peer alone nobody can say on which side the fault is.
-  const isAll = unreachable.size > 1 && unreachable.size === probing.engine.peers.size;
+  const isAll = unreachable.size > 1 && unreachable.size === probing.monitor.peers.size;
   const cause = isAll
     ? `this host is cut off: ${facts.underlay?.name ?? 'its interface'}, its cable, switch or firewall`
     : 'the host is off or cut off, or it no longer lets ICMP in';
@@ -44,8 +44,8 @@ function unreachableProblems(facts: Facts, probing: Probing): Problem[] {
   ];
 }
 
-function blockedProblems(facts: Facts, { engine }: Probing): Problem[] {
-  const { 'overlay-blocked': blocked, reachable } = engine.byState;
+function blockedProblems(facts: Facts, { monitor }: Probing): Problem[] {
+  const { 'overlay-blocked': blocked, reachable } = monitor.byState;
   if (blocked.size === 0) return [];
   const port = `UDP ${facts.backend?.port ?? 8472}`;
   const isAll = reachable.size === 0;
@@ -58,8 +58,8 @@ function blockedProblems(facts: Facts, { engine }: Probing): Problem[] {
   return [weighed('overlay-blocked', isAll, seen, `a firewall ${where} blocks ${port}`, next)];
 }
 
-function mtuProblems(facts: Facts, { engine }: Probing): Problem[] {
-  const { fragmented, 'black-hole': holes, fits } = engine.byMtu;
+function mtuProblems(facts: Facts, { monitor }: Probing): Problem[] {
+  const { fragmented, 'black-hole': holes, fits } = monitor.byMtu;
   const problems: Problem[] = [];
   if (holes.size > 0) {
     const seen = `full-size packets vanish on the way to ${named(facts, holes)}: ${sizes(facts, holes)}`;
@@ -82,7 +82,7 @@ function smallest(
 ): { size: number; wanted: number } | undefined {
   let least: { size: number; wanted: number } | undefined;
   for (const key of keys) {
-    const peer = probing?.engine.peers.get(key);
+    const peer = probing?.monitor.peers.get(key);
     const size = sizeOfFinding(peer?.mtu?.finding);
     if (peer === undefined || size === undefined || size >= (least?.size ?? Infinity)) continue;
     least = { size, wanted: peer.target.underlaySize };

@@ -14,30 +14,30 @@ export function shownState(probing: Probing, state: PeerState): PeerState {
   return state === 'unreachable' && isSilenceDoubtful(probing) ? 'unknown' : state;
 }
 
-function isSilenceDoubtful({ engine: { byState }, isReceiving }: Probing): boolean {
+function isSilenceDoubtful({ monitor: { byState }, isReceiving }: Probing): boolean {
   return isReceiving && byState.reachable.size + byState['overlay-blocked'].size === 0;
 }
 
 /** The probes as a whole; null when none are wanted. */
 export function probesStatus({ probing }: Facts): ProbesStatus | null {
   if (probing === undefined) return null;
-  const { engine, rate, trouble } = probing;
+  const { monitor, rate, trouble } = probing;
   const peers = { reachable: 0, unreachable: 0, 'overlay-blocked': 0, unknown: 0 };
   for (const state of Object.keys(peers) as PeerState[])
-    peers[shownState(probing, state)] += engine.byState[state].size;
+    peers[shownState(probing, state)] += monitor.byState[state].size;
   return {
     rate,
     off: trouble?.message ?? null,
-    roundSeconds: Math.round(engine.roundMs / 1000),
+    roundSeconds: Math.round(monitor.roundMs / 1000),
     peers,
-    sent: { ...engine.counts.sent },
-    lost: { ...engine.counts.lost },
+    sent: { ...monitor.counts.sent },
+    lost: { ...monitor.counts.lost },
   };
 }
 
 /** What is known of one peer; null while nobody probes it. @param key of its lease */
 export function peerProbe({ probing }: Facts, key: string, at: ToIso): PeerProbe | null {
-  const peer = probing?.engine.peers.get(key);
+  const peer = probing?.monitor.peers.get(key);
   if (peer === undefined || probing === undefined || probing.trouble !== undefined) return null;
   const pathMtu = pathMtuOf(peer);
   return {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { addressAt } from '../address/prefix.js';
 import type { Backend, Self } from '../backends/backend.js';
-import { ProbeEngine, TIMEOUT_MS } from '../probe/engine.js';
+import { PeerMonitor, TIMEOUT_MS } from '../probe/peer-monitor.js';
 import type { ProbeTarget } from '../probe/peer.js';
 import { COOKIE_LENGTH } from '../probe/icmp.js';
 import { openIcmpSocket, type ProbesUnavailableError } from '../probe/icmp-socket.js';
@@ -16,7 +16,7 @@ import type { Clock } from './tasks.js';
 
 /** The probes, as the status and the metrics see them. */
 export interface Probing {
-  readonly engine: ProbeEngine;
+  readonly monitor: PeerMonitor;
   /** Packets per second. */
   readonly rate: number;
   /** Why there are none. */
@@ -41,7 +41,7 @@ export async function probePeers(
   { facts, log, clock, rate }: ProbingParts,
   signal: AbortSignal,
 ): Promise<void> {
-  const engine = new ProbeEngine({
+  const monitor = new PeerMonitor({
     rate,
     timeoutMs: TIMEOUT_MS,
     identifier: randomBytes(2).readUInt16BE(),
@@ -51,13 +51,13 @@ export async function probePeers(
     onState: (key, before, after) => logState(log, facts, key, before, after),
   });
   const probing: Probing = {
-    ...{ engine, rate, trouble: undefined, isReceiving: false },
+    ...{ monitor, rate, trouble: undefined, isReceiving: false },
   };
   facts.probing = probing;
-  const refresh = createRefresh(facts, engine);
+  const refresh = createRefresh(facts, monitor);
   const prober = probe(
     {
-      engine,
+      monitor,
       open: openIcmpSocket,
       clock,
       refresh,
@@ -72,8 +72,8 @@ export async function probePeers(
   await Promise.all([prober, countReceived(facts, probing, clock, signal)]);
 }
 
-/** Brings the engine's targets up to date when the peers are others than before. */
-function createRefresh(facts: Facts, engine: ProbeEngine): (now: number) => void {
+/** Brings the monitor's targets up to date when the peers are others than before. */
+function createRefresh(facts: Facts, monitor: PeerMonitor): (now: number) => void {
   let seen: number | undefined;
   return now => {
     const { overlay, backend } = facts;
@@ -83,7 +83,7 @@ function createRefresh(facts: Facts, engine: ProbeEngine): (now: number) => void
     seen = overlay.revision;
     const targets = new Map<string, ProbeTarget>();
     for (const [key, lease] of overlay.peers.accepted) targets.set(key, probeTargetOf(lease, self, backend));
-    engine.setTargets(targets, now);
+    monitor.setTargets(targets, now);
   };
 }
 

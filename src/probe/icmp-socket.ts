@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import type { IpAddress } from '../address/ip.js';
 import { ICMP_ECHO_REPLY, ICMP_UNREACHABLE } from './icmp.js';
-import type { Outgoing } from './engine.js';
+import type { Outgoing } from './peer-monitor.js';
 
 /** Why there are no probes, for an operator, with what to do. */
 export class ProbesUnavailableError extends Error {

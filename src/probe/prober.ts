@@ -1,16 +1,16 @@
-/** Probes peers until it is told to stop: the engine at work on a real socket. */
-import type { ProbeEngine } from './engine.js';
+/** Probes peers until it is told to stop: the monitor at work on a real socket. */
+import type { PeerMonitor } from './peer-monitor.js';
 import { ProbesUnavailableError, type IcmpHandlers, type IcmpSocket } from './icmp-socket.js';
 
 export interface ProberOptions {
-  readonly engine: ProbeEngine;
+  readonly monitor: PeerMonitor;
   readonly open: (handlers: IcmpHandlers) => IcmpSocket;
   readonly clock: {
     /** Milliseconds; no change of the wall clock moves it. */
     readonly now: () => number;
     readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   };
-  /** Called once a second at least: brings the engine's targets up to date. */
+  /** Called once a second at least: brings the monitor's targets up to date. */
   readonly refresh: (now: number) => void;
   /** The probes are off for this reason, or undefined: on. Called when that changes. */
   readonly onAvailable: (trouble: ProbesUnavailableError | undefined) => void;
@@ -45,13 +45,13 @@ export async function probe(options: ProberOptions, signal: AbortSignal): Promis
 }
 
 function openSocket(
-  { engine, clock, open }: ProberOptions,
+  { monitor, clock, open }: ProberOptions,
   onEnd: (reason: string) => void,
 ): IcmpSocket | ProbesUnavailableError {
   try {
     return open({
-      onPacket: (packet, source) => engine.receive(packet, source, clock.now()),
-      onSendError: (sequence, isTooLarge) => engine.failed(sequence, isTooLarge, clock.now()),
+      onPacket: (packet, source) => monitor.receive(packet, source, clock.now()),
+      onSendError: (sequence, isTooLarge) => monitor.failed(sequence, isTooLarge, clock.now()),
       onEnd,
     });
   } catch (error) {
@@ -61,7 +61,7 @@ function openSocket(
 }
 
 async function turns(
-  { engine, clock, refresh }: ProberOptions,
+  { monitor, clock, refresh }: ProberOptions,
   socket: IcmpSocket,
   signal: AbortSignal,
 ): Promise<void> {
@@ -72,8 +72,8 @@ async function turns(
       refresh(now);
       refreshedAt = now;
     }
-    const outgoing = engine.next(now);
+    const outgoing = monitor.next(now);
     if (outgoing !== undefined) socket.send(outgoing);
-    await clock.sleep(Math.min(engine.waitMs(clock.now()), REFRESH_MS), signal);
+    await clock.sleep(Math.min(monitor.waitMs(clock.now()), REFRESH_MS), signal);
   }
 }

@@ -8,7 +8,7 @@
 import { execFileSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { sleep } from '../../src/daemon/tasks.js';
-import { ProbeEngine } from '../../src/probe/engine.js';
+import { PeerMonitor } from '../../src/probe/peer-monitor.js';
 import { openIcmpSocket } from '../../src/probe/icmp-socket.js';
 import type { ProbedPeer } from '../../src/probe/peer.js';
 import { probe } from '../../src/probe/prober.js';
@@ -61,7 +61,7 @@ function makeTopology(): { readonly router: string; readonly peer: string } {
 
 /** Probes the peer on a real socket until that is so. */
 async function probeUntil(t: Test, what: string, isSo: (peer: ProbedPeer) => boolean): Promise<ProbedPeer> {
-  const engine = new ProbeEngine({
+  const monitor = new PeerMonitor({
     ...{
       rate: 100,
       timeoutMs: 300,
@@ -72,11 +72,11 @@ async function probeUntil(t: Test, what: string, isSo: (peer: ProbedPeer) => boo
   });
   const ending = new AbortController();
   const deadline = performance.now() + DEADLINE_MS;
-  const read = () => engine.peers.get(KEY);
-  engine.setTargets(new Map([[KEY, TARGET]]), performance.now());
+  const read = () => monitor.peers.get(KEY);
+  monitor.setTargets(new Map([[KEY, TARGET]]), performance.now());
   const clock = { now: () => performance.now(), sleep };
   const options = {
-    engine,
+    monitor,
     open: openIcmpSocket,
     clock,
     onAvailable: (trouble?: Error) => trouble && t.fail(trouble.message),

@@ -1,5 +1,5 @@
-/** A network for the engine of the probes, without packets on a wire: who answers, and what is too large. */
-import type { Outgoing, ProbeEngine } from '../../src/probe/engine.js';
+/** A network for the monitor of the probes, without packets on a wire: who answers, and what is too large. */
+import type { Outgoing, PeerMonitor } from '../../src/probe/peer-monitor.js';
 import { checksumOf, IPV4_HEADER } from '../../src/probe/icmp.js';
 
 /** What becomes of a packet of this size to this address; `mtu`: a router says so. */
@@ -8,17 +8,17 @@ export type Answers = (address: string, size: number) => 'answered' | 'silent' |
 /** How long an answer takes. */
 const WAY_MS = 5;
 
-/** Lets time pass for the engine on such a network. @returns all that was sent */
-export function answerAs(engine: ProbeEngine, from: number, ms: number, answers: Answers): Outgoing[] {
+/** Lets time pass for the monitor on such a network. @returns all that was sent */
+export function answerAs(monitor: PeerMonitor, from: number, ms: number, answers: Answers): Outgoing[] {
   const sent: Outgoing[] = [];
   for (let now = from; now < from + ms; now += WAY_MS) {
-    const outgoing = engine.next(now);
+    const outgoing = monitor.next(now);
     if (outgoing === undefined) continue;
     sent.push(outgoing);
     const fate = answers(outgoing.address, outgoing.packet.length);
     const at = now + WAY_MS;
-    if (fate === 'answered') engine.receive(replyTo(outgoing), outgoing.address, at);
-    else if (fate !== 'silent') engine.receive(tooLarge(outgoing, fate.mtu), '192.0.2.254', at);
+    if (fate === 'answered') monitor.receive(replyTo(outgoing), outgoing.address, at);
+    else if (fate !== 'silent') monitor.receive(tooLarge(outgoing, fate.mtu), '192.0.2.254', at);
   }
   return sent;
 }

@@ -2,7 +2,7 @@
 import type { Test } from 'tap';
 import type { Facts } from '../../src/daemon/facts.js';
 import { probeTargetOf, type Probing } from '../../src/daemon/probing.js';
-import { ProbeEngine } from '../../src/probe/engine.js';
+import { PeerMonitor } from '../../src/probe/peer-monitor.js';
 import type { ProbeTarget } from '../../src/probe/peer.js';
 import { answerAs, type Answers } from './probe-network.js';
 import { entryOf, joined } from './status-facts.js';
@@ -21,7 +21,7 @@ export async function probed(
     Array.from({ length: count }, (_, i) => entryOf(i + 2)),
   );
   await reconciling.settled();
-  const engine = new ProbeEngine({
+  const monitor = new PeerMonitor({
     ...{
       rate: 20,
       timeoutMs: 1_000,
@@ -37,7 +37,7 @@ export async function probed(
       probeTargetOf(lease, overlay!.self!, backend!),
     ]),
   );
-  engine.setTargets(targets, 0);
+  monitor.setTargets(targets, 0);
   const byAddress = new Map(
     [...targets.values()].flatMap(target => [
       [target.underlay, target],
@@ -45,8 +45,8 @@ export async function probed(
     ]),
   );
   for (const [i, network] of networks.entries())
-    answerAs(engine, i * 30_000, 30_000, (address, size) => network(byAddress.get(address)!)(address, size));
-  const probing: Probing = { engine, rate: 20, trouble: undefined, isReceiving: false };
+    answerAs(monitor, i * 30_000, 30_000, (address, size) => network(byAddress.get(address)!)(address, size));
+  const probing: Probing = { monitor, rate: 20, trouble: undefined, isReceiving: false };
   facts.probing = probing;
   return { facts, probing };
 }

@@ -119,7 +119,7 @@ t.test('the rule itself', async t => {
     ['src/subnet/peers', 'src/backends/backend'],
     ['src/backends/vxlan', 'src/dataplane/reconciler'],
     ['src/backends/vxlan', 'src/subnet/lease-more'],
-    ['src/probe/engine', 'src/subnet/lease'],
+    ['src/probe/peer-monitor', 'src/subnet/lease'],
     ['src/daemon/run', 'src/cli/main'],
     ['src/other/file', 'src/address/ip'],
   ];

@@ -181,7 +181,7 @@ export const METRIC_ROWS: readonly MetricRow[] = [
     help: 'Peers by what becomes of full-size packets: fits, fragmented, black-hole, unknown.',
     label: 'finding',
     read: ({ facts: { probing } }) =>
-      Object.entries(probing?.engine.byMtu ?? {}).map(([finding, keys]) => [finding, keys.size] as const),
+      Object.entries(probing?.monitor.byMtu ?? {}).map(([finding, keys]) => [finding, keys.size] as const),
   },
   {
     name: 'selvedge_probes_sent_total',
@@ -202,7 +202,7 @@ export const METRIC_ROWS: readonly MetricRow[] = [
     type: 'counter',
     help: 'Answers that were not counted: late, second ones, from a wrong address, malformed.',
     label: 'kind',
-    read: ({ facts: { probing } }) => Object.entries(probing?.engine.counts.strays ?? {}),
+    read: ({ facts: { probing } }) => Object.entries(probing?.monitor.counts.strays ?? {}),
   },
   {
     name: 'selvedge_kernel_entries_desired',

@@ -73,7 +73,7 @@ t.test('the tunnel is blocked to one peer, and to all', async t => {
   t.match(problemsIn(facts), [{ code: 'overlay-blocked', severity: 'warning', seen: /^10\.5\.3\.0/ }]);
   const all = await probed(t, 2, [onlyUnderlay]);
   t.match(problemsIn(all.facts), [{ code: 'overlay-blocked', severity: 'error' }]);
-  t.match(all.facts.probing?.engine.peers.get(keyOf(2)), { state: 'overlay-blocked' });
+  t.match(all.facts.probing?.monitor.peers.get(keyOf(2)), { state: 'overlay-blocked' });
 });
 
 t.test('a narrow path', async t => {

@@ -28,7 +28,7 @@ export interface ProbeCounts {
   sendErrors: number;
 }
 
-export interface EngineOptions {
+export interface MonitorOptions {
   /** Packets per second, above 0. */
   readonly rate: number;
   /** Between two probes of one path at least, unless one was lost; 10 s by default. */
@@ -60,8 +60,8 @@ const REMEMBERED_MS = 10_000;
 
 type Peer = { -readonly [K in keyof ProbedPeer]: ProbedPeer[K] };
 
-export class ProbeEngine {
-  readonly #options: EngineOptions;
+export class PeerMonitor {
+  readonly #options: MonitorOptions;
   readonly #schedule: Schedule;
   readonly #mtuTests: MtuTests;
   readonly #peers = new Map<string, Peer>();
@@ -77,7 +77,7 @@ export class ProbeEngine {
     sendErrors: 0,
   };
 
-  constructor(options: EngineOptions) {
+  constructor(options: MonitorOptions) {
     this.#options = options;
     this.#schedule = new Schedule(options.rate, options.roundMs);
     this.#mtuTests = new MtuTests(this.#schedule);
