@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RawNetlinkSocket } from 'netlink';
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { NETLINK_ROUTE } from '../../src/dataplane/netlink/constants.js';
 import { readMessages } from '../../src/dataplane/netlink/message.js';
 import { isChangeType } from './datagrams.js';

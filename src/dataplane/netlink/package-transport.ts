@@ -6,7 +6,7 @@
  * the event loop is elsewhere, it ends the process, whatever listens for errors. The first two are dealt with here, the
  * third by the request socket, which never asks for more answers at once than the buffer holds.
  */
-import { RawNetlinkSocket } from 'netlink';
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import {
   answerCapacityOf,
   DATAGRAM_BYTES,
