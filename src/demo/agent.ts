@@ -1,8 +1,6 @@
 /** The command line of an agent in a lab, and the files that it uses. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StatusDocument } from '../daemon/status.js';
-import type { Commands } from './command.js';
 
 /** How to start the command `selvedge`, such as `['node', '/opt/selvedge/dist/cli/main.js']`. */
 export type SelvedgeCommand = readonly string[];
@@ -50,24 +48,6 @@ export function agentArgv(
     ['--docker-env-file', files.dockerEnv, '--docker-opts-file', files.dockerOpts],
     ['--lease-ttl', '24h', '--log-level', 'info'],
   ].flat();
-}
-
-/**
- * Asks a running agent for its status.
- * @returns undefined while the agent does not answer
- * @throws Error when the answer is no status document
- */
-export async function readStatus(
-  selvedge: SelvedgeCommand,
-  files: AgentFiles,
-  commands: Commands,
-): Promise<StatusDocument | undefined> {
-  const { code, stdout } = await commands.run([
-    ...selvedge,
-    ...['status', '-o', 'json', '--socket', files.socket],
-  ]);
-  // 0 healthy, 1 degraded or starting: both print the document.
-  return code === 0 || code === 1 ? (JSON.parse(stdout) as StatusDocument) : undefined;
 }
 
 /** The text of the env file, or undefined while the agent has not written it. */

@@ -1,14 +1,8 @@
 /** A host of a lab: a namespace on the underlay, an agent, containers. */
 import { mkdir, rm } from 'node:fs/promises';
+import { AgentUnreachableError, readStatus } from '../cli/agent-client.js';
 import type { StatusDocument } from '../daemon/status.js';
-import {
-  agentArgv,
-  agentFiles,
-  readStatus,
-  readSubnetEnv,
-  type AgentFiles,
-  type SelvedgeCommand,
-} from './agent.js';
+import { agentArgv, agentFiles, readSubnetEnv, type AgentFiles, type SelvedgeCommand } from './agent.js';
 import type { Commands } from './command.js';
 import { createContainer, createContainerBridge, type Container } from './container.js';
 import { parseSubnetEnv } from './env-file.js';
@@ -144,9 +138,17 @@ export class Host implements Machine {
     return status!;
   }
 
-  /** What the agent says of itself; undefined while it does not answer. */
-  status(): Promise<StatusDocument | undefined> {
-    return readStatus(this.lab.selvedge, this.files, this.lab.commands);
+  /**
+   * What the agent says of itself; undefined while it does not answer. Asked over its socket, which every namespace
+   * reaches: a command for each look would cost a Node's start.
+   */
+  async status(): Promise<StatusDocument | undefined> {
+    try {
+      return await readStatus(this.files.socket);
+    } catch (error) {
+      if (error instanceof AgentUnreachableError) return undefined;
+      throw error;
+    }
   }
 
   /** Adds a container behind the host's bridge, as Docker does once the agent's env file is there. */

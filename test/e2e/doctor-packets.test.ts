@@ -3,7 +3,7 @@
  * cause and on which side it is, and all heals. Probes come every ten seconds, and three are lost before it is said: few cases.
  */
 import t from 'tap';
-import { sh, startCaseLab, statusOf, type CaseLab } from '../support/doctor/case-lab.js';
+import { sh, startCaseLab, type CaseLab } from '../support/doctor/case-lab.js';
 import { goThrough, type Case } from '../support/doctor/cases.js';
 
 const lab = await startCaseLab(t);
@@ -48,7 +48,7 @@ const CASES: readonly Case[] = [
       await at.lab.waitFor({
         what: 'probes to be lost',
         deadlineSeconds: 60,
-        read: () => statusOf(at.host),
+        read: () => at.host.status(),
         until: status => status?.probes?.peers.reachable === 0,
       });
     },

@@ -1,8 +1,6 @@
 /** A lab in which one thing after the other is broken and mended: what each host and the doctor say of it. */
 import type { Test } from 'tap';
-import { readStatus } from '../../../src/cli/agent-client.js';
 import { renderDoctor } from '../../../src/cli/doctor-text.js';
-import type { StatusDocument } from '../../../src/daemon/status.js';
 import { agentArgv } from '../../../src/demo/agent.js';
 import type { Host } from '../../../src/demo/host.js';
 import type { Lab } from '../../../src/demo/lab.js';
@@ -66,14 +64,9 @@ export function codesOf(findings: readonly ToldFinding[]): string[] {
   );
 }
 
-/** What the agent says; undefined while none answers. */
-export function statusOf(host: Host): Promise<StatusDocument | undefined> {
-  return readStatus(host.files.socket).catch(() => undefined);
-}
-
 /** The codes of its problems. */
 export async function problemsOf(host: Host): Promise<readonly string[] | undefined> {
-  const status = await statusOf(host);
+  const status = await host.status();
   return status?.problems.map(({ code }) => code);
 }
 
@@ -109,7 +102,7 @@ export async function waitForWell({ lab }: CaseLab, host: Host): Promise<void> {
   await lab.waitFor({
     what: `${host.name} to be well`,
     deadlineSeconds: 40,
-    read: () => statusOf(host),
+    read: () => host.status(),
     until: status =>
       status?.verdict === 'healthy' && status.problems.length === 0 && status.peers.length >= 2,
   });
