@@ -115,7 +115,7 @@ export class StoreFeed implements MirrorHandlers {
     const now = this.#clock.now();
     const isOverdue = renewedAt !== undefined && now - renewedAt > this.#renewalMs * OVERDUE_FACTOR;
     return {
-      peers: overlay?.peers?.accepted ?? new Map<string, never>(),
+      peers: overlay?.peers?.accepted ?? new Map(),
       ownKey: own?.key,
       // The store may tell of our own lease before it tells of the others that ended with it.
       ownExpired: ownLost === 'expired' || (expiresAt !== undefined && expiresAt <= now),

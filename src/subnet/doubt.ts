@@ -4,8 +4,13 @@
  * A store that was wiped, restored or exchanged, or that expired leases while hosts could not reach it, says that peers
  * are gone which are alive and well. Whoever believes it cuts off every container. So for a grace time nobody is
  * removed: the hosts come back and register again meanwhile.
+ *
+ * Only the loss of what a host lives by counts: our own key and peers. A reservation that nobody has come for is no peer,
+ * and a key without an etcd lease cannot expire: when a watch says that it is gone, somebody deleted it.
  */
+import type { Lease } from './lease.js';
 import type { MirrorBatch, MirrorHistory } from './mirror.js';
+import { isReservation } from './reservation.js';
 
 export interface DoubtState {
   /** Why, for people. */
@@ -17,18 +22,15 @@ export interface DoubtState {
   readonly isOfFirstList: boolean;
 }
 
-/** Keys, as a set or a map has them. */
-export interface KnownKeys {
-  readonly size: number;
-  has(key: string): boolean;
-}
+/** Peers by key, with the etcd lease that keeps each. */
+export type KnownPeers = ReadonlyMap<string, Pick<Lease, 'leaseId'>>;
 
 export type JudgedBatch = Pick<MirrorBatch, 'cause' | 'history' | 'changes'>;
 
 /** What else is known when a batch comes. */
 export interface Circumstances {
-  /** Keys of the peers known so far. */
-  readonly peers: KnownKeys;
+  /** The peers known so far. */
+  readonly peers: KnownPeers;
   readonly ownKey: string | undefined;
   /** By our own clock our lease is over: nobody renewed it, so nobody renewed others' that were cut off as we were. */
   readonly ownExpired: boolean;
@@ -68,8 +70,9 @@ export class Doubt {
    * @returns whether deletions are in doubt, those of this batch included
    */
   judge(batch: JudgedBatch, circumstances: Circumstances, now: number): boolean {
-    this.#countGone(batch, circumstances);
-    const reason = reasonIn(batch, circumstances, this.#gone);
+    const lost = lostKeys(batch, circumstances);
+    this.#countGone(batch, lost, circumstances);
+    const reason = reasonIn(batch, lost, circumstances, this.#gone);
     if (reason !== undefined) this.#begin(reason, now);
     return this.#state !== undefined;
   }
@@ -79,7 +82,7 @@ export class Doubt {
    * @param listed all keys of the list
    * @returns whether the list is in doubt
    */
-  judgeFirst(listed: KnownKeys, { leaseKey, history }: FormerRun, now: number): boolean {
+  judgeFirst(listed: ReadonlySet<string>, { leaseKey, history }: FormerRun, now: number): boolean {
     const isGone = leaseKey !== undefined && !listed.has(leaseKey);
     const reason = isGone ? 'the lease that we had is gone' : reasonOf(history);
     if (reason === undefined) return false;
@@ -99,11 +102,11 @@ export class Doubt {
     return true;
   }
 
-  #countGone({ changes }: JudgedBatch, { peers, afterGap }: Circumstances): void {
+  #countGone({ changes }: JudgedBatch, lost: LostKeys, { afterGap }: Circumstances): void {
     if (!afterGap) this.#gone.clear();
     for (const change of changes) {
       if (change.kind === 'put') this.#gone.delete(change.entry.key);
-      else if (peers.has(change.key)) this.#gone.add(change.key);
+      else if (lost.peers.has(change.key)) this.#gone.add(change.key);
     }
   }
 
@@ -114,17 +117,34 @@ export class Doubt {
   }
 }
 
+/** What of a batch's deletions may be a loss that nobody intended. */
+interface LostKeys {
+  readonly own: boolean;
+  readonly peers: ReadonlySet<string>;
+}
+
+function lostKeys({ cause, changes }: JudgedBatch, { peers, ownKey }: Circumstances): LostKeys {
+  const deleted = changes.filter(change => change.kind === 'delete').map(({ key }) => key);
+  const mayBeLost = (key: string) => {
+    const peer = peers.get(key);
+    return peer !== undefined && (cause === 'relist' || !isReservation(peer));
+  };
+  return {
+    own: ownKey !== undefined && deleted.includes(ownKey),
+    peers: new Set(deleted.filter(mayBeLost)),
+  };
+}
+
 function reasonIn(
-  { cause, history, changes }: JudgedBatch,
-  circumstances: Circumstances,
+  { cause, history }: JudgedBatch,
+  lost: LostKeys,
+  { peers, ownExpired, afterGap }: Circumstances,
   gone: ReadonlySet<string>,
 ): string | undefined {
-  const { peers, ownKey, ownExpired, afterGap } = circumstances;
   if (history !== 'same') return reasonOf(history);
-  const deleted = changes.filter(change => change.kind === 'delete').map(change => change.key);
-  if (deleted.length === 0) return undefined;
-  const ownIsMissing = cause === 'relist' && ownKey !== undefined && deleted.includes(ownKey);
-  if (ownExpired || ownIsMissing) return 'our own lease expired while etcd was out of reach';
+  if (!lost.own && lost.peers.size === 0) return undefined;
+  if (ownExpired || (lost.own && cause === 'relist'))
+    return 'our own lease expired while etcd was out of reach';
   if (cause !== 'relist' && !afterGap) return undefined;
   // Those of this answer are peers yet, those of earlier ones are not.
   const known = peers.size + [...gone].filter(key => !peers.has(key)).length;

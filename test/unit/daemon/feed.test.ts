@@ -9,6 +9,7 @@ import { Overlay } from '../../../src/daemon/overlay.js';
 import { steadyClock } from '../../../src/daemon/tasks.js';
 import { formatLeaseValue } from '../../../src/subnet/lease.js';
 import type { MirrorBatch, Position } from '../../../src/subnet/mirror.js';
+import { formatReservation, NO_LEASE } from '../../../src/subnet/reservation.js';
 import type { KeyChange, KeyValue } from '../../../src/subnet/store.js';
 import { macOf, NETWORK, OWN_MAC, prefix, vtepOf } from '../../support/dataplane.js';
 import { recordedLog } from '../../support/recorded-log.js';
@@ -85,6 +86,21 @@ t.test('after etcd was away, half of the peers missing is no matter of course', 
   feed.onConnection(away);
   feed.onConnection(back);
   t.equal(gone(), 'kept');
+});
+
+t.test('after etcd was away, a reservation that nobody came for goes without a word', async t => {
+  const { facts, feed } = joined();
+  const key = `${KEY_PREFIX}10.5.50.0-24`;
+  const entry = { ...entryOf(50), value: formatReservation('192.0.2.50'), leaseId: NO_LEASE };
+  const batch = { cause: 'watch', history: 'same', revision: 11n, clusterId: 'c' } as const;
+  feed.onConnection(away);
+  feed.onConnection(back);
+  facts.ownLost = 'expired';
+  feed.onChanges({ ...batch, changes: [{ kind: 'put', entry }] });
+  t.match(facts.overlay?.peers?.setAside.get(key), { code: 'reserved' });
+  feed.onChanges({ ...batch, changes: [{ kind: 'delete', key, modRevision: 11n }] });
+  t.equal(facts.doubt?.state, undefined);
+  t.equal(facts.overlay?.peers?.setAside.size, 0);
 });
 
 t.test('a renewal that is overdue shows a cut on the same connection', async t => {

@@ -32,7 +32,7 @@ t.test('running with something wrong is degraded', async t => {
   check('etcd-doubt', on => {
     on.doubt = new Doubt(300);
     const gone: KeyChange = { kind: 'delete', key: entryOf(2).key, modRevision: 9n };
-    const circumstances = { peers: new Set<string>(), ownKey: own.key, ownExpired: false, afterGap: false };
+    const circumstances = { peers: new Map(), ownKey: own.key, ownExpired: false, afterGap: false };
     on.doubt.judge({ cause: 'relist', history: 'other-cluster', changes: [gone] }, circumstances, 60_000);
     on.overlay?.applyChanges([gone], 'keep');
     t.strictSame(build(on).etcd.doubt, {

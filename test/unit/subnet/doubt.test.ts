@@ -15,8 +15,10 @@ const batch = (deleted: readonly string[], more: Partial<JudgedBatch> = {}): Jud
   ...more,
 });
 const OWN = `${PREFIX}10.5.99.0-24`;
+/** Peers with these keys. @param leaseId of each; `0` for reservations that their hosts use */
+const leased = (of: Iterable<string>, leaseId = '1') => new Map(Array.from(of, key => [key, { leaseId }]));
 const calm = (peers: number, more: Partial<Circumstances> = {}): Circumstances => ({
-  peers: new Set(keys(peers)),
+  peers: leased(keys(peers)),
   ownKey: OWN,
   ownExpired: false,
   afterGap: false,
@@ -46,6 +48,31 @@ t.test('what begins a doubt', async t => {
     ],
     ['no deletion when our lease is over', batch([]), calm(4, { ownExpired: true }), undefined],
     ['keys that were no peers', batch([`${PREFIX}x`], { cause: 'relist' }), calm(1), undefined],
+    [
+      'keys that were no peers, as reservations that nobody came for, when our lease is over',
+      batch([`${PREFIX}x`]),
+      calm(4, { ownExpired: true }),
+      undefined,
+    ],
+    [
+      'reservations, which cannot expire, deleted after a gap',
+      batch(keys(4)),
+      calm(0, { afterGap: true, peers: leased(keys(4), '0') }),
+      undefined,
+    ],
+    [
+      'reservations deleted when our lease is over',
+      batch(keys(4)),
+      calm(0, { ownExpired: true, peers: leased(keys(4), '0') }),
+      undefined,
+    ],
+    [
+      'reservations missing in a list, which may be of a restored etcd',
+      batch(keys(2), { cause: 'relist' }),
+      calm(0, { peers: leased(keys(4), '0') }),
+      /2 of 4 peers/,
+    ],
+    ['our own key gone when our lease is over', batch([OWN]), calm(4, { ownExpired: true }), /our own lease/],
   ];
   for (const [what, judged, circumstances, reason] of cases) {
     const doubt = new Doubt(300);
@@ -74,7 +101,7 @@ t.test('what a gap took is counted over all answers that tell of it', async t =>
         peers.add(key);
         changes.push(put(key.slice(PREFIX.length), '192.0.2.1'));
       }
-      const circumstances = { ...calm(0, { afterGap: answer !== 'calm' }), peers: before };
+      const circumstances = calm(0, { afterGap: answer !== 'calm', peers: leased(before) });
       return doubt.judge({ ...batch([]), changes }, circumstances, 1000) ? doubt.state!.reason : 'believed';
     });
   };
