@@ -3,9 +3,10 @@
  *
  * Reading needs no root, only the socket's group.
  */
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
+import { makeDirectory } from './files.js';
 import { close, createReadServer, jsonAnswer, listen } from './http-server.js';
 import { messageOf, OperatorError } from './operator-error.js';
 import type { StatusDocument } from './status.js';
@@ -32,7 +33,7 @@ export interface ControlSocket {
 export async function openControlSocket(options: ControlSocketOptions): Promise<ControlSocket> {
   const { path, status, onError } = options;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     await removeStale(path);
     const server = createReadServer({ '/status': () => jsonAnswer(200, status()) }, onError);
     await listen(server, { path });

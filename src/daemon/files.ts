@@ -1,6 +1,6 @@
 /** Files that others read while we write them. Effects. */
 import { randomBytes } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { messageOf } from './operator-error.js';
 
@@ -28,13 +28,44 @@ export const writeFileAtomically: WriteFile = async (path, contents, how) => {
     if (present === contents) return 'unchanged';
     const directory = dirname(path);
     // The modes are set apart from the creation, where the process's umask would narrow them.
-    if ((await mkdir(directory, { recursive: true })) !== undefined) await chmod(directory, DIRECTORY_MODE);
-    const isPut = await put(path, join(directory, temporaryName(path)), contents, how);
+    if (await makeDirectory(directory)) await chmod(directory, DIRECTORY_MODE);
+    const isPut = await put(path, temporaryPath(path), contents, how);
     return isPut ? 'written' : 'unchanged';
   } catch (error) {
     throw new Error(`cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
 };
+
+/**
+ * Makes a directory, and those above it. Node's own `recursive` never ends where a new directory "does not exist", as in
+ * /proc, and holds one of its threads for ever.
+ * @returns whether it was missing
+ * @throws NodeJS.ErrnoException EEXIST when a file has the name
+ */
+export async function makeDirectory(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, DIRECTORY_MODE);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return false;
+    const above = dirname(path);
+    if (code !== 'ENOENT' || above === path) throw error;
+    await makeDirectory(above);
+  }
+  try {
+    await mkdir(path, DIRECTORY_MODE);
+  } catch (error) {
+    // Another process was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return true;
+}
+
+/** A name that no file has, beside `path`: rename(2) works only within one file system. */
+export function temporaryPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+}
 
 /** @returns the contents as UTF-8, or undefined when there is no such file */
 export async function readFileIfPresent(path: string): Promise<string | undefined> {
@@ -44,11 +75,6 @@ export async function readFileIfPresent(path: string): Promise<string | undefine
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** In the same directory, because rename(2) works only within one file system. */
-function temporaryName(path: string): string {
-  return `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`;
 }
 
 /** @returns false when something was there and should stay */

@@ -1,7 +1,8 @@
 /** What must hold on this host before the agent may start: capabilities, no flanneld beside it, writable paths. */
-import { access, constants, mkdir, readFile, readdir, readlink } from 'node:fs/promises';
+import { open, readFile, readdir, readlink, stat, unlink } from 'node:fs/promises';
 import { release } from 'node:os';
-import { readFileIfPresent } from './files.js';
+import { join } from 'node:path';
+import { makeDirectory, readFileIfPresent, temporaryPath } from './files.js';
 import type { KernelWord } from './tx-checksum.js';
 import { OperatorError, messageOf } from './operator-error.js';
 
@@ -9,6 +10,9 @@ import { OperatorError, messageOf } from './operator-error.js';
 const CAPABILITIES = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n } as const;
 const HOW_TO_GIVE =
   'run as root, or give both capabilities (systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW)';
+
+/** No space, or no more of it for this user. */
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
 /** flannel's default of `--etcd-prefix`. */
 const FLANNEL_DEFAULT_PREFIX = '/coreos.com/network';
@@ -32,16 +36,30 @@ async function hasCapability(name: keyof typeof CAPABILITIES): Promise<boolean> 
 }
 
 /**
- * Makes the directory if need be.
+ * Makes the directory if need be, and a file in it for a moment: root may write everywhere by permission, and yet nothing
+ * can be made in /proc.
  * @throws OperatorError when it cannot be made or not be written to
  */
 export async function requireWritableDirectory(path: string, option: string): Promise<void> {
+  const trial = temporaryPath(join(path, 'trial'));
   try {
-    await mkdir(path, { recursive: true, mode: 0o755 });
-    await access(path, constants.W_OK);
+    await makeDirectory(path);
+    await (await open(trial, 'wx')).close();
+    await unlink(trial);
   } catch (error) {
+    // A full disk is mended while the agent runs; it says so when it has something to write.
+    if (FULL.has((error as NodeJS.ErrnoException).code ?? '')) return;
     throw new OperatorError(`cannot write to ${path} (${option}): ${messageOf(error)}`);
   }
+}
+
+/** @throws OperatorError when the path of a file is a directory's, which no file can replace */
+export async function requireNoDirectory(path: string, option: string): Promise<void> {
+  const isDirectory = await stat(path).then(
+    found => found.isDirectory(),
+    () => false,
+  );
+  if (isDirectory) throw new OperatorError(`${path} (${option}) is a directory: name a file`);
 }
 
 /** A flanneld of this network namespace, and the network that it serves. */

@@ -14,6 +14,7 @@ import {
   findFlannelds,
   noteNetRaw,
   requireNetAdmin,
+  requireNoDirectory,
   requireNoFlanneld,
   requireWritableDirectory,
 } from './host-checks.js';
@@ -29,9 +30,21 @@ export async function checkHost(options: AgentOptions, log: Logger): Promise<voi
   await requireNoFlanneld(options.etcd.prefix);
   await requireWritableDirectory(options.instanceStateDir, '--state-dir');
   await requireWritableDirectory(options.runDir, '--run-dir');
-  await requireWritableDirectory(dirname(options.subnetFile), '--subnet-file');
-  await requireWritableDirectory(dirname(options.dockerEnvFile), '--docker-env-file');
-  await requireWritableDirectory(dirname(options.dockerOptsFile), '--docker-opts-file');
+  for (const [path, option] of envFilesOf(options)) await requireWritableDirectory(dirname(path), option);
+  await checkPaths(options);
+}
+
+/** What can be known of the files' paths without a change. @throws OperatorError */
+export async function checkPaths(options: AgentOptions): Promise<void> {
+  for (const [path, option] of envFilesOf(options)) await requireNoDirectory(path, option);
+}
+
+function envFilesOf({ subnetFile, dockerEnvFile, dockerOptsFile }: AgentOptions) {
+  return [
+    [subnetFile, '--subnet-file'],
+    [dockerEnvFile, '--docker-env-file'],
+    [dockerOptsFile, '--docker-opts-file'],
+  ] as const;
 }
 
 /** @throws OperatorError */

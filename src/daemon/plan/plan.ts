@@ -10,7 +10,7 @@ import { prepareFlow } from '../flow.js';
 import { requireNoFlanneld } from '../host-checks.js';
 import { openStore } from '../open-store.js';
 import type { AgentOptions } from '../options.js';
-import { chooseUnderlay } from '../start-up.js';
+import { checkPaths, chooseUnderlay } from '../start-up.js';
 import type { StatusDocument } from '../status.js';
 import { buildStatus } from '../status-builder.js';
 import { sleep } from '../tasks.js';
@@ -36,6 +36,7 @@ export interface Plan {
  */
 export async function makePlan(options: AgentOptions, log: Logger, waitMs: number): Promise<Plan> {
   await requireNoFlanneld(options.etcd.prefix);
+  await checkPaths(options);
   const changes: PlannedChange[] = [];
   const note = (change: PlannedChange) => changes.push(change);
   const netlink = new NetlinkSocket();

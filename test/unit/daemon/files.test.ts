@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { readFileIfPresent, writeFileAtomically } from '../../../src/daemon/files.js';
+import { makeDirectory, readFileIfPresent, writeFileAtomically } from '../../../src/daemon/files.js';
 
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o7777).toString(8);
 
@@ -47,6 +47,19 @@ t.test('a path that cannot be written is named, with the reason', async t => {
   const below = join(directory, 'file', 'below');
   await expectFailure(t, directory, below, /^cannot write .*\/file\/below: E(NOTDIR|EXIST)/);
   t.equal(await readFile(join(directory, 'file'), 'utf8'), 'whole');
+});
+
+t.test('where nothing can be made, the attempt ends', async t => {
+  await t.rejects(writeFileAtomically('/proc/selvedge/run/file', 'x'), {
+    message: /^cannot write \/proc\/selvedge\/run\/file: E/,
+  });
+});
+
+t.test('many make a directory at once', async t => {
+  const path = join(t.testdir(), 'a', 'b', 'c');
+  await Promise.all(Array.from({ length: 20 }, async () => makeDirectory(path)));
+  t.ok((await stat(path)).isDirectory());
+  t.equal(await makeDirectory(path), false);
 });
 
 t.test('when the last step fails, the temporary file goes', async t => {

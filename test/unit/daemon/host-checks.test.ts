@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
-import { chmod, readFile, stat } from 'node:fs/promises';
+import { chmod, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { requireNoFlanneld, requireWritableDirectory } from '../../../src/daemon/host-checks.js';
+import {
+  requireNoDirectory,
+  requireNoFlanneld,
+  requireWritableDirectory,
+} from '../../../src/daemon/host-checks.js';
 
 t.test('a directory is made if need be', async t => {
   const path = join(t.testdir(), 'var', 'lib', 'selvedge');
@@ -17,6 +21,31 @@ t.test('a directory that cannot be is named with its option', async t => {
     name: 'OperatorError',
     message: new RegExp(`^cannot write to ${path} \\(--run-dir\\): E(NOTDIR|EXIST)`),
   });
+});
+
+t.test('nothing can be made in /proc, whatever the permissions say', async t => {
+  for (const path of ['/proc', '/proc/selvedge', '/proc/sys/selvedge/run']) {
+    await t.rejects(requireWritableDirectory(path, '--run-dir'), {
+      name: 'OperatorError',
+      message: new RegExp(`^cannot write to ${path} \\(--run-dir\\): E`),
+    });
+  }
+});
+
+t.test('the trial of a directory leaves nothing behind', async t => {
+  const path = t.testdir();
+  await requireWritableDirectory(path, '--state-dir');
+  t.same(await readdir(path), []);
+});
+
+t.test('a directory where a file should be is named with its option', async t => {
+  const path = t.testdir({ file: '' });
+  await t.rejects(requireNoDirectory(path, '--subnet-file'), {
+    name: 'OperatorError',
+    message: `${path} (--subnet-file) is a directory: name a file`,
+  });
+  await requireNoDirectory(join(path, 'file'), '--subnet-file');
+  await requireNoDirectory(join(path, 'missing'), '--subnet-file');
 });
 
 /** Starts a process that the kernel calls by this name, in this network namespace; it ends with the test. */
