@@ -1,6 +1,8 @@
 /** Masquerade and forward rules on the real kernel, with each of the programs that can write them. */
 import t, { type Test } from 'tap';
 import { removeFirewall } from '../../src/daemon/firewall.js';
+import type { PlannedChange } from '../../src/daemon/plan/changes.js';
+import { dryFirewall } from '../../src/daemon/plan/dry-firewall.js';
 import type { Variant } from '../../src/dataplane/firewall/held.js';
 import { kernelHasNfTables } from '../../src/dataplane/firewall/nf-tables.js';
 import { findInstalled, type FindProgram } from '../../src/dataplane/firewall/programs.js';
@@ -19,6 +21,7 @@ import {
   run,
   spoilingNft,
   startKeeper,
+  startKeeperOf,
   flow,
   without,
 } from '../support/firewall-host.js';
@@ -214,6 +217,29 @@ void inNamespace(t, import.meta.url, async () => {
     t.same(await exchange(around), KEPT);
     await host.stop();
     await removeOurs();
+  });
+
+  t.test('a plan is for the tool that would do it, and changes nothing', async t => {
+    const planned = async (find?: FindProgram) => {
+      const changes: PlannedChange[] = [];
+      const { keeper, stop } = startKeeperOf(
+        t,
+        dryFirewall(new SystemFirewall(find), each => changes.push(each)),
+      );
+      await becomes(t, () => keeper.view.lookedAt !== undefined, true, 'looked at');
+      await stop();
+      return changes.map(({ action, what }) => `${action} ${what}`);
+    };
+    flushAll();
+    dropAsDocker('nft');
+    const before = everything();
+    const forward = 'create iptables-nft chain SELVEDGE-FWD-net of table filter';
+    t.same(await planned(), [forward, 'create nft table ip selvedge-net']);
+    const [first, second, ...rest] = await planned(failing(t, 'nft', '-f').find);
+    t.equal(first, forward);
+    t.match(second, /^create iptables-\w+ chain SELVEDGE-MASQ-net of table nat$/);
+    t.same(rest, []);
+    t.equal(everything(), before);
   });
 
   t.test('a kernel without nf_tables: all by iptables-legacy, and cleanup knows of nothing else', async t => {

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { pino } from 'pino';
+import type { Firewall } from '../../src/dataplane/firewall/firewall.js';
 import { FirewallKeeper } from '../../src/dataplane/firewall/keeper.js';
 import type { FirewallWish } from '../../src/dataplane/firewall/model.js';
 import { planFirewall } from '../../src/dataplane/firewall/plan.js';
@@ -234,8 +235,12 @@ export function startKeeper(
   find: FindProgram = findInstalled,
   hasNfTables?: () => Promise<boolean>,
 ) {
+  return startKeeperOf(t, new SystemFirewall(find, hasNfTables), wish);
+}
+
+/** As above, of this firewall. */
+export function startKeeperOf(t: Test, firewall: Firewall, wish: FirewallWish = WISH) {
   const log = pino({ level: 'silent' });
-  const firewall = new SystemFirewall(find, hasNfTables);
   const keeper = new FirewallKeeper({ firewall, names: NAMES, log, now: () => performance.now(), sleep });
   const abort = new AbortController();
   const running = keeper.run(abort.signal);

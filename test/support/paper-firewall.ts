@@ -25,14 +25,17 @@ export class PaperFirewall implements Firewall {
     return Promise.resolve({ nft: this.nft, iptables: [{ variant: 'nft', held: { ok: true, value } }] });
   }
 
-  apply(change: Change): Promise<void> {
-    const refusal = this.refuse(change);
-    if (refusal !== undefined) return Promise.reject(new FirewallError(refusal));
+  async apply(change: Change): Promise<void> {
+    await this.rehearse(change);
     this.applied.push(change);
     if (change.tool === 'nft') this.nft = { ok: true, value: { own: this.nftTable, flannel: undefined } };
     else if (change.text.startsWith('*nat')) this.nat = restored(this.nat, change.text);
     else this.filter = restored(this.filter, change.text);
-    return Promise.resolve();
+  }
+
+  rehearse(change: Change): Promise<void> {
+    const refusal = this.refuse(change);
+    return refusal === undefined ? Promise.resolve() : Promise.reject(new FirewallError(refusal));
   }
 
   glance(): Promise<string> {

@@ -2,16 +2,22 @@
 import type { Firewall } from '../../dataplane/firewall/firewall.js';
 import type { NoteChange } from './changes.js';
 
-/** What is read stays as it is, so that a change that is asked for again is not noted again. */
+/**
+ * What is read stays as it is, so that a change that is asked for again is not noted again. What nft would refuse is refused
+ * here too: the plan then goes on as the agent would, with iptables.
+ */
 export function dryFirewall(firewall: Firewall, note: NoteChange): Firewall {
   const noted = new Set<string>();
   return {
     read: (names, nat) => firewall.read(names, nat),
-    apply: ({ text, action, what }) => {
-      if (!noted.has(text)) note({ where: 'firewall', action, what });
+    apply: async change => {
+      const { text, action, what } = change;
+      if (noted.has(text)) return;
+      await firewall.rehearse(change);
       noted.add(text);
-      return Promise.resolve();
+      note({ where: 'firewall', action, what });
     },
+    rehearse: change => firewall.rehearse(change),
     glance: () => Promise.resolve(''),
     listen: () => () => undefined,
   };

@@ -17,6 +17,12 @@ export interface Firewall {
   /** Makes one change, whole or not at all. @throws FirewallError */
   apply(change: Change): Promise<void>;
   /**
+   * Asks nft and the kernel whether they would take a change, and makes none: at most a kernel module is loaded. iptables is not asked: there is nothing to
+   * fall back on, and that question alone brings tables of legacy iptables into being.
+   * @throws FirewallError what `apply` would be told
+   */
+  rehearse(change: Change): Promise<void>;
+  /**
    * The tables of legacy iptables, which announce nothing: when the text is another than before, they have changed.
    * Empty while nobody uses them.
    */

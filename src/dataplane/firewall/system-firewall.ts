@@ -74,15 +74,23 @@ export class SystemFirewall implements Firewall {
 
   async apply({ tool, text }: Change): Promise<void> {
     if (tool === 'nft') {
-      const nft = await this.#find('nft');
-      if (nft === undefined) throw new FirewallError('nft is not installed any more');
-      await runProgram(nft, ['-f', '-'], text);
+      await this.#runNft(text, []);
       return;
     }
     const programs = await this.#iptables.find(await findLegacyTables());
     const found = programs.find(({ variant }) => tool === `iptables-${variant}`);
     if (found === undefined) throw new FirewallError(`${tool} is not installed any more`);
     await runProgram(found.restore, ['--noflush', '--wait', LOCK_SECONDS], text);
+  }
+
+  async rehearse({ tool, text }: Change): Promise<void> {
+    if (tool === 'nft') await this.#runNft(text, ['--check']);
+  }
+
+  async #runNft(text: string, options: readonly string[]): Promise<void> {
+    const nft = await this.#find('nft');
+    if (nft === undefined) throw new FirewallError('nft is not installed any more');
+    await runProgram(nft, ['-f', '-', ...options], text);
   }
 
   async glance(): Promise<string> {
