@@ -22,6 +22,8 @@ interface Owned {
   readonly planned: readonly Entry[];
   /** The plan as lowered; undefined until somebody asks. */
   entries: readonly Entry[] | undefined;
+  /** Of these entries, in their order; undefined until somebody asks. Whoever looks at all peers asks for all of them. */
+  keys: readonly string[] | undefined;
 }
 
 export class DesiredEntries {
@@ -48,8 +50,9 @@ export class DesiredEntries {
   makeIndex(): void {
     if (this.#unindexed.length === 0) return;
     for (const owned of this.#unindexed) {
-      for (const entry of this.#entriesIn(owned)) {
-        const key = keyOf(entry);
+      const keys = this.#keysIn(owned);
+      for (const [i, entry] of this.#entriesIn(owned).entries()) {
+        const key = keys[i]!;
         const present = this.#byKey.get(key);
         if (present !== undefined) this.#covered.set(key, [...(this.#covered.get(key) ?? []), present]);
         this.#byKey.set(key, entry);
@@ -93,6 +96,12 @@ export class DesiredEntries {
     return owned === undefined ? [] : this.#entriesIn(owned);
   }
 
+  /** The keys of all that. */
+  keysOf(owner: Owner): readonly string[] {
+    const owned = this.#owned.get(owner);
+    return owned === undefined ? [] : this.#keysIn(owned);
+  }
+
   /**
    * Replaces all that this owner wants; no entries take the owner out.
    * @param planned as a backend plans them
@@ -102,7 +111,7 @@ export class DesiredEntries {
     if (before !== undefined) this.#drop(owner, before);
     if (planned.length === 0) this.#owned.delete(owner);
     else {
-      const owned = { planned, entries: undefined };
+      const owned = { planned, entries: undefined, keys: undefined };
       this.#owned.set(owner, owned);
       this.#unindexed.push(owned);
     }
@@ -132,10 +141,15 @@ export class DesiredEntries {
     return (owned.entries ??= this.#lowering(owned.planned));
   }
 
+  #keysIn(owned: Owned): readonly string[] {
+    return (owned.keys ??= this.#entriesIn(owned).map(keyOf));
+  }
+
   #drop(owner: Owner, owned: Owned): void {
     this.makeIndex();
-    for (const entry of this.#entriesIn(owned)) {
-      const key = keyOf(entry);
+    const keys = this.#keysIn(owned);
+    for (const [i, entry] of this.#entriesIn(owned).entries()) {
+      const key = keys[i]!;
       const covered = this.#covered.get(key);
       if (this.#byKey.get(key) !== entry) {
         // Of a host that moved to another subnet the new peer has taken the key of the MAC over already.

@@ -19,7 +19,7 @@ import {
 import { Failures } from './failures.js';
 import { HeldEntries } from './held.js';
 import type { Kernel, OpTrouble } from './kernel.js';
-import { describe, keyOf, sameEntry } from './kinds/index.js';
+import { describe, sameEntry } from './kinds/index.js';
 import {
   areFew,
   findObstacles,
@@ -78,10 +78,10 @@ export class EntryKeeper {
   /** The keys of what this owner wants and the kernel does not hold. */
   missing(owner: Owner): string[] {
     const { held } = this;
-    const keys = this.desired.entriesOf(owner).map(keyOf);
-    return keys.filter(key => {
+    const { byKey } = this.desired;
+    return this.desired.keysOf(owner).filter(key => {
       const found = held.get(key);
-      const wanted = this.desired.byKey.get(key);
+      const wanted = byKey.get(key);
       return found === undefined || wanted === undefined || !sameEntry(wanted, found);
     });
   }
