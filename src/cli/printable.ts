@@ -14,10 +14,13 @@ function convert(data: unknown): unknown {
   if (typeof data !== 'object' || data === null) return data;
   if (Array.isArray(data)) return data.map(convert);
   // Nearly everything is as it should be, and a copy of ten thousand peers is not free.
-  const entries = Object.entries(data);
-  const converted = entries.map(([, value]) => convert(value));
-  if (entries.every(([, value], i) => value === converted[i])) return data;
-  return Object.fromEntries(entries.map(([key], i) => [key, converted[i]]));
+  const given = data as Readonly<Record<string, unknown>>;
+  let copy: Record<string, unknown> | undefined;
+  for (const key in given) {
+    const converted = convert(given[key]);
+    if (converted !== given[key]) (copy ??= { ...given })[key] = converted;
+  }
+  return copy ?? data;
 }
 
 /** C0, DEL, C1, and the marks that reverse the direction of text. */

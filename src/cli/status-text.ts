@@ -1,10 +1,9 @@
 /** The status document as people read it: the verdict first, then what is wrong, then everything else. Pure. */
-import type { Problem, StatusDocument } from '../daemon/status.js';
+import type { PeerStatus, Problem, StatusDocument } from '../daemon/status.js';
 import { statusFacts } from '../report/facts.js';
 import {
   CONDITIONS,
   conditionOf,
-  isWell,
   PEER_COLUMNS,
   peerCells,
   troubleFirst,
@@ -93,15 +92,23 @@ function renderPeers({ peers }: StatusDocument, { all, wide, now, paint }: Rende
     const tone = i === 0 ? 'dim' : CONDITION_TONES[conditionOf(shown[i - 1]!)];
     return tone === undefined ? line : paint(tone, line);
   });
-  const hidden = sorted.slice(shown.length).map(conditionOf);
-  if (hidden.length === 0) return table.join('\n');
-  const counts = CONDITIONS.filter(condition => !isWell(condition)).flatMap(condition => {
-    const count = hidden.filter(each => each === condition).length;
-    return count === 0 ? [] : [`${count} ${condition}`];
-  });
-  const healthy = hidden.filter(isWell).length;
-  if (healthy > 0) counts.push(`${healthy} healthy`);
-  return [...table, `… and ${counts.join(', ')} (use --all)`].join('\n');
+  const hidden = sorted.slice(shown.length);
+  return hidden.length === 0 ? table.join('\n') : [...table, cutLine(hidden, isProbed)].join('\n');
+}
+
+/** @param isProbed whether probes tell of some peers: then those of which they do not are only called programmed */
+function cutLine(hidden: readonly PeerStatus[], isProbed: boolean): string {
+  const counts = new Map<string, number>(CONDITIONS.map(condition => [condition, 0]));
+  for (const peer of hidden) {
+    const condition = conditionOf(peer);
+    counts.set(condition, counts.get(condition)! + 1);
+  }
+  const isHealthy = (condition: string) =>
+    condition === 'reachable' || (!isProbed && condition === 'programmed');
+  const words = Array.from(counts)
+    .filter(([, count]) => count > 0)
+    .map(([condition, count]) => `${count} ${isHealthy(condition) ? 'healthy' : condition}`);
+  return `… and ${words.join(', ')} (use --all)`;
 }
 
 function renderSetAside(status: StatusDocument, { all, wide, paint }: RenderOptions): string {

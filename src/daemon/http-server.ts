@@ -7,8 +7,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { ListenOptions } from 'node:net';
 
 const MOST_CONNECTIONS = 32;
-/** A connection's whole life. Commands give up after two seconds; one that hangs must not keep its place. */
-const CONNECTION_LIMIT_MS = 3_000;
+/** A connection’s whole life, longer than commands wait: one that hangs must not keep its place. */
+const CONNECTION_LIMIT_MS = 6_000;
 
 /** What a path answers. */
 export interface Answer {

@@ -8,7 +8,7 @@ import { AgentUnreachableError, findSocket, readStatus } from '../../../src/cli/
 import { statusCommand } from '../../../src/cli/status.js';
 import { openControlSocket } from '../../../src/daemon/control-socket.js';
 import type { StatusDocument } from '../../../src/daemon/status.js';
-import { healthyStatus } from '../daemon/example-status.js';
+import { healthyStatus, peer } from '../daemon/example-status.js';
 
 function runDirectory(t: Test): string {
   const directory = mkdtempSync(join(tmpdir(), 'selvedge-'));
@@ -100,7 +100,7 @@ t.test('answers that are no status', async t => {
     ['null', 200, /is no status of version 1/],
     ['not json', 200, /is no status of version 1/],
     ['{"error":"broken"}', 500, /it answered 500: \{"error":"broken"\}/],
-    [undefined, 200, /nothing for 2 s/],
+    [undefined, 200, /nothing for 5 s/],
   ];
   for (const [index, [body, code, message]] of table.entries()) {
     const path = join(directory, `${index}.sock`);
@@ -142,4 +142,30 @@ t.test('wide', async t => {
   const { out, exitCode } = await status(t, '-o', 'wide', '--run-dir', directory);
   t.match(out, /^NODE .* SEEN .*HOST LOSS +SINCE$/m);
   t.equal(exitCode, 0);
+});
+
+t.test('ten thousand peers: the first of them, trouble before all, and how the others are', async t => {
+  const path = join(runDirectory(t), 'net.sock');
+  const subnetOf = (i: number) => `10.${i >> 8}.${i & 255}.0/24`;
+  const peers = Array.from({ length: 10_000 }, (_, i) =>
+    peer(i, { subnet: subnetOf(i), ...(i % 1_000 === 999 && { state: 'pending' }) }),
+  );
+  await serve(t, path, { ...healthyStatus, verdict: 'degraded', peers });
+  const rowsOf = (out: string) => out.split('\n').filter(line => line.startsWith('node'));
+  const cut = await status(t, '--socket', path);
+  t.match(cut, { err: '', exitCode: 1, out: /^degraded: 9990\/10000 peers programmed/ });
+  t.equal(rowsOf(cut.out).length, 20);
+  t.strictSame(
+    rowsOf(cut.out).map(row => row.endsWith(' pending')),
+    Array.from({ length: 20 }, (_, i) => i < 10),
+  );
+  t.match(cut.out, /^node999 +10\.3\.231\.0\/24 +192\.0\.2\.999 +vxlan +pending\n/m);
+  t.match(cut.out, '\n… and 9980 healthy (use --all)\n');
+  const { out } = await status(t, '--all', '--socket', path);
+  t.equal(new Set(rowsOf(out)).size, 10_000, 'each once');
+  t.notMatch(out, '--all');
+  const wide = await status(t, '-o', 'wide', '--socket', path);
+  t.equal(rowsOf(wide.out).length, 10_000);
+  const json = await status(t, '-o', 'json', '--socket', path);
+  t.same((JSON.parse(json.out) as StatusDocument).peers, peers);
 });
