@@ -11,6 +11,7 @@ import { probes } from './probes.js';
 import { repair } from './repair.js';
 import { resources } from './resources.js';
 import { restart } from './restart.js';
+import { status } from './status.js';
 import { throughput } from './throughput.js';
 import { describeMachine, formatMachine, type Machine } from './machine.js';
 
@@ -25,6 +26,7 @@ const BENCHES: readonly Bench[] = [
   restart,
   resources,
   probes,
+  status,
   throughput,
   etcdLoad,
 ];
