@@ -1,6 +1,6 @@
 /**
- * ICMP for IPv4 as bytes (RFC 792): echo requests out; echo replies, and routers' word on packets that are too large,
- * in. Pure.
+ * ICMP for IPv4 as bytes (RFC 792): echo requests out; echo replies, and routers' word on packets that are too large
+ * or do not get there, in. Pure.
  */
 import { ipFromBytes, ipToBytes, type IpAddress } from '../address/ip.js';
 
@@ -56,6 +56,8 @@ export type IcmpPacket =
       /** MTU of the narrow link, bytes; 0 from routers of before RFC 1191. */
       readonly mtu: number;
     }
+  /** A packet of this host, whatever it was, did not get there: RFC 792's type 3 but "fragmentation needed". */
+  | { readonly kind: 'unreachable'; readonly destination: IpAddress }
   /** Sound, and nothing of what we ask for. */
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed'; readonly reason: string };
@@ -94,8 +96,7 @@ export function decodeIcmp(packet: Uint8Array): IcmpPacket {
   if (checksumOf(message) !== 0) return { kind: 'malformed', reason: 'wrong ICMP checksum' };
   if (message[0] === ICMP_ECHO_REPLY)
     return { kind: 'echo-reply', echo: echoOf(message), data: message.subarray(ICMP_HEADER) };
-  if (message[0] !== ICMP_UNREACHABLE || message[1] !== CODE_FRAGMENTATION_NEEDED) return { kind: 'other' };
-  return tooLarge(message);
+  return message[0] === ICMP_UNREACHABLE ? unreachable(message) : { kind: 'other' };
 }
 
 /** The part behind the IPv4 header, or what is wrong. The kernel has merged fragments. */
@@ -109,18 +110,20 @@ function bodyOf(bytes: Buffer): { readonly start: number; readonly end: number }
   return end < start || end > bytes.length ? 'cut short' : { start, end };
 }
 
-/** The message holds the header of the packet that did not fit, and at least 8 bytes of its body. */
-function tooLarge(message: Buffer): IcmpPacket {
+/** The message holds the header of the packet that it is about, and at least 8 bytes of its body. */
+function unreachable(message: Buffer): IcmpPacket {
   const original = message.subarray(ICMP_HEADER);
   const start = (original[0] ?? 0) >> 4 === 4 ? (original[0]! & 0x0f) * 4 : 0;
   if (start < IPV4_HEADER || original.length < start + ICMP_HEADER)
     return { kind: 'malformed', reason: 'the packet that it is about is cut short' };
+  const destination = ipFromBytes(original.subarray(16, 20));
+  if (message[1] !== CODE_FRAGMENTATION_NEEDED) return { kind: 'unreachable', destination };
   const echo = original.subarray(start);
   if (original[9] !== PROTOCOL_ICMP || echo[0] !== ICMP_ECHO_REQUEST) return { kind: 'other' };
   return {
     kind: 'too-large',
     echo: echoOf(echo),
-    destination: ipFromBytes(original.subarray(16, 20)),
+    destination,
     mtu: message.readUInt16BE(6),
   };
 }

@@ -57,14 +57,18 @@ interface Waiting {
 export const TIMEOUT_MS = 1_000;
 /** Answers are known as late or as second ones for so long. */
 const REMEMBERED_MS = 10_000;
+/** A host may be called unreachable again and again, also by whoever forges it. */
+const SUSPECTED_AGAIN_MS = 10_000;
 
-type Peer = { -readonly [K in keyof ProbedPeer]: ProbedPeer[K] };
+type Peer = { -readonly [K in keyof ProbedPeer]: ProbedPeer[K] } & { suspectedAt: number };
 
 export class PeerMonitor {
   readonly #options: MonitorOptions;
   readonly #schedule: Schedule;
   readonly #mtuTests: MtuTests;
   readonly #peers = new Map<string, Peer>();
+  /** Keys of peers by their address on the underlay. */
+  readonly #byUnderlay = new Map<IpAddress, string>();
   /** Requests by sequence number, the oldest first. */
   readonly #waiting = new Map<number, Waiting>();
   #sequence = 0;
@@ -97,7 +101,8 @@ export class PeerMonitor {
     this.#schedule.setKeys(kept);
     for (const [key, target] of targets) {
       if (kept.has(key)) continue;
-      this.#peers.set(key, { target, ...NOTHING_KNOWN, since: now });
+      this.#peers.set(key, { target, ...NOTHING_KNOWN, since: now, suspectedAt: -Infinity });
+      this.#byUnderlay.set(target.underlay, key);
       this.#byState.unknown.add(key);
     }
     this.#schedule.setKeys(new Set(targets.keys()));
@@ -113,7 +118,7 @@ export class PeerMonitor {
     return this.#byMtu;
   }
 
-  /** How long a round takes: between two probes of one path when nothing happens, milliseconds. */
+  /** How long a round takes: until every peer has been asked, when nothing happens; milliseconds. */
   get roundMs(): number {
     return this.#schedule.roundMs;
   }
@@ -136,6 +141,7 @@ export class PeerMonitor {
     if (step === undefined) return undefined;
     if (step.path === 'overlay' && !this.#options.isProgrammed(turn.key)) {
       if (turn.what === 'mtu') this.#mtuTests.drop(turn.key);
+      else this.#schedule.watch(turn, now);
       return undefined;
     }
     const { target } = peer;
@@ -175,6 +181,19 @@ export class PeerMonitor {
       if (waiting?.turn.what === 'mtu' && waiting.address === icmp.destination)
         this.#endMtuStep(waiting, { kind: 'too-large', mtu: icmp.mtu }, now);
     }
+    if (icmp.kind === 'unreachable') this.#suspect(icmp.destination, now);
+  }
+
+  /**
+   * A router, the peer, or this very kernel says that a packet did not get there, such as one of a container: whether that
+   * is so the peer itself is asked, now. With many peers its turn would come minutes later.
+   */
+  #suspect(destination: IpAddress, now: number): void {
+    const key = this.#byUnderlay.get(destination);
+    const peer = key === undefined ? undefined : this.#peers.get(key);
+    if (key === undefined || peer === undefined || now - peer.suspectedAt < SUSPECTED_AGAIN_MS) return;
+    peer.suspectedAt = now;
+    for (const what of PATHS) this.#schedule.askSoon({ key, what });
   }
 
   #isOurs({ identifier }: EchoId): boolean {
@@ -224,8 +243,14 @@ export class PeerMonitor {
     if (peer?.target !== target || turn.what === 'mtu') return;
     peer[turn.what] = change(peer[turn.what]);
     // A host that is gone is silent on both paths: that only one of them is, both must have shown.
-    if (isUnsettled(peer[turn.what])) for (const what of PATHS) this.#schedule.askSoon({ ...turn, what });
+    const isUrgent = !this.#schedule.isRateShort || !isProvedReachable(peer);
+    if (isUrgent && isUnsettled(peer[turn.what]))
+      for (const what of PATHS) this.#schedule.askSoon({ ...turn, what });
+    this.#schedule.spare(turn.key, sparedPath(peer));
     const hasChanged = this.#judge(turn.key, peer, now);
+    // That it is back should be known soon. The tunnel proves the underlay; without one that tells.
+    if (peer.state === 'reachable' || peer.state === 'unknown') this.#schedule.unwatch(turn.key);
+    else this.#schedule.watch({ key: turn.key, what: target.isTunnel ? 'overlay' : 'underlay' }, now);
     this.#noteMtu(turn.key, peer, this.#mtuTests.consider(turn.key, peer, hasChanged, now));
   }
 
@@ -261,9 +286,27 @@ export class PeerMonitor {
 
   #forget(key: string): void {
     for (const group of [...Object.values(this.#byState), ...Object.values(this.#byMtu)]) group.delete(key);
+    const address = this.#peers.get(key)?.target.underlay;
+    if (address !== undefined && this.#byUnderlay.get(address) === key) this.#byUnderlay.delete(address);
     this.#peers.delete(key);
     this.#mtuTests.drop(key);
   }
+}
+
+/** Whether a path answers that is proof enough, so that nothing hangs on the other one. */
+function isProvedReachable({ underlay, overlay, target }: ProbedPeer): boolean {
+  const proofs = target.isTunnel ? [overlay] : [overlay, underlay];
+  return proofs.some(({ word, streak }) => word === 'answers' && streak > 0);
+}
+
+/**
+ * The path that tells nothing more while the other one answers: the underlay below a tunnel, and an address in the peer's
+ * subnet that nobody has.
+ */
+function sparedPath({ underlay, overlay, target }: ProbedPeer): ProbePath | undefined {
+  if ([underlay, overlay].some(record => isUnsettled(record))) return undefined;
+  if (overlay.word === 'answers') return 'underlay';
+  return !target.isTunnel && underlay.word === 'answers' ? 'overlay' : undefined;
 }
 
 const NOTHING_KNOWN = { underlay: UNTESTED, overlay: UNTESTED, mtu: undefined, state: 'unknown' } as const;

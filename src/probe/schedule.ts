@@ -10,8 +10,12 @@ export interface Turn {
   readonly what: 'underlay' | 'overlay' | 'mtu';
 }
 
-/** How often a path is probed where few peers leave the rate unused. */
+/** How often a path is probed where few peers leave the rate unused; also how often a peer in trouble is, if few are. */
 export const ROUND_MS = 10_000;
+/** A turn that is spared is given once in so many rounds, so that what is known of that path does not grow old. */
+const SPARED_ROUNDS = 10;
+/** Of so many slots one at most goes to peers in trouble. */
+const WATCH_SLOTS = 4;
 
 export class Schedule {
   /** Time between two packets. */
@@ -25,6 +29,11 @@ export class Schedule {
   /** Out of turn: what was just lost or has just come back, and then steps of path MTU. */
   readonly #soon = new Map<string, Turn>();
   readonly #later = new Map<string, Turn>();
+  /** Turns in the ring that need not be taken while the rate is short, by peer, and for how many rounds they were not. */
+  readonly #spared = new Map<string, { readonly what: Turn['what']; rounds: number }>();
+  /** Peers in trouble, the next to be asked first, and when it is to be. */
+  readonly #watched = new Map<string, { readonly turn: Turn; readonly at: number }>();
+  #watchTurnAt = -Infinity;
   #slotAt = -Infinity;
   /** Those out of turn get every other slot at most, so that a mass of them does not keep the others waiting. */
   #wasExtra = false;
@@ -46,17 +55,36 @@ export class Schedule {
     const kept = upcoming.filter(({ key }) => keys.has(key));
     const known = new Set(upcoming.map(({ key }) => key));
     const stillFresh = upcoming.slice(0, this.#fresh).filter(({ key }) => keys.has(key)).length;
-    const fresh = [...keys]
-      .filter(key => !known.has(key))
-      .flatMap((key): Turn[] => [
-        { key, what: 'underlay' },
-        { key, what: 'overlay' },
-      ]);
+    const newcomers = [...keys].filter(key => !known.has(key));
+    // First the path that tells most.
+    const fresh = (['overlay', 'underlay'] as const).flatMap(what =>
+      newcomers.map((key): Turn => ({ key, what })),
+    );
     // Behind the newcomers of before, whose turn it is already.
     this.#ring = [...kept.slice(0, stillFresh), ...fresh, ...kept.slice(stillFresh)];
     this.#position = 0;
     this.#fresh = stillFresh + fresh.length;
     if (fresh.length > 0) this.#roundTurnAt = -Infinity;
+    for (const map of [this.#spared, this.#watched]) {
+      for (const key of map.keys()) if (!keys.has(key)) map.delete(key);
+    }
+  }
+
+  /** Which path of a peer needs no probes of its own while the rate is short; undefined: none. */
+  spare(key: string, what: Turn['what'] | undefined): void {
+    if (what === undefined) this.#spared.delete(key);
+    // Not all of them in one round.
+    else if (this.#spared.get(key)?.what !== what)
+      this.#spared.set(key, { what, rounds: this.#spared.size % SPARED_ROUNDS });
+  }
+
+  /** Gives a peer this turn every few seconds, also where a round takes long, until `unwatch`. */
+  watch(turn: Turn, now: number): void {
+    if (!this.#watched.has(turn.key)) this.#watched.set(turn.key, { turn, at: now + this.#leastRoundMs });
+  }
+
+  unwatch(key: string): void {
+    this.#watched.delete(key);
   }
 
   /** Gives a turn before the round comes to it. */
@@ -69,41 +97,84 @@ export class Schedule {
     if (now < this.#slotAt) return undefined;
     const isRoundDue = this.#ring.length > 0 && now >= this.#roundTurnAt;
     const turn =
-      (isRoundDue && this.#wasExtra ? undefined : this.#takeExtra()) ?? this.#takeRound(isRoundDue, now);
+      (isRoundDue && this.#wasExtra ? undefined : this.#takeExtra(now)) ?? this.#takeRound(isRoundDue, now);
     if (turn !== undefined) this.#slotAt = now + this.#gapMs;
     return turn;
   }
 
   /** Milliseconds until `next` may give something; Infinity: not before somebody is added. */
   waitMs(now: number): number {
-    const hasExtra = this.#soon.size + this.#later.size > 0;
-    const at = hasExtra ? this.#slotAt : Math.max(this.#slotAt, this.#roundTurnAt);
-    return !hasExtra && this.#ring.length === 0 ? Infinity : Math.max(0, at - now);
+    if (this.#ring.length === 0 && !this.#hasExtra()) return Infinity;
+    const at = this.#hasExtra() ? -Infinity : Math.min(this.#roundTurnAt, this.#nextWatchAt());
+    return Math.max(0, this.#slotAt - now, at - now);
   }
 
-  /** How long a round takes: between two probes of one path when nothing happens, milliseconds. */
+  /** How long a round takes: until every peer has been asked, when nothing happens; milliseconds. */
   get roundMs(): number {
-    return Math.max(this.#leastRoundMs, this.#ring.length * this.#gapMs);
+    return Math.max(this.#leastRoundMs, this.#turnsOfRound() * this.#gapMs);
   }
 
-  #takeExtra(): Turn | undefined {
-    for (const queue of [this.#soon, this.#later]) {
-      for (const [name, turn] of queue) {
-        queue.delete(name);
-        this.#wasExtra = true;
-        return turn;
-      }
-    }
-    return undefined;
+  /** Whether asking every peer on both paths takes longer than a round should. */
+  get isRateShort(): boolean {
+    return this.#ring.length * this.#gapMs > this.#leastRoundMs;
+  }
+
+  #turnsOfRound(): number {
+    return this.#ring.length - (this.isRateShort ? this.#spared.size * (1 - 1 / SPARED_ROUNDS) : 0);
+  }
+
+  #hasExtra(): boolean {
+    return this.#soon.size + this.#later.size > 0;
+  }
+
+  #nextWatchAt(): number {
+    const [next] = this.isRateShort ? this.#watched.values() : [];
+    return next === undefined ? Infinity : Math.max(next.at, this.#watchTurnAt);
+  }
+
+  #takeExtra(now: number): Turn | undefined {
+    const turn = takeFirst(this.#soon) ?? this.#takeWatched(now) ?? takeFirst(this.#later);
+    if (turn !== undefined) this.#wasExtra = true;
+    return turn;
+  }
+
+  #takeWatched(now: number): Turn | undefined {
+    const next = now < this.#nextWatchAt() ? undefined : takeFirst(this.#watched);
+    if (next === undefined) return undefined;
+    this.watch(next.turn, now);
+    this.#watchTurnAt = now + WATCH_SLOTS * this.#gapMs;
+    return next.turn;
   }
 
   #takeRound(isDue: boolean, now: number): Turn | undefined {
-    const turn = isDue ? this.#ring[this.#position] : undefined;
-    if (turn === undefined) return undefined;
-    this.#position = (this.#position + 1) % this.#ring.length;
-    this.#fresh = Math.max(0, this.#fresh - 1);
-    this.#roundTurnAt = now + (this.#fresh > 0 ? this.#gapMs : this.roundMs / this.#ring.length);
+    if (!isDue) return undefined;
+    let turn = this.#advance();
+    // A peer is spared one of its two turns at most, so that this ends.
+    while (turn !== undefined && this.#isSpared(turn)) turn = this.#advance();
+    this.#roundTurnAt = now + (this.#fresh > 0 ? this.#gapMs : this.roundMs / this.#turnsOfRound());
     this.#wasExtra = false;
     return turn;
   }
+
+  #advance(): Turn | undefined {
+    const turn = this.#ring[this.#position];
+    this.#position = (this.#position + 1) % this.#ring.length;
+    this.#fresh = Math.max(0, this.#fresh - 1);
+    return turn;
+  }
+
+  #isSpared({ key, what }: Turn): boolean {
+    const spared = this.isRateShort ? this.#spared.get(key) : undefined;
+    if (spared?.what !== what) return false;
+    spared.rounds = (spared.rounds + 1) % SPARED_ROUNDS;
+    return spared.rounds !== 0;
+  }
+}
+
+function takeFirst<T>(queue: Map<string, T>): T | undefined {
+  for (const [name, item] of queue) {
+    queue.delete(name);
+    return item;
+  }
+  return undefined;
 }

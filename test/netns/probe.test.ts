@@ -5,13 +5,14 @@
  *     up0 10.77.1.1 ---- 10.77.1.254  10.77.2.254 ---- up0 10.77.2.1
  *     flannel.1 10.5.1.0  ======= VXLAN, UDP 8472 =======  flannel.1 10.5.2.0
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { sleep } from '../../src/daemon/tasks.js';
 import { PeerMonitor } from '../../src/probe/peer-monitor.js';
 import { openIcmpSocket } from '../../src/probe/icmp-socket.js';
 import type { ProbedPeer } from '../../src/probe/peer.js';
 import { probe } from '../../src/probe/prober.js';
+import { ROUND_MS } from '../../src/probe/schedule.js';
 import { DEVICE, macOf } from '../support/dataplane.js';
 import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
 
@@ -59,11 +60,17 @@ function makeTopology(): { readonly router: string; readonly peer: string } {
   return { router, peer };
 }
 
-/** Probes the peer on a real socket until that is so. */
-async function probeUntil(t: Test, what: string, isSo: (peer: ProbedPeer) => boolean): Promise<ProbedPeer> {
+/** Probes the peer on a real socket until that is so. @param roundMs between two probes that nobody asks for */
+async function probeUntil(
+  t: Test,
+  what: string,
+  isSo: (peer: ProbedPeer) => boolean,
+  roundMs = ROUND_MS,
+): Promise<ProbedPeer> {
   const monitor = new PeerMonitor({
     ...{
       rate: 100,
+      roundMs,
       timeoutMs: 300,
       identifier: process.pid & 0xffff,
       cookie: Buffer.from(what.padEnd(8).slice(0, 8)),
@@ -150,5 +157,27 @@ void inNamespace(t, import.meta.url, async () => {
       underlay.word === 'never' && overlay.word === 'never';
     const { state } = await probeUntil(t, 'nothing', isNever);
     t.equal(state, 'unknown');
+    ip('-n', peer, 'link', 'set', 'up0', 'up');
+    ip('-n', peer, 'route', 'add', 'default', 'via', '10.77.2.254');
+  });
+
+  t.test('a packet of a container that comes back is asked after, long before the next round', async t => {
+    for (const [what, state, breaking] of [
+      ['no tunnel', 'overlay-blocked', `-n ${peer} link set ${DEVICE} down`],
+      ['no host', 'unreachable', `-n ${peer} link set up0 down`],
+    ] as const) {
+      let isBroken = false;
+      const isSo = (peer: ProbedPeer) => {
+        if (peer.underlay.word === 'answers' && peer.overlay.word !== 'untested' && !isBroken) {
+          isBroken = true;
+          ip(...breaking.split(' '));
+          ip('-n', router, 'neigh', 'flush', 'dev', 'r1');
+          const ping = spawn('ping', ['-c', '20', '-i', '0.3', '10.5.2.9'], { stdio: 'ignore' });
+          t.teardown(() => ping.kill());
+        }
+        return peer.state === state;
+      };
+      await probeUntil(t, what, isSo, 600_000);
+    }
   });
 });

@@ -34,12 +34,22 @@ export function replyTo(
   return received(reply);
 }
 
-/** A router's word on it, as RFC 792 cuts it. */
-export function tooLarge({ packet }: Outgoing, mtu: number): Buffer {
+/** A router's word on it. */
+export function tooLarge(outgoing: Outgoing, mtu: number): Buffer {
+  return notice(outgoing, 4, mtu);
+}
+
+/** A router's word that the host is not there. */
+export function hostUnreachable(outgoing: Outgoing): Buffer {
+  return notice(outgoing, 1, 0);
+}
+
+/** As RFC 792 cuts it. */
+function notice({ packet }: Outgoing, code: number, mtu: number): Buffer {
   const original = packet.subarray(0, IPV4_HEADER + 8);
-  const notice = Buffer.concat([Buffer.from([3, 4, 0, 0, 0, 0, 0, 0]), original]);
-  notice.writeUInt16BE(mtu, 6);
-  return received(notice);
+  const message = Buffer.concat([Buffer.from([3, code, 0, 0, 0, 0, 0, 0]), original]);
+  message.writeUInt16BE(mtu, 6);
+  return received(message);
 }
 
 /** An ICMP message with its checksum, behind an IPv4 header. */

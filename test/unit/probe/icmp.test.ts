@@ -48,6 +48,10 @@ t.test('what comes in', async t => {
     destination: '10.77.2.1',
     mtu: 1400,
   });
+  message[21] = 3;
+  message.writeUInt16BE(0, 22);
+  message.writeUInt16BE(checksumOf(message.subarray(20)), 22);
+  t.same(decodeIcmp(message), { kind: 'unreachable', destination: '10.77.2.1' });
   const ours = encodeEchoRequest({ ...request, packetSize: SMALLEST_PACKET });
   ours.writeUInt16BE(SMALLEST_PACKET, 2);
   t.same(decodeIcmp(ours), { kind: 'other' }, 'a request');
@@ -80,7 +84,7 @@ t.test('nothing that comes in throws', async () => {
         // Past the first checks, with a sound checksum over what is random.
         packet.set([0x45, 0, 0, packet.length]);
         packet[9] = 1;
-        packet.set([3, 4, 0, 0], 20);
+        packet.set([3, random[21]! % 5, 0, 0], 20);
         packet.writeUInt16BE(checksumOf(packet.subarray(20)), 22);
       }
       decodeIcmp(packet);

@@ -1,8 +1,8 @@
 /** The monitor against peers that answer as a test says, and against those who answer wrongly. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { PeerMonitor, type MonitorOptions } from '../../../src/probe/peer-monitor.js';
 import type { ProbeTarget } from '../../../src/probe/peer.js';
-import { answerAs, replyTo, type Answers } from '../../support/probe-network.js';
+import { answerAs, hostUnreachable, replyTo, type Answers } from '../../support/probe-network.js';
 
 const COOKIE = Buffer.from('selvedge');
 const TARGET: ProbeTarget = {
@@ -65,6 +65,75 @@ t.test(
   },
 );
 
+/** So many peers that a round takes long; all have answered, and nothing else is to be found out. */
+function createCrowd(t: Test, isTunnel: boolean) {
+  const states: string[] = [];
+  const monitor = createMonitor({ onState: (key, _, after) => states.push(`${key} ${after}`) });
+  const targets = Array.from({ length: 1_000 }, (_, i): [string, ProbeTarget] => {
+    const host = `${i >> 8}.${i & 0xff}`;
+    return [`peer${i}`, { ...TARGET, isTunnel, underlay: `10.1.${host}`, overlay: `10.5.${host}` }];
+  });
+  monitor.setTargets(new Map(targets), 0);
+  const network = { isPeer7Dead: false };
+  const answers: Answers = address => {
+    const isThere = isTunnel || address.startsWith('10.1.');
+    return isThere && !(network.isPeer7Dead && address.endsWith('.0.7')) ? 'answered' : 'silent';
+  };
+  answerAs(monitor, 0, 51_000, answers);
+  if (isTunnel) t.equal(monitor.byState.reachable.size, 1_000, 'the first round shows all');
+  answerAs(monitor, 51_000, SETTLED_AT - 51_000, answers);
+  t.equal(monitor.byState.reachable.size, 1_000);
+  states.length = 0;
+  return { monitor, states, network, answers };
+}
+
+const SETTLED_AT = 300_000;
+
+t.test('among many peers', async t => {
+  const { monitor, states, network, answers } = createCrowd(t, true);
+  t.ok(Math.abs(monitor.roundMs - 55_000) < 1, 'one path is enough of those that answer');
+  network.isPeer7Dead = true;
+  answerAs(monitor, SETTLED_AT, monitor.roundMs + 5_000, answers);
+  t.same(states, ['peer7 unreachable'], 'one that goes is noticed within a round');
+  let now = SETTLED_AT + 60_000;
+  network.isPeer7Dead = false;
+  answerAs(monitor, now, 15_000, answers);
+  t.equal(states.at(-1), 'peer7 reachable', 'that it is back, within seconds');
+
+  network.isPeer7Dead = true;
+  now += 15_000;
+  monitor.receive(wordOnPeer7(), '192.0.2.254', now);
+  answerAs(monitor, now, 4_000, answers);
+  t.equal(states.at(-1), 'peer7 unreachable', 'and once a packet to it comes back, as soon');
+});
+
+t.test('a word that a host is not there is no proof', async t => {
+  const { monitor, states, answers } = createCrowd(t, true);
+  let asked = 0;
+  for (let at = SETTLED_AT; at < SETTLED_AT + 30_000; at += 100) {
+    monitor.receive(wordOnPeer7(), '192.0.2.254', at);
+    asked += answerAs(monitor, at, 100, answers).filter(({ address }) => address.endsWith('.0.7')).length;
+  }
+  t.same(states, []);
+  t.ok(asked >= 6 && asked <= 8, `asked ${asked} times: on both paths every ten seconds at most`);
+});
+
+t.test('host-gw: addresses that nobody has are asked now and then', async t => {
+  const { monitor, states, network, answers } = createCrowd(t, false);
+  t.ok(Math.abs(monitor.roundMs - 55_000) < 1);
+  network.isPeer7Dead = true;
+  answerAs(monitor, SETTLED_AT, monitor.roundMs + 5_000, answers);
+  t.same(states, ['peer7 unreachable']);
+});
+
+/** A router's word on a packet of this host, which need not be a probe. */
+function wordOnPeer7(): Buffer {
+  const packet = Buffer.alloc(28, 0x45);
+  packet[9] = 17;
+  packet.set([10, 1, 0, 7], 16);
+  return hostUnreachable({ sequence: 0, address: '10.1.0.7', packet });
+}
+
 t.test('who never answered is not called unreachable', async t => {
   const monitor = createMonitor();
   pass(monitor, 0, 60_000, []);
@@ -95,16 +164,16 @@ t.test('answers that are none', async t => {
   ];
   for (const [what, packet, source] of wrong) {
     monitor.receive(packet, source, 1);
-    t.equal(monitor.peers.get(KEY)?.underlay.counted, 0, what);
+    t.equal(monitor.peers.get(KEY)?.overlay.counted, 0, what);
   }
   monitor.receive(replyTo(outgoing), outgoing.address, 5);
-  t.match(monitor.peers.get(KEY)?.underlay, { counted: 1, rttMs: 5 });
+  t.match(monitor.peers.get(KEY)?.overlay, { counted: 1, rttMs: 5 });
   monitor.receive(replyTo(outgoing), outgoing.address, 6);
   const second = monitor.next(50)!;
   monitor.next(1_050);
   monitor.receive(replyTo(second), second.address, 1_051);
   t.same(monitor.counts.strays, { late: 2, duplicate: 1, 'wrong-address': 1, malformed: 2 });
-  t.equal(monitor.peers.get(KEY)?.overlay.word, 'untested', 'a late answer is a lost one');
+  t.equal(monitor.peers.get(KEY)?.underlay.word, 'untested', 'a late answer is a lost one');
 });
 
 t.test('a packet that cannot be sent is a lost one', async t => {

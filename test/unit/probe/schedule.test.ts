@@ -67,6 +67,63 @@ t.test('those who ask for it soon get every other slot', async t => {
   t.ok(extra > 900 && extra <= taken.length / 2, `${extra} of ${taken.length}`);
 });
 
+t.test('many peers of which one path tells all: it alone is asked, the other one now and then', async t => {
+  const schedule = new Schedule(20);
+  schedule.setKeys(keysOf(1000));
+  for (const key of keysOf(1000)) schedule.spare(key, 'underlay');
+  t.equal(schedule.roundMs, 55_000);
+  const counts = new Map<string, number>();
+  for (const { key, what } of run(schedule, 550_000)) {
+    const name = `${what} ${key}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const timesOf = (what: string) =>
+    new Set([...counts].flatMap(([name, times]) => (name.startsWith(what) ? [times] : [])));
+  t.same([counts.size, timesOf('overlay'), timesOf('underlay')], [2000, new Set([10]), new Set([1])]);
+
+  schedule.spare('peer7', undefined);
+  let both = 0;
+  for (let now = 600_000; now < 710_000; now += 50) {
+    const turn = schedule.next(now);
+    if (turn?.key === 'peer7' && turn.what === 'underlay') both++;
+  }
+  t.equal(both, 2, 'both again');
+});
+
+t.test('few peers are spared nothing', async t => {
+  const schedule = new Schedule(20);
+  schedule.setKeys(keysOf(100));
+  for (const key of keysOf(100)) schedule.spare(key, 'underlay');
+  const taken = run(schedule, ROUND_MS * 2);
+  t.equal(taken.filter(({ what }) => what === 'underlay').length, 200);
+});
+
+t.test(
+  'among many, those in trouble are asked every few seconds, a quarter of the slots at most',
+  async t => {
+    const schedule = new Schedule(20);
+    schedule.setKeys(keysOf(10_000));
+    t.equal(run(schedule, 20_000).length, 400);
+    schedule.watch({ key: 'peer9000', what: 'overlay' }, 20_000);
+    const times: number[] = [];
+    for (let now = 20_000; now < 100_000; now += 50)
+      if (schedule.next(now)?.key === 'peer9000') times.push(now);
+    t.same(times, [30_000, 40_000, 50_000, 60_000, 70_000, 80_000, 90_000]);
+    for (let i = 0; i < 1000; i++) schedule.watch({ key: `peer${8000 + i}`, what: 'overlay' }, 100_000);
+    let extra = 0;
+    for (let now = 110_000; now < 210_000; now += 50)
+      if (Number(schedule.next(now)?.key.slice(4)) >= 8000) extra++;
+    t.equal(extra, 500);
+    schedule.setKeys(keysOf(8000));
+    t.ok(
+      Array.from({ length: 400 }, (_, i) => schedule.next(300_000 + i * 50)).every(
+        turn => turn !== undefined && Number(turn.key.slice(4)) < 8000,
+      ),
+      'who is gone is not asked',
+    );
+  },
+);
+
 t.test('with nobody to probe it sleeps', async t => {
   const schedule = new Schedule(20);
   t.equal(schedule.waitMs(0), Infinity);
@@ -84,16 +141,20 @@ t.test('never more in any second than the rate', async () => {
       peer: fc.nat(30),
       what: fc.constantFrom<Turn['what']>('underlay', 'mtu'),
     }),
+    fc.record({ kind: fc.constant('spare' as const), peer: fc.nat(30) }),
+    fc.record({ kind: fc.constant('watch' as const), peer: fc.nat(30) }),
     fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(300) }),
   );
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.array(action, { maxLength: 200 }), (rate, actions) => {
-      const schedule = new Schedule(rate);
+      const schedule = new Schedule(rate, 500);
       const sent: number[] = [];
       let now = 0;
       for (const each of actions) {
         if (each.kind === 'keys') schedule.setKeys(keysOf(each.count));
         if (each.kind === 'soon') schedule.askSoon({ key: `peer${each.peer}`, what: each.what });
+        if (each.kind === 'spare') schedule.spare(`peer${each.peer}`, 'underlay');
+        if (each.kind === 'watch') schedule.watch({ key: `peer${each.peer}`, what: 'overlay' }, now);
         if (each.kind === 'wait') now += each.ms;
         if (schedule.next(now) !== undefined) sent.push(now);
       }
