@@ -7,7 +7,7 @@ import { lookUpRoute } from '../dataplane/host-network.js';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { PeerMonitor } from '../probe/peer-monitor.js';
 import { COOKIE_LENGTH } from '../probe/icmp.js';
-import { openIcmpSocket } from '../probe/icmp-socket.js';
+import { openIcmpSocket, ProbesUnavailableError } from '../probe/icmp-socket.js';
 import type { ProbedPeer, ProbeTarget } from '../probe/peer.js';
 import { targetOf, type Pinged } from './ping-document.js';
 
@@ -53,9 +53,15 @@ export async function pingPeers(status: StatusDocument, peers: readonly PeerStat
   }
 }
 
-async function probeOnce(
+/**
+ * Probes until everything is known, or patience ends.
+ * @param open makes the socket
+ * @throws ProbesUnavailableError without a raw socket, and when it ends amid the probes: what is known then is too little
+ */
+export async function probeOnce(
   targets: ReadonlyMap<string, ProbeTarget>,
   isProgrammed: (key: string) => boolean,
+  open = openIcmpSocket,
 ): Promise<ReadonlyMap<string, ProbedPeer>> {
   const now = () => performance.now();
   const monitor = new PeerMonitor({
@@ -68,7 +74,7 @@ async function probeOnce(
   });
   const never = new AbortController().signal;
   let failure: string | undefined;
-  const socket = openIcmpSocket({
+  const socket = open({
     onPacket: (packet, source) => monitor.receive(packet, source, now()),
     onSendError: (sequence, isTooLarge) => monitor.failed(sequence, isTooLarge, now()),
     onEnd: reason => (failure = reason),
@@ -85,6 +91,8 @@ async function probeOnce(
   } finally {
     socket.close();
   }
+  if (failure !== undefined)
+    throw new ProbesUnavailableError(`the raw socket ended amid the probes: ${failure}`, 'selvedge doctor');
   return monitor.peers;
 }
 
