@@ -6,20 +6,15 @@ import { ensurePrograms } from './debian.mjs';
 import { BUILD_PROJECTS, compile, ensureNpmPackages, main, ROOT, say, SetupError } from './setup.mjs';
 import { runTapFile } from './tap-file.mjs';
 import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
+import { runTogether } from './together.mjs';
 
 /**
- * The kinds of tests, in the order in which they run: a directory of test/ each. `jobs` files run at once, for two
- * cores: labs and etcds know nothing of each other, and wait most of the time.
+ * The kinds of tests, in the order in which they begin: a directory of test/ each. `load` is the part of a core that a
+ * file keeps busy, in percent and with room to spare: labs and etcds know nothing of each other, and wait most of the
+ * time.
  */
 const KINDS = {
-  unit: { programs: [], root: false, jobs: 2, timeoutSeconds: 60 },
-  etcd: { programs: ['etcd', 'etcdctl'], root: false, jobs: 4, timeoutSeconds: 120 },
-  netns: {
-    programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft', 'iptables-legacy'],
-    root: true,
-    jobs: 2,
-    timeoutSeconds: 120,
-  },
+  unit: { programs: [], root: false, load: 100, timeoutSeconds: 60 },
   e2e: {
     programs: [
       ...['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
@@ -27,10 +22,19 @@ const KINDS = {
       'chromium-headless-shell',
     ],
     root: true,
-    jobs: 4,
+    load: 40,
     timeoutSeconds: 300,
   },
+  etcd: { programs: ['etcd', 'etcdctl'], root: false, load: 40, timeoutSeconds: 120 },
+  netns: {
+    programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft', 'iptables-legacy'],
+    root: true,
+    load: 100,
+    timeoutSeconds: 120,
+  },
 };
+/** Of two cores, which is what the time-outs are made for. */
+const CAPACITY = 200;
 
 const USAGE = `
 npm test [-- [--only KIND]... [FILTER...]]
@@ -57,30 +61,22 @@ await main(async () => {
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => interrupt.abort(signal));
 
+  const files = [];
   for (const kind of kinds) {
-    const files = findTests(kind, filters);
-    const obstacle = files.length === 0 ? undefined : await findObstacle(KINDS[kind]);
-    const { jobs, timeoutSeconds } = KINDS[kind];
-    const runOne = async name => {
-      if (interrupt.signal.aborted) return;
-      const result =
-        obstacle === undefined
-          ? await runTapFile(Parser, {
-              name,
-              program: builtFile(name),
-              timeoutSeconds,
-              signal: interrupt.signal,
-            })
-          : skippedFile(name, obstacle);
-      results.push(kind === 'unit' ? result : failSkippedInCi(result));
-      process.stdout.write(`${formatFile(name, results.at(-1))}\n`);
-    };
-    const queue = files.values();
-    const worker = async () => {
-      for (const name of queue) await runOne(name);
-    };
-    await Promise.all(Array.from({ length: jobs }, worker));
+    const names = findTests(kind, filters);
+    const obstacle = names.length === 0 ? undefined : await findObstacle(KINDS[kind]);
+    files.push(...names.map(name => ({ ...KINDS[kind], kind, name, obstacle })));
   }
+  await runTogether(files, CAPACITY, async ({ kind, name, obstacle, timeoutSeconds }) => {
+    if (interrupt.signal.aborted) return;
+    const program = builtFile(name);
+    const result =
+      obstacle === undefined
+        ? await runTapFile(Parser, { name, program, timeoutSeconds, signal: interrupt.signal })
+        : skippedFile(name, obstacle);
+    results.push(kind === 'unit' ? result : failSkippedInCi(result));
+    process.stdout.write(`${formatFile(name, results.at(-1))}\n`);
+  });
   return report(results, interrupt.signal);
 });
 
@@ -101,20 +97,15 @@ function readArguments() {
   }
 }
 
-/** Compiles the command and the tests; what fails is counted, and what could be compiled is still tested. */
+/** Compiles the command and the tests, at once; what fails is counted, and what could be compiled is still tested. */
 async function compileAll() {
-  const results = [];
-  for (const config of [...BUILD_PROJECTS, 'tsconfig.test.json']) {
-    const complaints = await compile(config);
-    if (complaints === '') continue;
-    const failures = [{ name: `tsc -p ${config}`, diag: complaints }];
-    results.push({
-      tests: [{ outcome: 'failed', path: [config], reason: '', failures }],
-      noise: '',
-      seconds: 0,
-    });
-  }
-  return results;
+  const configs = [...BUILD_PROJECTS, 'tsconfig.test.json'];
+  const complaints = await Promise.all(configs.map(compile));
+  return configs.flatMap((config, i) => {
+    if (complaints[i] === '') return [];
+    const failures = [{ name: `tsc -p ${config}`, diag: complaints[i] }];
+    return [{ tests: [{ outcome: 'failed', path: [config], reason: '', failures }], noise: '', seconds: 0 }];
+  });
 }
 
 /** Test files by their sources, so that what was compiled of a deleted one does not run. */
