@@ -38,26 +38,3 @@ function unsupported(config: { readonly ipv4?: SubnetRange; readonly ipv6?: Subn
   if (config.ipv6 !== undefined) return [{ field: 'EnableIPv6', value: true, rule }];
   return config.ipv4 === undefined ? [{ field: 'EnableIPv4', value: false, rule }] : [];
 }
-
-/** Whether two documents say the same, however they are laid out. */
-export function sameDocument(a: string, b: string): boolean {
-  return a === b || canonical(a) === canonical(b);
-}
-
-function canonical(text: string): string {
-  try {
-    return JSON.stringify(sortKeys(JSON.parse(text)));
-  } catch {
-    return text;
-  }
-}
-
-function sortKeys(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(sortKeys);
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, each]) => [key, sortKeys(each)]),
-  );
-}

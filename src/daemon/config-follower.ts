@@ -5,7 +5,8 @@
  * and a key that somebody deleted look alike from here, and the containers are there in both cases.
  */
 import type { Logger } from 'pino';
-import { readConfigDocument, sameDocument, type RunnableConfig } from './config-document.js';
+import { configDifferences, sameDocument } from './config-differences.js';
+import { readConfigDocument, type RunnableConfig } from './config-document.js';
 import { putConfigCommand } from './etcdctl.js';
 import type { ConfigStatus } from './status.js';
 
@@ -17,6 +18,7 @@ export class ConfigFollower {
   #source: ConfigStatus['source'] = null;
   #state: ConfigStatus['state'] = 'missing';
   #faults: readonly string[] = [];
+  #differences: readonly string[] = [];
   #lastText: string | undefined;
   #announced = false;
   #onRunnable: (config: RunnableConfig) => void = () => undefined;
@@ -42,6 +44,11 @@ export class ConfigFollower {
     };
   }
 
+  /** What of the document in the store is not as it runs, a line each; empty unless the state is `differs`. */
+  get differences(): readonly string[] {
+    return this.#differences;
+  }
+
   /** Resolves with the first document that can be run; never rejects, and stays pending until there is one. */
   async firstRunnable(): Promise<RunnableConfig> {
     return this.#running ?? new Promise(resolve => (this.#onRunnable = resolve));
@@ -52,6 +59,7 @@ export class ConfigFollower {
     if (this.#announced && text === this.#lastText) return;
     this.#announced = true;
     this.#lastText = text;
+    this.#differences = [];
     if (text === undefined) this.#seeMissing();
     else this.#seeDocument(text);
   }
@@ -108,8 +116,10 @@ export class ConfigFollower {
       this.#source = 'etcd';
     } else {
       this.#state = 'differs';
+      this.#differences = configDifferences(this.#running.text, text);
       this.#log.warn(
-        `the config at ${this.#key} is valid and differs from the one that runs: restart the agent to take it over`,
+        `the config at ${this.#key} is valid and differs from the one that runs (${this.#differences.join('; ')}): ` +
+          'restart the agent to take it over',
       );
     }
   }

@@ -91,7 +91,7 @@ function configProblems(
       return [
         problem(
           'config-differs',
-          `${key} is not the config that runs`,
+          `${key} is not the config that runs: ${config.differences.join('; ')}`,
           'it was changed after the agent had started',
           'systemctl restart selvedge',
         ),

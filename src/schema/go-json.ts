@@ -25,8 +25,11 @@ export function formatFault(fault: Fault): string {
     : `${where}: ${showValue(fault.value)} ${fault.rule}`;
 }
 
-/** Only values without depth are written out: JSON.stringify overflows the stack on what JSON.parse takes. */
-function showValue(value: unknown): string {
+/**
+ * A value of a document, for people: at most 60 characters, and only what has no depth is written out, because
+ * JSON.stringify overflows the stack on what JSON.parse takes.
+ */
+export function showValue(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return 'an object';
   const text = JSON.stringify(value);

@@ -75,7 +75,7 @@ t.test('while one runs, the store may say what it will', async t => {
   news();
   const steps: readonly (readonly [text: string | undefined, state: string, line: RegExp | undefined])[] = [
     [SAME, 'running', undefined],
-    [OTHER, 'differs', /^warn: .* is valid and differs from the one that runs: restart the agent/],
+    [OTHER, 'differs', /^warn: .* differs from the one that runs \(Network: .*\): restart the agent/],
     [OTHER, 'differs', undefined],
     [WRONG, 'invalid', /^error: .* cannot be used, going on with the one that runs: /],
     [RIGHT, 'running', /^info: .* is the running one again$/],
