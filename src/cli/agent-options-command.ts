@@ -4,7 +4,7 @@ import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
 import { OPTION_ROWS, type OptionRow } from '../daemon/options-table.js';
 import type { Environment } from '../daemon/options-given.js';
 import { resolveAgentOptions, type AgentOptions } from '../daemon/options.js';
-import { EXIT } from './exit-codes.js';
+import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
 import { fromGoFlags, type FlagKind } from './go-flags.js';
 
 /** Does what the command is for. @param notes what was ignored, a line each @returns the exit code */
@@ -57,7 +57,8 @@ export class AgentOptionsCommand extends Command {
     if (!resolved.ok || faults.length > 0) {
       const intro = `selvedge ${this.name()}: `;
       process.stderr.write(`${intro}${faults.join(`\n${intro}`)}\n`);
-      process.exitCode = EXIT.trouble;
+      process.exitCode =
+        this.#missing === undefined && !resolved.ok ? EXIT_FOR_FAULTS[resolved.source] : EXIT.usage;
       return;
     }
     process.exitCode = await act(resolved.options, resolved.notes);

@@ -16,8 +16,9 @@ Examples:
   selvedge agent --etcd-prefix /coreos.com/network --iface eth1
   SELVEDGE_LEASE_TTL=48h selvedge agent --public-ip 192.0.2.10
 
-Exit codes: 0 stopped by a signal or left with --on-revoke=exit, 1 a bug, 2 a
-wrong option or something else that only you can mend.`;
+Exit codes: 0 stopped by a signal or left with --on-revoke=exit, 1 a bug,
+2 something that only you can mend, on the host or in a variable, 64 usage. The
+unit does not start it again after 2 and 64.`;
 
 /** Runs the agent until it is stopped. @returns the exit code */
 export type RunAgent = (options: AgentOptions, log: Logger) => Promise<number>;

@@ -5,7 +5,7 @@ import { OperatorError } from '../daemon/operator-error.js';
 import { OPTION_ROWS } from '../daemon/options-table.js';
 import { resolveAgentOptions } from '../daemon/options.js';
 import { addOptions, givenFlags } from './agent-options.js';
-import { EXIT } from './exit-codes.js';
+import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
 
 const EXAMPLES = `
 The lease in etcd stays until it expires. The agent must not run.
@@ -44,7 +44,7 @@ export function cleanupCommand(): Command {
 async function clean(command: Command): Promise<number> {
   const { dryRun, keepState } = command.opts<{ dryRun?: true; keepState?: true }>();
   const resolved = resolveAgentOptions(givenFlags(command, SHARED), [], process.env);
-  if (!resolved.ok) return fail(resolved.faults);
+  if (!resolved.ok) return fail(resolved.faults, EXIT_FOR_FAULTS[resolved.source]);
   const { etcd, ...options } = resolved.options;
   const say = (line: string) =>
     process.stdout.write(`${dryRun === true && line.startsWith('remove ') ? 'would ' : ''}${line}\n`);
@@ -54,11 +54,11 @@ async function clean(command: Command): Promise<number> {
     return EXIT.healthy;
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    return fail([error.message]);
+    return fail([error.message], EXIT.trouble);
   }
 }
 
-function fail(lines: readonly string[]): number {
+function fail(lines: readonly string[], code: number): number {
   process.stderr.write(lines.map(line => `selvedge cleanup: ${line}\n`).join(''));
-  return EXIT.trouble;
+  return code;
 }

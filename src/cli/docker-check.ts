@@ -13,7 +13,7 @@ import { readSavedState, stateFileOf } from '../daemon/saved-state.js';
 import { instanceOfSocket } from '../daemon/socket-path.js';
 import { readStatus } from './agent-client.js';
 import { addOptions, givenFlags } from './agent-options.js';
-import { EXIT } from './exit-codes.js';
+import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
 
 const EXAMPLES = `
 Docker must not start with a subnet that is not this host's: its containers would
@@ -42,7 +42,7 @@ export function dockerCheckCommand(): Command {
 
 async function check(command: Command): Promise<number> {
   const resolved = resolveAgentOptions(givenFlags(command, SHARED), [], process.env);
-  if (!resolved.ok) return complain(resolved.faults, EXIT.trouble);
+  if (!resolved.ok) return complain(resolved.faults, EXIT_FOR_FAULTS[resolved.source]);
   const { dockerEnvFile } = resolved.options;
   try {
     const text = await readFileIfPresent(dockerEnvFile);

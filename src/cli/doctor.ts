@@ -25,7 +25,8 @@ Examples:
   selvedge doctor -o json | jq -r '.findings[].code'
   selvedge doctor --fix       (what host-setup does, and stale entries of ours)
 
-Exit codes: 0 nothing found, 1 something is, 2 your mistake in an option, 64 usage.`;
+Exit codes: 0 nothing found, 1 something is, 2 a variable is wrong,
+64 usage.`;
 
 /** The command. */
 export function doctorCommand(): Command {

@@ -11,7 +11,7 @@ import { listLeases } from '../subnet/lease-list.js';
 import { readLeaseTimes } from '../subnet/lease-times.js';
 import { StoreError, type Store } from '../subnet/store.js';
 import { addOptions, givenFlags } from './agent-options.js';
-import { EXIT } from './exit-codes.js';
+import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
 import { release, reserve, type Answer } from './leases-change.js';
 import { buildLeases, type LeasesDocument } from './leases-document.js';
 import { readNetwork, type NetworkView } from './leases-network.js';
@@ -20,7 +20,7 @@ import { printable, printableJson } from './printable.js';
 
 const CODES = `
 Exit codes: 0 done, 1 nothing to do or refused as things are, 2 trouble with
-etcd or your mistake, 64 usage.`;
+etcd, or what can never be, 64 usage.`;
 
 const EXAMPLES = `
 The etcd options are the agent's and go behind every subcommand; the environment
@@ -114,7 +114,7 @@ async function atEtcd(
     process.stderr.write(lines.map(line => `selvedge ${name}: ${printable(line)}\n`).join(''));
   const resolved = resolveEtcdOptions(givenFlags(command, ETCD_OPTION_ROWS), process.env);
   complain(resolved.ok ? resolved.notes : resolved.faults);
-  process.exitCode = EXIT.trouble;
+  process.exitCode = resolved.ok ? EXIT.trouble : EXIT_FOR_FAULTS[resolved.source];
   if (!resolved.ok) return;
   let store: Store | undefined;
   try {

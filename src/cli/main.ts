@@ -96,7 +96,8 @@ Examples:
   selvedge status
   selvedge help agent
 
-Exit codes: 0 healthy, 1 degraded, 2 agent unreachable or your mistake, 64 usage.`;
+Exit codes: 0 healthy, 1 degraded, 2 agent unreachable or something that only you
+can mend (a variable, the host), 64 usage (the command line).`;
 
 /** @param words the command line behind the program's name */
 async function createProgram(words: readonly string[]): Promise<Command> {

@@ -84,9 +84,18 @@ export interface AgentOptions {
   readonly logFormat: LogFormat;
 }
 
+/** Where the faults of options are: `environment` when what was typed would do without it. */
+export type FaultSource = 'command line' | 'environment';
+
+/** Options that cannot be used: every fault, a line each. */
+export interface FaultyOptions {
+  readonly ok: false;
+  readonly faults: readonly string[];
+  readonly source: FaultSource;
+}
+
 export type ResolvedOptions =
-  | { readonly ok: true; readonly options: AgentOptions; readonly notes: readonly string[] }
-  | { readonly ok: false; readonly faults: readonly string[] };
+  { readonly ok: true; readonly options: AgentOptions; readonly notes: readonly string[] } | FaultyOptions;
 
 /**
  * Makes the agent's options of what was given.
@@ -100,6 +109,14 @@ export function resolveAgentOptions(
   unknown: readonly string[],
   environment: Environment,
 ): ResolvedOptions {
+  const { given, values, foreign, faults } = readAll(flags, unknown, environment);
+  if (faults.length > 0) return faulty(faults, readAll(flags, unknown, {}).faults);
+  // Without a fault every option that has a default or is derived has a value.
+  const options = build(values as OptionValues);
+  return { ok: true, options, notes: [...notesOn(flags, given, values), ...foreign.notes] };
+}
+
+function readAll(flags: GivenFlags, unknown: readonly string[], environment: Environment) {
   const given = settle(flags, environment);
   const { values, faults } = readValues(given);
   const foreign = judgeForeign(flags, environment);
@@ -112,29 +129,35 @@ export function resolveAgentOptions(
     ...pathFaults(values),
     ...foreign.faults,
   ];
-  if (allFaults.length > 0) return { ok: false, faults: allFaults };
-  // Without a fault every option that has a default or is derived has a value.
-  const options = build(values as OptionValues);
-  return { ok: true, options, notes: [...notesOn(flags, given, values), ...foreign.notes] };
+  return { given, values, foreign, faults: allFaults };
+}
+
+/** @param typed the faults that the command line has by itself: some of these the environment mends */
+function faulty(faults: readonly string[], typed: readonly string[]): FaultyOptions {
+  const source = typed.some(fault => faults.includes(fault)) ? 'command line' : 'environment';
+  return { ok: false, faults, source };
 }
 
 export type ResolvedEtcdOptions =
-  | { readonly ok: true; readonly etcd: EtcdOptions; readonly notes: readonly string[] }
-  | { readonly ok: false; readonly faults: readonly string[] };
+  { readonly ok: true; readonly etcd: EtcdOptions; readonly notes: readonly string[] } | FaultyOptions;
 
 /**
  * The same for a command that talks to etcd and to nothing else: the other options may be wrong.
  * @param flags as parsed; the parser has refused unknown ones
  */
 export function resolveEtcdOptions(flags: GivenFlags, environment: Environment): ResolvedEtcdOptions {
-  const names = new Set<OptionName>(ETCD_OPTION_ROWS.map(([name]) => name));
-  const given = new Map([...settle(flags, environment)].filter(([name]) => names.has(name)));
-  const { values, faults } = readValues(given);
-  const allFaults = [...faults, ...pairFaults(given)];
-  if (allFaults.length > 0) return { ok: false, faults: allFaults };
+  const { given, values, faults } = readEtcd(flags, environment);
+  if (faults.length > 0) return faulty(faults, readEtcd(flags, {}).faults);
   const etcd = buildEtcd(values as Pick<OptionValues, EtcdOptionName>);
   const ignored = unknownVariables(environment).map(name => `${name}: unknown, ignored`);
   return { ok: true, etcd, notes: [...notesOn(flags, given, values), ...ignored] };
+}
+
+function readEtcd(flags: GivenFlags, environment: Environment) {
+  const names = new Set<OptionName>(ETCD_OPTION_ROWS.map(([name]) => name));
+  const given = new Map([...settle(flags, environment)].filter(([name]) => names.has(name)));
+  const { values, faults } = readValues(given);
+  return { given, values, faults: [...faults, ...pairFaults(given)] };
 }
 
 function buildEtcd(values: Pick<OptionValues, EtcdOptionName>): EtcdOptions {

@@ -6,8 +6,11 @@ import { VERSION } from '../../../src/daemon/version.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
-async function selvedge(...words: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+const selvedge = (...words: string[]) => selvedgeWith({}, ...words);
+
+async function selvedgeWith(variables: NodeJS.ProcessEnv, ...words: string[]) {
+  const env = { ...process.env, ...variables };
+  const child = spawn(process.execPath, [MAIN, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const written = { out: '', err: '' };
   child.stdout.on('data', (chunk: Buffer) => (written.out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (written.err += chunk.toString()));
@@ -61,13 +64,23 @@ t.test('a command line that makes no sense is 64', async t => {
   t.match(await selvedge('status', 'stray'), { err: /too many arguments/, exitCode: 64 });
 });
 
-t.test("the agent's wrong options are the operator's mistake", async t => {
+t.test("the agent's wrong options are a wrong command line, too", async t => {
   const { out, err, exitCode } = await selvedge('agent', '-ifce=eth1', '--public-ip', 'x');
-  t.same([out, exitCode], ['', 2]);
+  t.same([out, exitCode], ['', 64]);
   t.match(
     err,
     'selvedge agent: -ifce: unknown option\nselvedge agent: --public-ip: "x" must be an IPv4 address\n',
   );
+});
+
+t.test('what is wrong in a variable alone is 2, in every command that reads it', async t => {
+  const wrong = { SELVEDGE_ETCD_PREFIX: '//' };
+  for (const command of ['agent', 'plan', 'leases', 'docker-check', 'cleanup']) {
+    const inVariable = { out: '', err: /SELVEDGE_ETCD_PREFIX: "\/\/" must/, exitCode: 2 };
+    t.match(await selvedgeWith(wrong, command), inVariable, command);
+    const typed = { out: '', err: /--etcd-prefix/, exitCode: 64 };
+    t.match(await selvedgeWith(wrong, command, '--etcd-prefix', '//'), typed, command);
+  }
 });
 
 t.test('no agent is 2', async t => {

@@ -11,6 +11,11 @@ function faultsOf(flags: Flags, env: Env = {}, unknown: string[] = []): readonly
   return resolved.ok ? [] : resolved.faults;
 }
 
+function sourceOf(flags: Flags, env: Env = {}, unknown: string[] = []): string {
+  const resolved = resolveAgentOptions(flags, unknown, env);
+  return resolved.ok ? 'no fault' : resolved.source;
+}
+
 function optionsOf(flags: Flags, env: Env = {}): AgentOptions {
   const resolved = resolveAgentOptions(flags, [], env);
   if (!resolved.ok) throw new Error(resolved.faults.join('\n'));
@@ -318,5 +323,17 @@ t.test('the etcd options alone are read alike, whatever is wrong with the others
   t.same(resolveEtcdOptions({ 'etcd-prefix': ['x'], 'etcd-username': ['bob'] }, env), {
     ok: false,
     faults: ['--etcd-prefix: "x" must begin with /', '--etcd-username: needs --etcd-password-file too'],
+    source: 'command line',
   });
+});
+
+t.test('faults are of the command line when it would be wrong without the environment', async t => {
+  const variable = { SELVEDGE_PUBLIC_IP: 'x' };
+  t.equal(sourceOf({}, variable), 'environment');
+  t.equal(sourceOf({ 'lease-ttl': ['x'] }, variable), 'command line', 'both are wrong');
+  t.equal(sourceOf({}, variable, ['--bogus']), 'command line');
+  t.equal(sourceOf({ 'etcd-username': ['u'] }), 'command line', 'the password is missing');
+  const password = { SELVEDGE_ETCD_PASSWORD: 'p' };
+  t.equal(sourceOf({ 'etcd-username': ['u'] }, password), 'no fault');
+  t.equal(sourceOf({ 'etcd-username': ['u'] }, { ...password, ...variable }), 'environment', 'it is there');
 });
