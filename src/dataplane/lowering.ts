@@ -58,9 +58,18 @@ export function lower(
   for (const entry of planned) {
     const nexthop = entry.kind === 'route' ? nexthopFor(entry, devices, obstacles) : undefined;
     if (entry.kind !== 'route' || nexthop === undefined) lowered.push(entry);
-    else lowered.push(nexthop, { ...entry, nexthopId: nexthop.id });
+    else lowered.push(nexthop, routeBy(nexthop, entry));
   }
   return lowered;
+}
+
+/** One of ours: it has a gateway and a device. */
+type OurNexthop = Required<Omit<NexthopEntry, 'special'>>;
+
+/** The same route by its nexthop object. Field by field: there is one for every peer, and a spread costs ten times as much. */
+function routeBy({ id, gateway, device }: OurNexthop, route: RouteEntry): RouteEntry {
+  const { destination, onLink, protocol, metric } = route;
+  return { kind: 'route', destination, gateway, device, onLink, protocol, metric, nexthopId: id };
 }
 
 /** The nexthop object by which this route is to go, or undefined when it stays classic. */
@@ -68,7 +77,7 @@ function nexthopFor(
   { destination, gateway, device, onLink, protocol }: RouteEntry,
   devices: ReadonlySet<string>,
   { taken }: NexthopObstacles,
-): NexthopEntry | undefined {
+): OurNexthop | undefined {
   if (gateway === undefined || device === undefined || !devices.has(device)) return undefined;
   const id = nexthopIdOf(destination);
   return id === undefined || taken.has(id)
