@@ -91,7 +91,8 @@ await answer('cold-start', async task => {
   processor = process.cpuUsage();
   const began = performance.now();
   reconciler.setHost(links, entries);
-  for (const lease of table.accepted.values()) reconciler.setPeer(lease.key, backend.planPeer(lease, self));
+  for (const lease of table.accepted.values())
+    reconciler.setPeer(lease.key, () => backend.planPeer(lease, self));
   reconciler.setPeersComplete();
   reconciler.allowPruning();
   const planned = performance.now();

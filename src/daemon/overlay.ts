@@ -150,10 +150,11 @@ export class Overlay {
   }
 
   #plan(lease: Lease): void {
-    if (this.#self === undefined) return;
+    const self = this.#self;
+    if (self === undefined) return;
     this.#revision++;
     this.#publicIpAt.set(formatPrefix(lease.subnets.ipv4), lease.publicIp);
-    this.#reconciler?.setPeer(lease.key, this.#options.backend.planPeer(lease, this.#self));
+    this.#reconciler?.setPeer(lease.key, () => this.#options.backend.planPeer(lease, self));
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * What the kernel should hold, by owner: the host itself, and each peer. Pure data with an index by kernel key.
  *
- * An owner's plan is lowered, see `lowering.ts`, when somebody asks for its entries; when what that depends on changes,
- * plans are lowered anew. What a new owner wants is entered in the index when somebody asks for that: at a start, that is
+ * An owner's plan is made and lowered, see `lowering.ts`, when somebody asks for its entries; when what that depends on
+ * changes, plans are lowered anew. What a new owner wants is entered in the index when somebody asks for that: at a start, that is
  * after all is in the kernel.
  */
 import { keyOf } from './kinds/index.js';
@@ -10,6 +10,12 @@ import type { Entry } from './model.js';
 
 /** From what a backend plans to what the kernel is given. */
 export type Lowering = (planned: readonly Entry[]) => readonly Entry[];
+
+/**
+ * What an owner wants, or how to plan that, which is done when it is needed: at a start with thousands of peers the kernel
+ * is at work on some while the next are planned. Planning must give the same whenever it is done.
+ */
+export type Plan = readonly Entry[] | (() => readonly Entry[]);
 
 /** The owner of what the host itself needs, whoever its peers are. */
 export const HOST = Symbol('host');
@@ -19,7 +25,7 @@ export type Owner = typeof HOST | string;
 
 /** What one owner wants. */
 interface Owned {
-  readonly planned: readonly Entry[];
+  readonly plan: Plan;
   /** The plan as lowered; undefined until somebody asks. */
   entries: readonly Entry[] | undefined;
   /** Of these entries, in their order; undefined until somebody asks. Whoever looks at all peers asks for all of them. */
@@ -71,12 +77,15 @@ export class DesiredEntries {
     const unindexed = this.#unindexed;
     if (this.#byKey.size > 0) yield [...this.#byKey.values()];
     for (let start = 0; start < unindexed.length; start += owners) {
-      const slice: Entry[] = [];
-      for (const owned of unindexed.slice(start, start + owners)) {
-        for (const entry of this.#entriesIn(owned)) slice.push(entry);
-      }
-      yield slice;
+      yield this.#entriesOfAll(unindexed.slice(start, start + owners));
     }
+  }
+
+  /** Apart from `slices`: V8 is slow to optimise a generator. */
+  #entriesOfAll(owners: readonly Owned[]): readonly Entry[] {
+    const entries: Entry[] = [];
+    for (const owned of owners) for (const entry of this.#entriesIn(owned)) entries.push(entry);
+    return entries;
   }
 
   /** How many owners want anything. */
@@ -104,14 +113,14 @@ export class DesiredEntries {
 
   /**
    * Replaces all that this owner wants; no entries take the owner out.
-   * @param planned as a backend plans them
+   * @param plan as a backend plans
    */
-  set(owner: Owner, planned: readonly Entry[]): void {
+  set(owner: Owner, plan: Plan): void {
     const before = this.#owned.get(owner);
     if (before !== undefined) this.#drop(owner, before);
-    if (planned.length === 0) this.#owned.delete(owner);
+    if (typeof plan !== 'function' && plan.length === 0) this.#owned.delete(owner);
     else {
-      const owned = { planned, entries: undefined, keys: undefined };
+      const owned = { plan, entries: undefined, keys: undefined };
       this.#owned.set(owner, owned);
       this.#unindexed.push(owned);
     }
@@ -125,8 +134,8 @@ export class DesiredEntries {
     const touched = new Set<string>();
     // What nobody has asked for has not been lowered yet.
     const lowered = [...this.#owned].filter(([, { entries }]) => entries !== undefined);
-    for (const [owner, { planned, entries = [] }] of lowered) {
-      this.set(owner, planned);
+    for (const [owner, { plan, entries = [] }] of lowered) {
+      this.set(owner, plan);
       for (const entry of [...entries, ...this.entriesOf(owner)]) touched.add(keyOf(entry));
     }
     return touched;
@@ -138,7 +147,8 @@ export class DesiredEntries {
   }
 
   #entriesIn(owned: Owned): readonly Entry[] {
-    return (owned.entries ??= this.#lowering(owned.planned));
+    const { plan } = owned;
+    return (owned.entries ??= this.#lowering(typeof plan === 'function' ? plan() : plan));
   }
 
   #keysIn(owned: Owned): readonly string[] {

@@ -81,16 +81,7 @@ export function* diffSlices(
   const wantedKeys = new Set<string>();
   for (const slice of desired) {
     const findings = new Findings(ownership, prune);
-    for (const wanted of slice) {
-      if (!heldKinds.has(wanted.kind)) {
-        findings.add(wanted, undefined);
-        continue;
-      }
-      const key = keyOf(wanted);
-      const found = held.get(key);
-      if (found !== undefined) wantedKeys.add(key);
-      findings.add(wanted, found);
-    }
+    findings.addAll(slice, held, heldKinds, wantedKeys);
     yield findings.difference();
   }
   const findings = new Findings(ownership, prune);
@@ -125,6 +116,29 @@ class Findings {
       if (isOurs(found, this.#ownership))
         this.#byPlace[kindOf(wanted).order]!.push({ kind: 'replace', entry: wanted, held: found });
       else this.#conflicts.push({ key: keyOf(wanted), wanted, found });
+    }
+  }
+
+  /**
+   * All of these, with what is found under their keys.
+   * @param heldKinds of `held`
+   * @param wantedKeys takes the keys under which there is something
+   */
+  addAll(
+    entries: Iterable<Entry>,
+    held: ReadonlyMap<string, Entry>,
+    heldKinds: ReadonlySet<string>,
+    wantedKeys: Set<string>,
+  ): void {
+    for (const wanted of entries) {
+      if (!heldKinds.has(wanted.kind)) {
+        this.add(wanted, undefined);
+        continue;
+      }
+      const key = keyOf(wanted);
+      const found = held.get(key);
+      if (found !== undefined) wantedKeys.add(key);
+      this.add(wanted, found);
     }
   }
 

@@ -274,7 +274,9 @@ export class EntryKeeper {
 
   #tellResults(sent: readonly Sent[]): void {
     const { log } = this.#options;
-    log.debug(countOps(sent.map(({ done }) => done)), 'kernel entries changed');
+    // Else there may be tens of thousands to count for nobody.
+    if (log.isLevelEnabled('debug'))
+      log.debug(countOps(sent.map(({ done }) => done)), 'kernel entries changed');
     tellFew(
       sent.flatMap(({ accepted }) => accepted.map(describe)),
       entry => log.info({ entry }, `${entry}: accepted by the kernel at last`),

@@ -7,7 +7,7 @@
  */
 import type { Logger } from 'pino';
 import { Contests, describeContest } from './contests.js';
-import { HOST, type Owner } from './desired.js';
+import { HOST, type Owner, type Plan } from './desired.js';
 import { allKeys, countOps, entryOf, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
@@ -128,8 +128,8 @@ export class Reconciler {
   }
 
   /** What one peer needs; no entries when it is gone. Applied at once. */
-  setPeer(id: string, entries: readonly Entry[]): void {
-    this.#want(id, entries);
+  setPeer(id: string, plan: Plan): void {
+    this.#want(id, plan);
     if (this.#entries.isOutgrown) this.#doubt = true;
     this.#wake();
   }
@@ -188,15 +188,15 @@ export class Reconciler {
     }
   }
 
-  #want(owner: Owner, planned: readonly Entry[]): void {
+  #want(owner: Owner, plan: Plan): void {
     const { desired, failures } = this.#entries;
     // A full pass is due, none counts as repair yet, and nothing is listed: it need not be told what has changed.
     if (this.#doubt && !this.#settled && failures.all.size === 0) {
-      desired.set(owner, planned);
+      desired.set(owner, plan);
       return;
     }
     const before = desired.entriesOf(owner);
-    desired.set(owner, planned);
+    desired.set(owner, plan);
     for (const entry of [...before, ...desired.entriesOf(owner)]) {
       const key = keyOf(entry);
       this.#touched.add(key);

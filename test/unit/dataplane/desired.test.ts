@@ -72,6 +72,37 @@ t.test('a plan is lowered when its entries are asked for, and again when it woul
   t.same(all(desired), [...peerEntries(3).slice(0, 1), ...peerEntries(2).slice(0, 1)]);
 });
 
+t.test('an owner that says how to plan is planned when its entries are asked for, and once', async t => {
+  const planned: number[] = [];
+  const desired = new DesiredEntries();
+  for (const n of [2, 3, 4]) {
+    desired.set(`peer ${n}`, () => {
+      planned.push(n);
+      return peerEntries(n);
+    });
+  }
+  t.equal(desired.owners, 3);
+  t.same(planned, []);
+  const slices = desired.slices(2);
+  t.same(slices.next().value, [...peerEntries(2), ...peerEntries(3)]);
+  t.same(planned, [2, 3], 'the next are left for later');
+  t.same(slices.next().value, peerEntries(4));
+  t.same([...desired.byKey.keys()].sort(), [...keys(2), ...keys(3), ...keys(4)].sort());
+  t.same(desired.entriesOf('peer 3'), peerEntries(3));
+  t.same(planned, [2, 3, 4]);
+  desired.lowerAgain();
+  t.same(planned, [2, 3, 4, 2, 3, 4], 'what the lowering depends on has changed');
+});
+
+t.test('an owner whose plan comes to nothing holds nothing', async t => {
+  const desired = new DesiredEntries();
+  desired.set('two', () => peerEntries(2));
+  desired.set('two', () => []);
+  t.same(desired.entriesOf('two'), []);
+  t.same([...desired.byKey.keys()], []);
+  t.same([...desired.formerOwners.keys()].sort(), keys(2));
+});
+
 t.test('when the index is asked for makes no difference', async t => {
   const step = fc.record({
     owner: fc.constantFrom('one', 'two', 'three'),

@@ -1,5 +1,6 @@
 /** Filling a kernel: many owners' entries, compared and written while the kernel works at those before. */
 import t from 'tap';
+import type { Plan } from '../../../src/dataplane/desired.js';
 import { entryOf, type Op } from '../../../src/dataplane/diff.js';
 import { EntryKeeper } from '../../../src/dataplane/entry-keeper.js';
 import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
@@ -17,7 +18,7 @@ interface Handed {
 }
 
 /** A keeper of 250 peers' entries, before a kernel that answers when the test says so. */
-function keepPeers(held: readonly Entry[] = []) {
+function keepPeers(held: readonly Entry[] = [], plan: (n: number) => Plan = peerEntries) {
   const handed: Handed[] = [];
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops'> = {
     hasNexthops: true,
@@ -33,7 +34,7 @@ function keepPeers(held: readonly Entry[] = []) {
     nexthopRange: ALWAYS,
     onDoubt: () => undefined,
   });
-  for (let n = 1; n <= PEERS; n++) keeper.desired.set(`peer ${n}`, peerEntries(n));
+  for (let n = 1; n <= PEERS; n++) keeper.desired.set(`peer ${n}`, plan(n));
   keeper.take(held);
   return { keeper, handed, lines };
 }
@@ -73,6 +74,25 @@ t.test('the next are compared before the last are answered, and a peer’s entri
     if (order.some((place, i) => place < (order[i - 1] ?? 0))) t.fail(`peer ${n}: ${order.join(', ')}`);
   }
   t.same(keeper.compareAll(true), [], 'then all is as it should be');
+});
+
+t.test('the last are planned when the kernel has done the first', async t => {
+  const planned: number[] = [];
+  const { keeper, handed } = keepPeers([], n => () => {
+    planned.push(n);
+    return peerEntries(n);
+  });
+  t.same(planned, []);
+  const filled = keeper.fill(true);
+  await turn();
+  t.ok(
+    planned.length > 0 && planned.length < PEERS,
+    `${planned.length} while the kernel has answered nothing`,
+  );
+  const ops = await answerAll(handed);
+  await filled;
+  t.equal(planned.length, PEERS);
+  t.equal(ops.length, 4 * PEERS);
 });
 
 t.test('a peer that changes meanwhile keeps none of the others back', async t => {
