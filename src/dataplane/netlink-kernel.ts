@@ -206,7 +206,8 @@ class ChangeForm implements BatchForm<Op> {
       else kind.encode(writer, entry, this.#devices);
       writer.endMessage();
       place++;
-      if (model.kind !== 'remove') place = rewriteAlike(writer, kind, ops, place, end, model);
+      if (model.kind !== 'remove' && kind.isModel(entry))
+        place = rewriteAlike(writer, kind, ops, place, end, model);
     }
   }
 }

@@ -28,6 +28,7 @@ export const address: Kind<AddressEntry> = {
   encode,
   encodeRemoval: encode,
   // A host has one or two.
+  isModel: () => false,
   rewrite: () => false,
   // Also where there is no overlay device: Docker's bridge has an address with every backend.
   dumps: () => [{ type: RTM_GETADDR, write: writer => encodeAddressDump(writer, AF_INET) }],

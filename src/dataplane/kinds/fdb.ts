@@ -1,5 +1,5 @@
 /** Forwarding entries of VXLAN devices: which VTEP has a MAC. Pure. */
-import { ipFromBytes } from '../../address/ip.js';
+import { ipFromBytes, parseIpv4Number } from '../../address/ip.js';
 import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { FdbEntry } from '../model.js';
 import {
@@ -19,7 +19,7 @@ import {
   encodeNeighbourDump,
   type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import { ipv4InPlaceOf, toWire, type DeviceTable, type Kind } from './kind.js';
+import { isIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const fdb: Kind<FdbEntry> = {
   name: 'fdb',
@@ -34,8 +34,9 @@ export const fdb: Kind<FdbEntry> = {
   encode(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices, toWire(entry.vtep)));
   },
+  isModel: entry => isIpv4(entry.vtep),
   rewrite(writer, entry, model) {
-    const vtep = ipv4InPlaceOf(model.vtep, entry.vtep);
+    const vtep = parseIpv4Number(entry.vtep);
     if (vtep === undefined || entry.device !== model.device) return false;
     writer.repeatMessage();
     writer.rewriteIpv4(NDA_DST, vtep);

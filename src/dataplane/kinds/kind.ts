@@ -2,7 +2,7 @@
  * A kind of kernel entry is a row: everything that must be known of it stands in one place. A new kind of entry
  * (a WireGuard peer, an xfrm policy) is a new row, not a case in ten switches. Pure.
  */
-import { familyOf, ipToBytes, ipv4ToNumber, parseIpv4Number, type IpAddress } from '../../address/ip.js';
+import { familyOf, ipToBytes, ipv4ToNumber, type IpAddress } from '../../address/ip.js';
 import type { MessageWriter, WireAddress } from '../netlink/message.js';
 import type { Entry } from '../model.js';
 import type { Ownership } from '../ownership.js';
@@ -48,10 +48,12 @@ export interface Kind<E extends Entry = Entry> {
   readonly putType: number;
   readonly removeType: number;
   encode(writer: MessageWriter, entry: E, devices: DeviceTable): void;
+  /** Whether other entries' messages may be rewritten from this one's: what differs in them are IPv4 addresses. */
+  isModel(entry: E): boolean;
   /**
    * Writes again the writer's last message, a put, as this entry's: of thousands of messages, most differ from the one
    * before in an address or two.
-   * @param model an entry whose message that is, or was rewritten from
+   * @param model an entry whose message that is, or was rewritten from; `isModel` says that it may be one
    * @returns false, with nothing written, when this entry's differs in more than numbers and IPv4 addresses
    */
   rewrite(writer: MessageWriter, entry: E, model: E): boolean;
@@ -62,13 +64,9 @@ export interface Kind<E extends Entry = Entry> {
   decode(body: Uint8Array, devices: DeviceTable): E | undefined;
 }
 
-/** The number of an IPv4 address that is to take the place of another; undefined when either is none. */
-export function ipv4InPlaceOf(
-  model: IpAddress | undefined,
-  address: IpAddress | undefined,
-): number | undefined {
-  if (model === undefined || address === undefined || familyOf(model) !== 4) return undefined;
-  return parseIpv4Number(address);
+/** Whether an entry has this address and it is IPv4. */
+export function isIpv4(address: IpAddress | undefined): boolean {
+  return address !== undefined && familyOf(address) === 4;
 }
 
 /** An address as requests take it. */

@@ -1,5 +1,5 @@
 /** Permanent neighbours (ARP): which MAC has a next hop on an overlay device. Pure. */
-import { familyOf, ipFromBytes } from '../../address/ip.js';
+import { familyOf, ipFromBytes, parseIpv4Number } from '../../address/ip.js';
 import { macFromBytes, macToNumber } from '../../address/mac.js';
 import type { NeighbourEntry } from '../model.js';
 import {
@@ -21,7 +21,7 @@ import {
   encodeNeighbourDump,
   type NeighbourRequest,
 } from '../netlink/neighbour.js';
-import { ipv4InPlaceOf, toWire, type DeviceTable, type Kind } from './kind.js';
+import { isIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const neighbour: Kind<NeighbourEntry> = {
   name: 'neighbour',
@@ -36,8 +36,9 @@ export const neighbour: Kind<NeighbourEntry> = {
   encode(writer, entry, devices) {
     encodeNeighbour(writer, request(entry, devices, macToNumber(entry.mac)));
   },
+  isModel: entry => isIpv4(entry.address),
   rewrite(writer, entry, model) {
-    const address = ipv4InPlaceOf(model.address, entry.address);
+    const address = parseIpv4Number(entry.address);
     if (address === undefined || entry.device !== model.device) return false;
     writer.repeatMessage();
     writer.rewriteIpv4(NDA_DST, address);

@@ -1,5 +1,5 @@
 /** Nexthop objects: the gateway and device of a route, under an id of their own (Linux 5.3). Pure. */
-import { familyOf, ipFromBytes } from '../../address/ip.js';
+import { familyOf, ipFromBytes, parseIpv4Number } from '../../address/ip.js';
 import { containsIp } from '../../address/prefix.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type NexthopEntry } from '../model.js';
 import {
@@ -20,7 +20,7 @@ import {
 } from '../netlink/nexthop.js';
 import { subnetAddressOf } from '../nexthop-id.js';
 import type { Ownership } from '../ownership.js';
-import { ipv4InPlaceOf, toWire, type Kind } from './kind.js';
+import { isIpv4, toWire, type Kind } from './kind.js';
 
 export const nexthop: Kind<NexthopEntry> = {
   name: 'nexthop',
@@ -55,8 +55,9 @@ export const nexthop: Kind<NexthopEntry> = {
       outInterface: entry.device === undefined ? undefined : devices.indexOf(entry.device),
     });
   },
+  isModel: entry => isIpv4(entry.gateway),
   rewrite(writer, entry, model) {
-    const gateway = ipv4InPlaceOf(model.gateway, entry.gateway);
+    const gateway = entry.gateway === undefined ? undefined : parseIpv4Number(entry.gateway);
     if (gateway === undefined || entry.device !== model.device) return false;
     if (entry.onLink !== model.onLink || entry.protocol !== model.protocol) return false;
     writer.repeatMessage();

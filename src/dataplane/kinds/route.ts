@@ -1,5 +1,5 @@
 /** Routes of table main. Pure. */
-import { ipFromBytes, type IpAddress } from '../../address/ip.js';
+import { ipFromBytes, parseIpv4Number, type IpAddress } from '../../address/ip.js';
 import { containsPrefix, formatPrefix } from '../../address/prefix.js';
 import { BOOT_ROUTE_PROTOCOL, SELVEDGE_ROUTE_PROTOCOL, type RouteEntry } from '../model.js';
 import {
@@ -26,7 +26,7 @@ import {
   type RouteRequest,
 } from '../netlink/route.js';
 import type { Ownership } from '../ownership.js';
-import { ipv4InPlaceOf, toWire, type DeviceTable, type Kind } from './kind.js';
+import { isIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
 
 export const route: Kind<RouteEntry> = {
   name: 'route',
@@ -44,22 +44,21 @@ export const route: Kind<RouteEntry> = {
   putType: RTM_NEWROUTE,
   removeType: RTM_DELROUTE,
   encode: (writer, entry, devices) => encodeRoute(writer, request(entry, devices)),
+  // A default route has no destination to replace.
+  isModel: entry =>
+    entry.destination.length > 0 &&
+    isIpv4(entry.destination.address) &&
+    (entry.nexthopId !== undefined || isIpv4(entry.gateway)),
   rewrite(writer, entry, model) {
-    const to = ipv4InPlaceOf(model.destination.address, entry.destination.address);
-    // A default route has no destination to replace.
-    if (
-      to === undefined ||
-      entry.destination.length !== model.destination.length ||
-      model.destination.length === 0
-    )
-      return false;
+    const to = parseIpv4Number(entry.destination.address);
+    if (to === undefined || entry.destination.length !== model.destination.length) return false;
     if (entry.protocol !== model.protocol || entry.metric !== model.metric || entry.special !== model.special)
       return false;
     if (entry.nexthopId !== undefined && model.nexthopId !== undefined) {
       writer.repeatMessage();
       writer.rewriteU32(RTA_NH_ID, entry.nexthopId);
     } else {
-      const gateway = ipv4InPlaceOf(model.gateway, entry.gateway);
+      const gateway = entry.gateway === undefined ? undefined : parseIpv4Number(entry.gateway);
       if (gateway === undefined || entry.nexthopId !== model.nexthopId) return false;
       if (entry.device !== model.device || entry.onLink !== model.onLink) return false;
       writer.repeatMessage();

@@ -8,6 +8,12 @@ import { MalformedMessageError } from './errors.js';
 
 const HOST_IS_LITTLE = endianness() === 'LE';
 
+/** Where nlmsg_seq is in struct nlmsghdr. */
+const SEQUENCE_OFFSET = 8;
+
+/** So many copies of a message are made when one is asked for: of a kind of entry, a datagram has a hundred. */
+const COPIES_AT_ONCE = 32;
+
 /** One received message. `body` is a view: it keeps the buffer alive that it arrived in. */
 export interface Message {
   readonly type: number;
@@ -35,6 +41,10 @@ export class MessageWriter {
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
   #messageStart = 0;
+  /** The last message's number. */
+  #sequence = 0;
+  /** Up to here, what follows the last message is copies of it, made beforehand; else no more than where that ends. */
+  #copiesEnd = 0;
   /** Where the values of the last message's attributes are, from its start, by type. */
   readonly #values = new Uint16Array(256);
 
@@ -51,9 +61,10 @@ export class MessageWriter {
   /** Starts a message; its length is filled in by `endMessage`. */
   beginMessage(type: number, flags: number, sequence: number): void {
     this.#messageStart = this.#take(NLMSG_HEADER_BYTES);
+    this.#sequence = sequence;
     this.#view.setUint16(this.#messageStart + 4, type, HOST_IS_LITTLE);
     this.#view.setUint16(this.#messageStart + 6, flags, HOST_IS_LITTLE);
-    this.#view.setUint32(this.#messageStart + 8, sequence, HOST_IS_LITTLE);
+    this.#view.setUint32(this.#messageStart + SEQUENCE_OFFSET, sequence, HOST_IS_LITTLE);
     this.#view.setUint32(this.#messageStart + 12, 0, HOST_IS_LITTLE);
   }
 
@@ -63,18 +74,19 @@ export class MessageWriter {
 
   /** Writes the last message again, with the next sequence number. What differs is to be rewritten. */
   repeatMessage(): void {
-    const start = this.#messageStart;
-    const end = this.#length;
-    this.#messageStart = this.#take(end - start);
-    this.#bytes.copyWithin(end, start, end);
-    const sequence = this.#view.getUint32(start + 8, HOST_IS_LITTLE);
-    this.#view.setUint32(end + 8, sequence + 1, HOST_IS_LITTLE);
+    const start = this.#length;
+    const end = start + start - this.#messageStart;
+    if (end > this.#copiesEnd) this.#copyMessage();
+    this.#messageStart = start;
+    this.#length = end;
+    this.#view.setUint32(start + SEQUENCE_OFFSET, ++this.#sequence, HOST_IS_LITTLE);
   }
 
   /** Adds to the last message's flags. */
   addFlags(flags: number): void {
     const at = this.#messageStart + 6;
     this.#view.setUint16(at, this.#view.getUint16(at, HOST_IS_LITTLE) | flags, HOST_IS_LITTLE);
+    this.#copiesEnd = 0;
   }
 
   /** Replaces the value of an attribute that the last message has, an IPv4 address. */
@@ -187,16 +199,30 @@ export class MessageWriter {
     return start + NLA_HEADER_BYTES;
   }
 
+  /** Puts copies of the last message behind it: many messages in a few steps. */
+  #copyMessage(): void {
+    const start = this.#messageStart;
+    let end = this.#length;
+    this.#copiesEnd = end + COPIES_AT_ONCE * (end - start);
+    if (this.#copiesEnd > this.#bytes.length) this.#grow(this.#copiesEnd);
+    while (end < this.#copiesEnd) {
+      const count = Math.min(end - start, this.#copiesEnd - end);
+      this.#bytes.copyWithin(end, start, start + count);
+      end += count;
+    }
+  }
+
   #take(count: number): number {
     const start = this.#length;
     this.#length += count;
-    if (this.#length > this.#bytes.length) this.#grow();
+    this.#copiesEnd = 0;
+    if (this.#length > this.#bytes.length) this.#grow(this.#length);
     return start;
   }
 
-  #grow(): void {
+  #grow(needed: number): void {
     const old = this.#bytes;
-    this.#bytes = new Uint8Array(Math.max(old.length * 2, this.#length));
+    this.#bytes = new Uint8Array(Math.max(old.length * 2, needed));
     this.#bytes.set(old);
     this.#view = new DataView(this.#bytes.buffer);
   }

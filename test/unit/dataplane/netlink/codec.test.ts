@@ -207,6 +207,44 @@ t.test('the writer pads with zeros, also where it wrote before, and grows', asyn
   t.same([...body.subarray(4)], [9, 0, 0, 0]);
 });
 
+t.test('a message repeated is the message written again', async t => {
+  // Runs of messages that are alike but for an address and a number, longer than the copies that are made at once.
+  const run = fc.record({
+    type: u16,
+    filling: fc.uint8Array({ maxLength: 40 }),
+    values: fc.array(fc.tuple(u32, u32), { minLength: 1, maxLength: 100 }),
+    flaggedFrom: fc.nat(100),
+  });
+  const write = (writer: MessageWriter, type: number, sequence: number, filling: Uint8Array): void => {
+    writer.beginMessage(type, 1, sequence);
+    writer.attributeIp(1, 0);
+    writer.attributeBytes(2, filling);
+    writer.attributeU32(3, 0);
+    writer.endMessage();
+  };
+  fc.assert(
+    fc.property(fc.array(run, { maxLength: 6 }), runs => {
+      const [repeated, written] = [new MessageWriter(), new MessageWriter()];
+      let sequence = 0;
+      for (const { type, filling, values, flaggedFrom } of runs) {
+        for (const [place, [address, number]] of values.entries()) {
+          sequence++;
+          write(written, type, sequence, filling);
+          if (place === 0) write(repeated, type, sequence, filling);
+          else repeated.repeatMessage();
+          for (const writer of [repeated, written]) {
+            writer.rewriteIpv4(1, address);
+            writer.rewriteU32(3, number);
+          }
+          if (place === flaggedFrom) repeated.addFlags(4);
+          if (place >= flaggedFrom) written.addFlags(4);
+        }
+      }
+      t.same(repeated.bytes(), written.bytes());
+    }),
+  );
+});
+
 t.test('a length that lies is refused', async t => {
   const header = Uint8Array.from(bodyless(16));
   t.equal(readMessages(header).length, 1);
