@@ -17,7 +17,8 @@ const OLD_MS = 10_000;
 
 const draw = createView();
 let answer: Answer | undefined;
-let failure: { readonly message: string; readonly since: number } | undefined;
+/** Why the last question went unanswered. */
+let failure: string | undefined;
 
 function show(): void {
   const now = performance.now();
@@ -27,17 +28,18 @@ function show(): void {
   const isOld = failure !== undefined || answer === undefined || now - answer.receivedAt > OLD_MS;
   document.body.classList.toggle('old', isOld && answer !== undefined);
   elementById('away').hidden = failure === undefined;
-  if (failure !== undefined) setText(elementById('away'), awayText(failure, now));
+  if (failure !== undefined) setText(elementById('away'), awayText(failure));
   const age = answer === undefined ? '' : `as of ${formatDuration(now - answer.receivedAt)} ago`;
   setText(elementById('age'), age);
 }
 
-function awayText({ message, since }: NonNullable<typeof failure>, now: number): string {
+/** Without how long: an alert is read out anew whenever its text changes. */
+function awayText(message: string): string {
   const rest =
     answer === undefined
       ? ''
       : ' What is shown is what it said last; the network of this host may still work.';
-  return `The agent has not answered for ${formatDuration(now - since)}: ${message}.${rest}`;
+  return `The agent does not answer: ${message}.${rest}`;
 }
 
 async function look(): Promise<void> {
@@ -48,8 +50,7 @@ async function look(): Promise<void> {
     if (loadedFrom !== undefined && loadedFrom !== status.agent.version) location.reload();
     loadedFrom = status.agent.version;
   } catch (error) {
-    const since = failure?.since ?? answer?.receivedAt ?? performance.now();
-    failure = { message: error instanceof Error ? error.message : String(error), since };
+    failure = error instanceof Error ? error.message : String(error);
   }
   show();
 }

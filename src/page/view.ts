@@ -10,7 +10,7 @@ import {
   troubleFirst,
   type Condition,
 } from '../report/peers.js';
-import { faultyLeases, verdictLine } from '../report/verdict.js';
+import { faultyLeases, verdictReason } from '../report/verdict.js';
 import { elementById, replaceIfChanged, setText, textElement } from './elements.js';
 import { KeyedTable } from './keyed-table.js';
 
@@ -38,17 +38,15 @@ export function createView(): (status: StatusDocument, now: Date) => void {
     showPeers();
     const faulty = faultyLeases(status).slice(0, MOST_ROWS);
     elementById('set-aside-part').hidden = faulty.length === 0;
-    setAside.show(
-      faulty.map(({ key, code, reason }) => ({ key, cells: [key, code, reason], tone: 'failing' })),
-    );
+    setAside.show(faulty.map(({ key, code, reason }) => ({ key, cells: [key, code, reason], tone: '' })));
   };
 }
 
 const SET_ASIDE_COLUMNS = ['LEASE', 'CODE', 'REASON'];
 
-/** As the style has them. */
-const TONES: Readonly<Record<Condition, 'failing' | 'pending' | 'programmed'>> = {
-  failing: 'failing',
+/** As the style has them; what the kernel refuses is told at length. */
+const TONES: Readonly<Record<Condition, 'failing refused' | 'failing' | 'pending' | 'programmed'>> = {
+  failing: 'failing refused',
   pending: 'pending',
   unreachable: 'failing',
   'overlay-blocked': 'failing',
@@ -60,10 +58,14 @@ const TONES: Readonly<Record<Condition, 'failing' | 'pending' | 'programmed'>> =
 
 function drawTop(status: StatusDocument, now: Date): void {
   const subnet = status.lease?.subnet ?? 'no lease';
+  const address = status.underlay === null ? '' : ` · ${status.underlay.publicIp}`;
   const title = `${status.verdict} · ${subnet} · selvedge`;
   if (document.title !== title) document.title = title;
   if (document.body.dataset.verdict !== status.verdict) document.body.dataset.verdict = status.verdict;
-  setText(elementById('verdict'), verdictLine(status, now));
+  setText(elementById('where'), `selvedge · ${status.agent.instance}${address}`);
+  // Apart from the rest, for this alone is read out by a screen reader when it changes.
+  setText(elementById('word'), status.verdict);
+  setText(elementById('reason'), verdictReason(status));
   const figures = statusFigures(status, now);
   replaceIfChanged(elementById('figures'), figures, () =>
     figures.map(({ name, value, note, isTrouble }) => {

@@ -49,7 +49,7 @@ export function statusFigures(status: StatusDocument, now: Date): readonly Figur
             : isExpired
               ? 'ran out'
               : `expires in ${untilThen(expires, now)}`,
-      isTrouble: lease === null || isExpired,
+      isTrouble: (lease === null && status.verdict !== 'starting') || isExpired,
     },
     {
       name: 'free subnets',

@@ -1,5 +1,5 @@
 /** Peers as people read them: trouble first, a row each. Pure. */
-import type { PeerProbe, PeerStatus } from '../daemon/status.js';
+import type { PathProbe, PeerProbe, PeerStatus } from '../daemon/status.js';
 import { age } from './ages.js';
 
 /** What matters most of a peer, the worst first. `programmed`: the kernel leads to it, and no probe tells more. */
@@ -66,7 +66,7 @@ export function widePeerCells(peer: PeerStatus, now: Date): readonly string[] {
     probe === null
       ? ['-', '-', '-', '-']
       : [
-          milliseconds(probe.underlay.rttMs),
+          milliseconds(rttNow(probe.underlay)),
           percent(probe.overlay.lossPercent),
           percent(probe.underlay.lossPercent),
           age(probe.since, now),
@@ -80,7 +80,12 @@ function percent(value: number | null): string {
 
 /** Round-trip time between containers' networks, or else between the hosts: `0.35 ms`. */
 function rttOf({ overlay, underlay }: PeerProbe): string {
-  return milliseconds(overlay.rttMs ?? underlay.rttMs);
+  return milliseconds(rttNow(overlay) ?? rttNow(underlay));
+}
+
+/** That of a path which has fallen silent says nothing of now. */
+function rttNow({ word, rttMs }: PathProbe): number | null {
+  return word === 'silent' ? null : rttMs;
 }
 
 function milliseconds(value: number | null): string {

@@ -10,20 +10,26 @@ import { age } from './ages.js';
 
 /** Such as `healthy: 47/47 peers programmed, 46/47 reachable, 0 drift · lease 10.5.34.0/24 renewed 12 s ago`. */
 export function verdictLine(status: StatusDocument, now: Date): string {
+  const line = `${status.verdict}: ${verdictReason(status)}`;
+  if (status.verdict === 'starting') return line;
+  return `${line} · ${status.lease === null ? 'no lease' : leaseInShort(status.lease, now)}`;
+}
+
+/** What stands behind the word, without what time alone changes: the counts, or what a start waits for. */
+export function verdictReason(status: StatusDocument): string {
   if (status.verdict === 'starting') {
     const awaiting = status.awaiting === null ? '' : `: ${status.awaiting}`;
-    return `starting: ${status.phase.replaceAll('-', ' ')}${awaiting}`;
+    return `${status.phase.replaceAll('-', ' ')}${awaiting}`;
   }
   const programmed = status.peers.filter(peer => peer.state === 'programmed').length;
   const drift = status.dataPlane === null ? 0 : missingEntries(status.dataPlane);
   const faulty = faultyLeases(status);
-  const counts = [
+  return [
     `${programmed}/${status.peers.length} peers programmed`,
     ...(status.probes?.off === null ? [reached(status.probes, status.peers.length)] : []),
     `${drift} drift`,
     ...(faulty.length === 0 ? [] : [`${faulty.length} set aside`]),
   ].join(', ');
-  return `${status.verdict}: ${counts} · ${status.lease === null ? 'no lease' : leaseInShort(status.lease, now)}`;
 }
 
 /** Those of which no probe tells are told apart: they may all be well. */

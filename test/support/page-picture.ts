@@ -6,7 +6,7 @@ import { SELVEDGE } from './lab.js';
 
 const PORT = '9808';
 const HOSTS = 4;
-const [WIDTH, HEIGHT] = [1100, 880];
+const [WIDTH, HEIGHT] = [1200, 900];
 
 const [file = 'page.png', scheme = 'light'] = process.argv.slice(2);
 /** Hosts in namespaces have this machine's name; these get one each, by the last byte of their address. */

@@ -13,8 +13,9 @@ export const PAGE_HTML = `<!doctype html>
 </head>
 <body>
 <header>
-<h1 id="verdict" role="status">waiting for the agent …</h1>
+<p id="where">selvedge</p>
 <p id="age"></p>
+<h1 id="verdict"><span id="word" role="status">waiting</span> <span id="reason">for the agent …</span></h1>
 </header>
 <noscript><p class="banner">This page needs JavaScript; <a href="status.json">status.json</a> tells the same.</p></noscript>
 <p id="away" class="banner" role="alert" hidden></p>
@@ -24,17 +25,17 @@ export const PAGE_HTML = `<!doctype html>
 <section>
 <div class="bar">
 <h2>Peers</h2>
-<label>Filter <input id="filter" type="search" autocomplete="off" spellcheck="false" aria-controls="peers"></label>
 <span id="peer-count" role="status"></span>
+<label>Filter <input id="filter" type="search" autocomplete="off" spellcheck="false" aria-controls="peers"></label>
 </div>
-<table>
+<table class="peers">
 <thead><tr>PEER_TITLES</tr></thead>
 <tbody id="peers"></tbody>
 </table>
 </section>
 <section id="set-aside-part" hidden>
 <div class="bar"><h2>Leases set aside</h2></div>
-<table>
+<table class="set-aside">
 <thead><tr><th scope="col">LEASE</th><th scope="col">CODE</th><th scope="col">REASON</th></tr></thead>
 <tbody id="set-aside"></tbody>
 </table>
