@@ -46,10 +46,12 @@ t.test('what they name exists', async t => {
     const names = expression.match(/\b(?:selvedge|process|nodejs)_\w+/g) ?? [];
     t.ok(names.length > 0 || expression.startsWith('up{'), expression);
     for (const name of names) t.ok(known.has(name), `${name} of ${expression}`);
-    for (const [, name, label, value] of expression.matchAll(
-      /(selvedge_\w+)\{[^}]*?(state|code|kind)="(\w+)"/g,
-    ))
-      t.ok(known.has(`${name}{${label}="${value}"}`), `${name} ${label}="${value}"`);
+    for (const [, name, label, values] of expression.matchAll(
+      /(selvedge_\w+)\{[^}]*?(state|code|kind|finding)(?:=~|!~|!=|=)"([\w|-]+)"/g,
+    )) {
+      for (const value of values!.split('|'))
+        t.ok(known.has(`${name}{${label}="${value}"}`), `${name} ${label}="${value}"`);
+    }
   }
 });
 

@@ -43,6 +43,8 @@ export function createMetrics({ perPeer }: { readonly perPeer: boolean }): Metri
     buckets: RTT_BUCKETS,
     registers,
   });
+  // A path that nothing was heard on is a series of zeros, and not one that is missing.
+  for (const path of ['underlay', 'overlay']) rtt.zero({ path });
   const peerUpdates = perPeer ? PEER_METRIC_ROWS.map(row => registerPeerRow(row, registers)) : [];
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
