@@ -10,10 +10,11 @@ import { gatherFiles } from '../support/gather.js';
 import { EXIT } from './exit-codes.js';
 
 const EXAMPLES = `
-It needs no running agent. Without root it takes what it may read; index.txt in the
-archive names what could not be had, and why. Each part has 10 to 40 seconds. What
-names itself a secret is taken out, and the password of this host's agent wherever
-it stands; look through the archive before you give it away.
+It needs no running agent. Without root it takes what it may read; index.txt in
+the archive names what could not be had, and why. It takes seconds, and where
+etcd is away a quarter of a minute. What names itself a secret is taken out, and
+the password of this host's agent wherever it stands; look through the archive
+before you give it away.
 
 Examples:
   sudo selvedge support
@@ -50,39 +51,42 @@ export function supportCommand(): Command {
 }
 
 async function makeArchive(flags: SupportFlags): Promise<number> {
-  const complain = (line: string) => process.stderr.write(`selvedge support: ${line}\n`);
+  const say = (line: string) => process.stderr.write(`selvedge support: ${line}\n`);
   if (flags.output === '-' && process.stdout.isTTY) {
-    complain('an archive is nothing for a terminal: name a file, or send it through a pipe');
+    say('an archive is nothing for a terminal: name a file, or send it through a pipe');
     return EXIT.trouble;
   }
   const now = new Date();
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
   const host = hostname();
   const name = `selvedge-support-${host}-${time}`;
-  const files = await gatherFiles({
-    root: '/',
-    environment: process.env,
-    findProgram: findInstalled,
-    selvedge: [process.execPath, process.argv[1]!],
-    choice: [
-      ...['--run-dir', flags.runDir],
-      ...(flags.instance === undefined ? [] : ['--instance', flags.instance]),
-    ],
-    now,
-    host,
-  });
+  const gather = () =>
+    gatherFiles({
+      root: '/',
+      environment: process.env,
+      findProgram: findInstalled,
+      selvedge: [process.execPath, process.argv[1]!],
+      choice: [
+        ...['--run-dir', flags.runDir],
+        ...(flags.instance === undefined ? [] : ['--instance', flags.instance]),
+      ],
+      now,
+      host,
+    });
+  if (process.stderr.isTTY)
+    say('gathering; this takes seconds, and where etcd is away a quarter of a minute');
   try {
     if (flags.output === '-') {
-      await packInto(process.stdout, name, files);
+      await packInto(process.stdout, name, await gather());
     } else {
       const path = resolve(flags.output ?? `${name}.tar.gz`);
-      await writeArchive(path, name, files);
+      await writeArchive(path, name, gather);
       process.stdout.write(`${path}\n`);
     }
     return EXIT.healthy;
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    complain(error.message);
+    say(error.message);
     return EXIT.trouble;
   }
 }

@@ -1,6 +1,6 @@
 /** Packs the files of a support archive with the system's `tar`. Effects. */
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, open, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm, unlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -16,24 +16,33 @@ export interface ArchivedFile {
 /**
  * Writes a tar.gz into a new file that only its owner may read.
  * @param name of the directory that holds all in the archive
+ * @param gather is asked once it is known that the file can be had
  * @throws OperatorError when the file is there already or cannot be written, or when there is no tar
  */
 export async function writeArchive(
   path: string,
   name: string,
-  files: readonly ArchivedFile[],
+  gather: () => Promise<readonly ArchivedFile[]>,
 ): Promise<void> {
-  const opened = await open(path, 'wx', 0o600).catch((error: unknown) => {
-    throw new OperatorError(`cannot write ${path}: ${messageOf(error)}; name another file with --output`, {
-      cause: error,
-    });
-  });
+  // Whoever has enough of waiting and interrupts it leaves no empty file behind.
+  await (await openNew(path)).close();
+  await unlink(path);
+  const files = await gather();
+  const opened = await openNew(path);
   try {
     await packInto(opened.createWriteStream(), name, files);
   } catch (error) {
     await unlink(path);
     throw error;
   }
+}
+
+async function openNew(path: string): Promise<FileHandle> {
+  return open(path, 'wx', 0o600).catch((error: unknown) => {
+    throw new OperatorError(`cannot write ${path}: ${messageOf(error)}; name another file with --output`, {
+      cause: error,
+    });
+  });
 }
 
 /** Writes the same to a stream, and ends it. */

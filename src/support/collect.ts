@@ -1,4 +1,4 @@
-/** Gets the pieces of a support archive one after the other, on a host that may be in trouble. Effects. */
+/** Gets the pieces of a support archive, a few at a time, on a host that may be in trouble. Effects. */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../daemon/operator-error.js';
@@ -10,6 +10,8 @@ import { withoutValues } from './variables.js';
 /** Ten thousand peers in the kernel's words as JSON; more is cut. */
 const MOST_BYTES = 8 * 1024 * 1024;
 const PROGRAM_LIMITS: RunLimits = { milliseconds: 10_000, bytes: MOST_BYTES };
+/** The slowest wait for an etcd that is away, and the host may be small. */
+const AT_A_TIME = 4;
 /** A doctor or a plan that waits for an etcd that is away. */
 const SELVEDGE_LIMITS: RunLimits = { milliseconds: 40_000, bytes: MOST_BYTES };
 
@@ -36,10 +38,17 @@ export interface CollectParts {
   readonly clean: (text: string) => string;
 }
 
-/** A piece that cannot be had is named with its reason, and keeps none of the others back. */
-export async function collect(pieces: readonly Piece[], parts: CollectParts): Promise<Collected[]> {
+/**
+ * A piece that cannot be had is named with its reason, and keeps none of the others back.
+ * @returns in the order of the pieces
+ */
+export async function collect(pieces: readonly Piece[], parts: CollectParts): Promise<readonly Collected[]> {
   const collected: Collected[] = [];
-  for (const piece of pieces) collected.push(await collectOne(piece, parts));
+  const left = pieces.entries();
+  const collectNext = async () => {
+    for (const [i, piece] of left) collected[i] = await collectOne(piece, parts);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, collectNext));
   return collected;
 }
 

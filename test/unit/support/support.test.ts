@@ -1,10 +1,19 @@
 /** The support archive: nothing secret in it wherever it was planted, and everything else accounted for. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { findIn } from '../../../src/dataplane/firewall/programs.js';
 import { writeArchive } from '../../../src/support/archive.js';
+import { collect } from '../../../src/support/collect.js';
 import { gatherFiles } from '../../../src/support/gather.js';
 import { runLimited } from '../../../src/support/run.js';
 import { secretsIn, withoutValues } from '../../../src/support/variables.js';
@@ -84,7 +93,7 @@ function gather({ root, bin }: Planted) {
 t.test('no planted secret is in the archive, and what matters is', async t => {
   const planted = plant(t);
   const path = join(planted.root, 'support.tar.gz');
-  await writeArchive(path, 'selvedge-support', await gather(planted));
+  await writeArchive(path, 'selvedge-support', () => gather(planted));
   t.equal((statSync(path).mode & 0o777).toString(8), '600');
   const unpacked = join(planted.root, 'unpacked');
   mkdirSync(unpacked);
@@ -125,13 +134,43 @@ t.test('no planted secret is in the archive, and what matters is', async t => {
   t.match(index, /\n {2}files\/etc\/sysconfig\/selvedge\n.*\n {4}because: ENOENT/);
 });
 
-t.test('a file that is there is not written over', async t => {
-  const path = join(t.testdir({ 'old.tar.gz': 'precious' }), 'old.tar.gz');
-  await t.rejects(writeArchive(path, 'x', []), {
-    name: 'OperatorError',
-    message: /cannot write .*EEXIST.*--output/,
-  });
+t.test('a file that is there is not written over, and nothing is gathered for it', async t => {
+  const directory = t.testdir({ 'old.tar.gz': 'precious' });
+  const path = join(directory, 'old.tar.gz');
+  const never = () => Promise.reject(new Error('it was gathered all the same'));
+  const message = /cannot write .*EEXIST.*--output/;
+  await t.rejects(writeArchive(path, 'x', never), { name: 'OperatorError', message });
   t.equal(readFileSync(path, 'utf8'), 'precious');
+  await t.rejects(writeArchive(join(directory, 'none', 'x.tar.gz'), 'x', never), {
+    name: 'OperatorError',
+    message: /cannot write .*ENOENT.*--output/,
+  });
+});
+
+t.test('whoever interrupts the gathering finds no empty file', async t => {
+  const path = join(t.testdir(), 'new.tar.gz');
+  const gather = () => Promise.reject(new Error('interrupted'));
+  await t.rejects(writeArchive(path, 'x', gather), { message: 'interrupted' });
+  t.notOk(existsSync(path));
+});
+
+t.test('pieces are had a few at a time, and stand in their own order', async t => {
+  const bin = t.testdir();
+  // The first one ends when the third has begun.
+  const write = (name: string, text: string) =>
+    writeFileSync(join(bin, name), `#!/bin/sh\n${text}\necho ${name}\n`, { mode: 0o755 });
+  write('one', `until [ -e ${bin}/begun ]; do sleep 0.05; done`);
+  write('two', 'true');
+  write('three', `touch ${bin}/begun`);
+  const pieces = ['one', 'two', 'three'].map(name => ({
+    ...{ name, source: { kind: 'program', argv: [name] } as const },
+  }));
+  const parts = { root: '/', findProgram: findIn([bin]), selvedge: ['x'] as const, environment: {} };
+  const collected = await collect(pieces, { ...parts, clean: text => text });
+  t.strictSame(
+    collected.map(({ name, text, remark }) => [name, text, remark]),
+    pieces.map(({ name }) => [name, `${name}\n`, '']),
+  );
 });
 
 t.test('a program that does not end, or says too much', async t => {
