@@ -25,6 +25,12 @@ export class EnvFiles {
     this.#writeFile = writeFile;
   }
 
+  /** Where they are. */
+  get paths(): readonly string[] {
+    const { subnetFile, dockerEnvFile, dockerOptsFile } = this.#paths;
+    return [subnetFile, dockerEnvFile, dockerOptsFile];
+  }
+
   /** When each file was written, on the clock that `write` is given; empty until all were. */
   get writtenAt(): ReadonlyMap<string, number> {
     return this.#writtenAt;

@@ -8,6 +8,7 @@ import type { Concern, Interests } from '../dataplane/kernel-watch.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { NetlinkOffload, type Offload } from '../dataplane/offload.js';
+import { watchFiles, type WatchFiles } from './file-watch.js';
 import { writeFileAtomically, type WriteFile } from './files.js';
 import { takeLock, type Holder } from './lock.js';
 
@@ -16,6 +17,7 @@ export interface Host {
   readonly offload: Offload;
   readonly firewall: Firewall;
   readonly writeFile: WriteFile;
+  readonly watchFiles: WatchFiles;
   /** @throws OperatorError when another agent keeps the device */
   takeDevice(device: string): Promise<void>;
   /** @returns ends it */
@@ -36,6 +38,7 @@ export function realHost(netlink: NetlinkSocket, holder: Holder, log: Logger): H
     offload,
     firewall: new SystemFirewall(),
     writeFile: writeFileAtomically,
+    watchFiles,
     takeDevice: async device => {
       await takeLock(`device ${device}`, holder);
     },

@@ -18,7 +18,7 @@ import type { Store } from '../subnet/store.js';
 import { SubnetUsage } from '../subnet/subnet-usage.js';
 import type { RunnableConfig } from './config-document.js';
 import { EnvFiles } from './env-files.js';
-import { findDockerBridge } from './docker-bridge.js';
+import { DOCKER_BRIDGE, findDockerBridge } from './docker-bridge.js';
 import { duplicateMessage } from './duplicate.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import { keyPrefixOf } from './feed.js';
@@ -48,6 +48,8 @@ export interface Context {
 
 /** How soon files that could not be written are tried again. */
 const FILE_RETRY_MS = 10_000;
+/** Who takes them away again and again is answered once in so long. */
+const FILE_PAUSE_MS = 1_000;
 const RETIRED_POLL_MS = 100;
 
 /** What was found out about this host before it joined. */
@@ -128,6 +130,7 @@ export class Membership {
       network: this.#config.range.network,
       overlay: this.#devices,
       underlay: this.#underlay.device,
+      addressed: DOCKER_BRIDGE,
       isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
     };
     const stopListening = host.listen(interests, concern => {
@@ -280,8 +283,12 @@ export class Membership {
 
   async #keepFiles(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      // From before the look, so that nothing is missed.
+      const watch = this.#context.host.watchFiles(this.#files.paths, signal);
       await this.#writeFiles();
-      await sleep(FILE_RETRY_MS, signal);
+      await sleep(FILE_PAUSE_MS, signal);
+      await sleep(FILE_RETRY_MS, watch.touched);
+      watch.close();
     }
   }
 }

@@ -38,6 +38,8 @@ export interface Interests {
   readonly network: Prefix;
   readonly overlay: ReadonlySet<string>;
   readonly underlay: string;
+  /** A device that is not ours and of which the address alone matters, such as Docker's bridge. */
+  readonly addressed: string;
   /** Whether an announced entry is there (or gone) because it should be. */
   readonly isExpected: (entry: Entry, isThere: boolean) => boolean;
 }
@@ -65,12 +67,15 @@ export function concernOf(
     case RTM_DELLINK: {
       const { name, index } = decodeLink(message.body);
       const isNamed = interests.overlay.has(name) || name === interests.underlay;
-      return isNamed || isOverlay(index) || isUnderlay(index) ? 'devices' : undefined;
+      if (isNamed || isOverlay(index) || isUnderlay(index)) return 'devices';
+      // By this name it was not known before; what else happens to it, with every container, is nothing to us.
+      return name === interests.addressed && nameOf(devices, index) !== name ? 'entries' : undefined;
     }
     case RTM_NEWADDR:
     case RTM_DELADDR: {
       const { interfaceIndex } = decodeAddress(message.body);
-      return isOverlay(interfaceIndex) || isUnderlay(interfaceIndex) ? 'devices' : undefined;
+      if (isOverlay(interfaceIndex) || isUnderlay(interfaceIndex)) return 'devices';
+      return nameOf(devices, interfaceIndex) === interests.addressed ? 'entries' : undefined;
     }
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH: {

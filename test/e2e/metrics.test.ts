@@ -1,5 +1,5 @@
 /** The health port of a real agent: what Prometheus and probes read from it while a peer is spoiled and mended. */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -72,6 +72,35 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   });
   t.equal(await metric('selvedge_ready'), 'selvedge_ready 1');
 });
+
+t.test(
+  'an env file that is taken away comes back; one that cannot be written takes the readiness',
+  async t => {
+    const lab = await startCluster(t, { hosts: 1, agentOptions: ['--healthz-port', PORT] });
+    const host = hostOf(lab, 1);
+    const readiness = (code: number) =>
+      lab.waitFor({
+        what: `/readyz to answer ${code}`,
+        deadlineSeconds: 30,
+        read: () => read(lab, host, '/readyz'),
+        until: seen => seen.code === code,
+      });
+    const { subnetEnv } = host.files;
+    const before = await readFile(subnetEnv, 'utf8');
+    await rm(subnetEnv);
+    t.equal(await host.waitForSubnet(), before);
+    await readiness(200);
+
+    // Nothing can be put in the place of a directory.
+    await rm(subnetEnv);
+    await mkdir(join(subnetEnv, 'in-the-way'), { recursive: true });
+    const { text } = await readiness(503);
+    t.match(text, /^selvedge is not ready: cannot write .*subnet\.env: /);
+    await rm(subnetEnv, { recursive: true });
+    await readiness(200);
+    t.equal(await readFile(subnetEnv, 'utf8'), before);
+  },
+);
 
 t.test('promtool accepts the alert rules, and they fire when they should', async t => {
   for (const argv of [

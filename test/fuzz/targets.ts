@@ -77,7 +77,13 @@ const messages: Target = {
         refuses(() =>
           concernOf(
             message,
-            { network: NETWORK, overlay: new Set(['flannel.1']), underlay: 'eth0', isExpected: () => false },
+            {
+              network: NETWORK,
+              overlay: new Set(['flannel.1']),
+              underlay: 'eth0',
+              addressed: 'docker0',
+              isExpected: () => false,
+            },
             DEVICES,
             1,
           ),

@@ -85,6 +85,7 @@ export function startRealHost(
       network: NETWORK,
       overlay: OWNERSHIP.devices,
       underlay: UNDERLAY,
+      addressed: 'docker0',
       isExpected: (entry, isThere) => {
         announced.push(`${isThere ? 'new' : 'gone'}: ${keyOf(entry)}`);
         return reconciler.isExpected(entry, isThere);

@@ -37,6 +37,7 @@ export function dryHost(netlink: NetlinkSocket, note: NoteChange): Host {
       note({ where: 'file', action: 'write', what: path });
       return 'written';
     },
+    watchFiles: (_, signal) => ({ touched: signal, close: () => undefined }),
     // An agent that runs keeps it, and may.
     takeDevice: () => Promise.resolve(),
     listen: () => () => undefined,

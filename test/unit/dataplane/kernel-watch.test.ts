@@ -22,12 +22,13 @@ import {
 } from '../../support/netlink-contract-entries.js';
 
 const OWN_PORT = 1000;
-const NAMES = ['', 'lo', UNDERLAY, DEVICE, 'eth9'];
-const [UP0, VX, OTHER] = [2, 3, 4];
+const NAMES = ['', 'lo', UNDERLAY, DEVICE, 'eth9', 'docker0'];
+const [UP0, VX, OTHER, BRIDGE] = [2, 3, 4, 5];
 const interests: Interests = {
   network: NETWORK,
   overlay: new Set([DEVICE]),
   underlay: UNDERLAY,
+  addressed: 'docker0',
   isExpected: () => false,
 };
 const devices: DeviceTable = {
@@ -72,6 +73,10 @@ const TABLE: readonly (readonly [what: string, type: number, write: Write, conce
     ['another device', nl.RTM_NEWLINK, link(OTHER, 'eth9'), undefined],
     ['address on our device', nl.RTM_DELADDR, address(VX), 'devices'],
     ['address on the underlay', nl.RTM_NEWADDR, address(UP0), 'devices'],
+    ['address on Docker’s bridge', nl.RTM_NEWADDR, address(BRIDGE), 'entries'],
+    ['address gone from Docker’s bridge', nl.RTM_DELADDR, address(BRIDGE), 'entries'],
+    ['Docker’s bridge, with a container more', nl.RTM_NEWLINK, link(BRIDGE, 'docker0'), undefined],
+    ['Docker’s bridge made anew', nl.RTM_NEWLINK, link(99, 'docker0'), 'entries'],
     ['address elsewhere', nl.RTM_NEWADDR, address(OTHER), undefined],
     ['neighbour on our device', nl.RTM_DELNEIGH, neighbour(arpOn(VX, '10.5.2.0', MAC_A)), 'entries'],
     ['neighbour on the underlay', nl.RTM_NEWNEIGH, neighbour(arpOn(UP0, '192.168.77.2', MAC_A)), undefined],
