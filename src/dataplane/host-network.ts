@@ -18,7 +18,7 @@ import {
 import { NetlinkError } from './netlink/errors.js';
 import { decodeLink, encodeLinkDump } from './netlink/link.js';
 import type { MessageWriter } from './netlink/message.js';
-import { decodeRoute, encodeRouteDump, encodeRouteLookup } from './netlink/route.js';
+import { decodeRoute, encodeRouteDump, encodeRouteLookup, type Route } from './netlink/route.js';
 import type { NetlinkSocket } from './netlink/socket.js';
 
 export interface HostInterface {
@@ -85,23 +85,64 @@ export async function readLinkStates(socket: NetlinkSocket): Promise<ReadonlyMap
  */
 const NO_WAY: ReadonlySet<string> = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL']);
 
+/** A packet from a container, as the host gets it. */
+export interface Forwarded {
+  /** Name of the interface by which it comes in. */
+  readonly device: string;
+  readonly source: IpAddress;
+}
+
 /**
  * Asks the kernel for the way to an address.
  * @returns undefined when there is none
  */
 export async function lookUpRoute(socket: NetlinkSocket, target: IpAddress): Promise<RouteTo | undefined> {
+  const [route] = await lookUpRoutes(socket, [target]);
+  return route;
+}
+
+/**
+ * Asks the kernel for the ways to several addresses, for packets of this host or forwarded ones.
+ * @returns in their order; undefined: there is none
+ */
+export async function lookUpRoutes(
+  socket: NetlinkSocket,
+  targets: readonly IpAddress[],
+  forwarded?: Forwarded,
+): Promise<readonly (RouteTo | undefined)[]> {
+  const links = (await dump(socket, RTM_GETLINK, 'devices', encodeLinkDump)).map(decodeLink);
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const inInterface = links.find(({ name }) => name === forwarded?.device)?.index;
+  const from =
+    forwarded === undefined || inInterface === undefined
+      ? undefined
+      : { inInterface, source: ipToBytes(forwarded.source) };
+  const routes: (RouteTo | undefined)[] = [];
+  for (const target of targets) {
+    const route = await askRoute(socket, target, from);
+    const device = names.get(route?.outInterface ?? 0);
+    routes.push(
+      route && device !== undefined
+        ? { device, source: route.preferredSource && ipFromBytes(route.preferredSource) }
+        : undefined,
+    );
+  }
+  return routes;
+}
+
+async function askRoute(
+  socket: NetlinkSocket,
+  target: IpAddress,
+  from: { readonly inInterface: number; readonly source: Uint8Array } | undefined,
+): Promise<Route | undefined> {
   try {
-    const replies = await socket.request({
+    const [reply] = await socket.request({
       type: RTM_GETROUTE,
       flags: 0,
       describe: () => `route to ${target}`,
-      write: writer => encodeRouteLookup(writer, AF_INET, ipToBytes(target)),
+      write: writer => encodeRouteLookup(writer, AF_INET, ipToBytes(target), from),
     });
-    const route = replies[0] && decodeRoute(replies[0].body);
-    const links = (await dump(socket, RTM_GETLINK, 'devices', encodeLinkDump)).map(decodeLink);
-    const device = links.find(link => link.index === route?.outInterface)?.name;
-    if (route === undefined || device === undefined) return undefined;
-    return { device, source: route.preferredSource && ipFromBytes(route.preferredSource) };
+    return reply && decodeRoute(reply.body);
   } catch (error) {
     if (error instanceof NetlinkError && NO_WAY.has(error.code)) return undefined;
     throw error;

@@ -20,6 +20,7 @@ export const DOCTOR_CODES = [
   'overlay-device',
   'mtu-too-large',
   'env-file',
+  'route-shadowed',
   'port-blocked',
   'tunnel-one-way',
   'forward-rejected',

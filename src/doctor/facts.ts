@@ -2,7 +2,7 @@
  * What was seen of a host, as plain data: each fact is a value, or why it could not be had. The checks read nothing else.
  */
 import type { HeldVariant } from '../dataplane/firewall/held.js';
-import type { HostInterface, LinkState } from '../dataplane/host-network.js';
+import type { HostInterface, LinkState, RouteTo } from '../dataplane/host-network.js';
 import type { HeldLink } from '../dataplane/kernel.js';
 import type { Entry } from '../dataplane/model.js';
 import type { RunningFlanneld } from '../daemon/host-checks.js';
@@ -104,6 +104,17 @@ export interface TunnelFact {
   readonly seconds: number;
 }
 
+/** The kernel's way to a peer, by the agent's word programmed. */
+export interface PeerWay {
+  readonly subnet: string;
+  /** The address in the subnet that was asked for. */
+  readonly target: string;
+  /** For packets of this host; undefined: there is no way. */
+  readonly ofHost: RouteTo | undefined;
+  /** For packets that come from a container; undefined also where that cannot be asked. */
+  readonly ofContainers: RouteTo | undefined;
+}
+
 /** What each fact is, by its name. */
 export interface FactValues {
   readonly agent: AgentFact;
@@ -117,6 +128,7 @@ export interface FactValues {
   readonly checksums: ChecksumFact;
   /** Undefined: there is nothing to count, for some peer is reached, or none is probed. */
   readonly tunnel: TunnelFact | undefined;
+  readonly ways: readonly PeerWay[];
   readonly flannelds: readonly RunningFlanneld[];
   /** Whether the kernel makes VXLAN devices. */
   readonly hasVxlan: boolean;

@@ -12,7 +12,13 @@ const NO_UNDERLAY: readonly FindingCode[] = ['no-interface', 'underlay-down', 'u
 /** The host gets nothing from etcd. */
 const NO_ETCD: readonly FindingCode[] = ['etcd-away', 'etcd-tls', 'etcd-denied'];
 /** What other hosts send does not come in, or ours does not go out. */
-const NO_TUNNEL: readonly FindingCode[] = ['port-blocked', 'port-closed', 'overlay-device', 'lease-mac'];
+const NO_TUNNEL: readonly FindingCode[] = [
+  'route-shadowed',
+  'port-blocked',
+  'port-closed',
+  'overlay-device',
+  'lease-mac',
+];
 /** Nobody keeps the data plane, or it is not begun. */
 const NO_AGENT: readonly FindingCode[] = ['agent-down', 'agent-silent', 'agent-waits'];
 
@@ -49,6 +55,7 @@ export const FOLLOWS_FROM: Partial<Record<FindingCode, readonly FindingCode[]>> 
   'path-mtu': ['mtu-too-large'],
   'route-overlap': ['underlay-in-network', 'route-conflict', 'docker-subnet'],
   'route-conflict': ['docker-subnet'],
+  'route-shadowed': ['route-conflict', 'underlay-in-network', 'docker-subnet', ...NO_UNDERLAY],
 };
 
 /**

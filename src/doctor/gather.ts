@@ -8,6 +8,7 @@ import { readChecksums, readTunnel, type Sleep } from './read/counters.js';
 import { readEtcd, readEtcdServers } from './read/etcd.js';
 import { readFiles, readFirewall, readSettings, readState } from './read/host.js';
 import { readHasVxlan, readNetwork } from './read/kernel.js';
+import { readWays } from './read/ways.js';
 
 /** Longer than any of them takes on a host in trouble: an etcd that hangs is given up after two calls and a look at it. */
 const LONGEST_MS = 15_000;
@@ -35,6 +36,7 @@ export async function gatherFacts(options: AgentOptions, { ask, sleep, now }: Me
     state,
     checksums,
     tunnel,
+    ways,
     flannelds,
     hasVxlan,
   ] = await Promise.all([
@@ -48,6 +50,7 @@ export async function gatherFacts(options: AgentOptions, { ask, sleep, now }: Me
     fact(readState(options)),
     fact(readChecksums(sleep)),
     fact(asked.then(agent => readTunnel(agent, sleep))),
+    fact(asked.then(readWays)),
     fact(findFlannelds()),
     fact(readHasVxlan()),
   ]);
@@ -55,7 +58,7 @@ export async function gatherFacts(options: AgentOptions, { ask, sleep, now }: Me
     options,
     facts: {
       ...{ agent, etcd, etcdServers, network, firewall, settings },
-      ...{ files, state, checksums, tunnel, flannelds, hasVxlan },
+      ...{ files, state, checksums, tunnel, ways, flannelds, hasVxlan },
     },
   };
 }

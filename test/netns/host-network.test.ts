@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { findDockerBridge } from '../../src/daemon/docker-bridge.js';
-import { lookUpRoute, readHostNetwork, readLinkStates } from '../../src/dataplane/host-network.js';
+import {
+  lookUpRoute,
+  lookUpRoutes,
+  readHostNetwork,
+  readLinkStates,
+} from '../../src/dataplane/host-network.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import { inNamespace, ip } from '../support/in-namespace.js';
@@ -91,6 +96,15 @@ void inNamespace(t, import.meta.url, async () => {
     run('route add prohibit 203.0.113.0/24');
     t.equal(await lookUpRoute(socket, '198.51.100.1'), undefined, 'blackhole');
     t.equal(await lookUpRoute(socket, '203.0.113.1'), undefined, 'prohibited');
+    const forwarded = { device: 'up3', source: '172.16.0.9' };
+    const targets = ['10.1.0.77', '198.51.100.1'];
+    const lookUp = async () => (await lookUpRoutes(socket, targets, forwarded)).map(way => way?.device);
+    writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+    t.same(await lookUp(), ['up0', undefined], 'of forwarded packets');
+    run('rule add from 172.16.0.0/16 lookup 100');
+    run('route add default dev up1 table 100');
+    t.same(await lookUp(), ['up1', 'up1'], 'by the rules for them');
+    run('rule delete from 172.16.0.0/16 lookup 100');
   });
 
   t.test('a route to our own subnet stops docker-opts, once it has written', async t => {

@@ -50,6 +50,7 @@ export function filterTable(
   return { policies: new Map([['FORWARD', policy]]), rules } satisfies SavedTable;
 }
 
+const VIA_OVERLAY = { device: 'flannel.1', source: '10.5.34.0' };
 const link = { index: 1, kind: '', mtu: 1500, mac: undefined, up: true };
 
 /** Everything as it should be on the host of `healthyStatus`. */
@@ -110,6 +111,7 @@ export const VALUES: FactValues = {
     nodeId: NODE_ID,
   },
   tunnel: undefined,
+  ways: [{ subnet: '10.5.2.0/24', target: '10.5.2.2', ofHost: VIA_OVERLAY, ofContainers: VIA_OVERLAY }],
   checksums: { before: 3, after: 3, seconds: 0.5 },
   flannelds: [],
   hasVxlan: true,

@@ -72,6 +72,8 @@ export const RTM_F_CLONED = 0x200;
 /** In a look-up: tell the table of the route that was found. */
 export const RTM_F_LOOKUP_TABLE = 0x1000;
 export const RTA_DST = 1;
+export const RTA_SRC = 2;
+export const RTA_IIF = 3;
 export const RTA_OIF = 4;
 export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;

@@ -4,12 +4,14 @@ import {
   AF_INET6,
   RT_TABLE_UNSPEC,
   RTA_DST,
+  RTA_IIF,
   RTA_GATEWAY,
   RTA_MULTIPATH,
   RTA_NH_ID,
   RTA_OIF,
   RTA_PREFSRC,
   RTA_PRIORITY,
+  RTA_SRC,
   RTA_TABLE,
   RTA_VIA,
   RTM_F_LOOKUP_TABLE,
@@ -76,11 +78,20 @@ export function encodeRoute(writer: MessageWriter, route: RouteRequest): void {
  * Writes the body of RTM_GETROUTE that asks which way packets to one address go, as `ip route get` does. The answer is
  * a route with its interface, source and, when there is one, gateway.
  * @param destination 4 or 16 bytes, matching the family
+ * @param forwarded a packet that came in from there, instead of one of this host: index of the interface, and source
  */
-export function encodeRouteLookup(writer: MessageWriter, family: number, destination: Uint8Array): void {
+export function encodeRouteLookup(
+  writer: MessageWriter,
+  family: number,
+  destination: Uint8Array,
+  forwarded?: { readonly inInterface: number; readonly source: Uint8Array },
+): void {
   const prefixLength = destination.length * 8;
   writeHeader(writer, { ...ANY_ROUTE, family, prefixLength, flags: RTM_F_LOOKUP_TABLE });
   writer.attributeBytes(RTA_DST, destination);
+  if (forwarded === undefined) return;
+  writer.attributeBytes(RTA_SRC, forwarded.source);
+  writer.attributeU32(RTA_IIF, forwarded.inInterface);
 }
 
 /** Writes the body of an RTM_GETROUTE dump: all routes of the family in all tables. */

@@ -11,6 +11,7 @@ import { leftoverChecks } from './leftovers.js';
 import { startChecks } from './start.js';
 import { tunnelChecks } from './tunnel.js';
 import { underlayChecks } from './underlay.js';
+import { wayChecks } from './ways.js';
 
 export const CHECKS: readonly Check[] = [
   ...agentChecks,
@@ -19,6 +20,7 @@ export const CHECKS: readonly Check[] = [
   ...etcdChecks,
   ...configChecks,
   ...deviceChecks,
+  ...wayChecks,
   ...fileChecks,
   ...firewallChecks,
   ...hostChecks,

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { SELVEDGE_ROUTE_PROTOCOL, type RouteEntry } from '../../../src/dataplane/model.js';
 import { isFindingCode } from '../../../src/doctor/codes.js';
-import type { FactName, FactValues } from '../../../src/doctor/facts.js';
+import type { FactName, FactValues, PeerWay } from '../../../src/doctor/facts.js';
 import { diagnose } from '../../../src/doctor/report.js';
 import { StoreError } from '../../../src/subnet/store.js';
 import { addressEntry, prefix } from '../../support/dataplane.js';
@@ -21,6 +21,7 @@ const codes = (changes: Partial<FactValues>) =>
   diagnose(hostWith(changes)).document.findings.map(({ code }) => code);
 
 const { network, firewall, settings, files } = VALUES;
+const [way] = VALUES.ways as [PeerWay];
 const { setup } = settings;
 const agentDown = { kind: 'down', otherInstances: [] } as const;
 const route = (destination: string, changes: Partial<RouteEntry> = {}): RouteEntry => ({
@@ -151,6 +152,17 @@ t.test('what is wrong, by its code', async t => {
     ],
     ['a route into the network', withRoutes(route('10.5.200.0/24')), ['route-overlap']],
     [
+      'a peer that is led elsewhere',
+      { ways: [{ ...way, ofHost: { device: 'lo', source: '10.5.2.2' } }] },
+      ['route-shadowed'],
+    ],
+    ['nowhere', { ways: [{ ...way, ofHost: undefined, ofContainers: undefined }] }, ['route-shadowed']],
+    [
+      'for containers',
+      { ways: [{ ...way, ofContainers: { device: 'tun0', source: undefined } }] },
+      ['route-shadowed'],
+    ],
+    [
       'a port that is closed by name',
       withIptables('DROP', [JUMP], ['-p udp -m udp --dport 8472 -j DROP']),
       ['port-blocked'],
@@ -250,6 +262,7 @@ t.test('what is wrong, by its code', async t => {
 
 t.test('what is well, and looks odd', async t => {
   const table: readonly (readonly [string, Partial<FactValues>])[] = [
+    ['containers that cannot be asked for', { ways: [{ ...way, ofContainers: undefined }] }],
     ['a wider route, as a VPN has it', withRoutes(route('10.0.0.0/8'))],
     [
       'our own routes',
