@@ -86,6 +86,8 @@ export interface SettingsFact {
   readonly setup: HostReading;
   /** net.bridge.bridge-nf-call-iptables; undefined: br_netfilter is not loaded. */
   readonly bridgeNetfilter: string | undefined;
+  /** Devices by which no packet may come in that is to be forwarded (net.ipv4.conf.DEVICE.forwarding). */
+  readonly unforwarding: readonly string[];
 }
 
 /** Packets of the overlay device since it was made. */

@@ -132,6 +132,29 @@ const CASES: readonly Case[] = [
     doctor: ['forwarding-off'],
   },
   {
+    name: 'the bridge of the containers alone does not forward',
+    break: on(sysctl('conf/br0/forwarding', 0)),
+    mend: on(sysctl('conf/br0/forwarding', 1)),
+    status: [],
+    doctor: ['forwarding-off'],
+  },
+  {
+    name: 'policy routing leads the overlay elsewhere',
+    break: on('ip rule add to 10.5.0.0/16 lookup 100; ip route add blackhole default table 100'),
+    mend: on('ip rule delete to 10.5.0.0/16 lookup 100; ip route flush table 100'),
+    status: [],
+    doctor: ['route-shadowed'],
+  },
+  {
+    name: 'policy routing leads what containers send elsewhere',
+    break: on(
+      `ip rule add from 10.5.0.0/16 lookup 100; ip route add default via ${lab.others[0]!.address} table 100`,
+    ),
+    mend: on('ip rule delete from 10.5.0.0/16 lookup 100; ip route flush table 100'),
+    status: [],
+    doctor: ['route-shadowed'],
+  },
+  {
     name: 'no agent, and the env file gone',
     break: async ({ host }) => {
       await host.stopAgent();

@@ -100,6 +100,7 @@ export const VALUES: FactValues = {
       port: 8472,
     },
     bridgeNetfilter: undefined,
+    unforwarding: ['eth0'],
   },
   files: {
     subnetEnv: 'FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.34.1/24\n',

@@ -39,6 +39,29 @@ export const hostChecks = [
     ];
   }),
 
+  row('forwarding by device', ['settings', 'network'], ({ settings, network }, host) => {
+    const subnet = ownSubnetOf(host);
+    if (settings.setup.ipForward !== '1' || subnet === undefined) return [];
+    const overlay = configOf(host)?.backend.device;
+    const devices = [overlay, ...bridgesOf(network.entries, subnet, overlay)];
+    return settings.unforwarding
+      .filter(name => devices.includes(name))
+      .map(name => {
+        const path = `net/ipv4/conf/${name}/forwarding`;
+        const seen = `net.ipv4.conf.${name}.forwarding is 0, while net.ipv4.ip_forward is 1`;
+        const cause = `somebody or a sysctl file has switched it off for ${name} alone: what comes in by it goes no further`;
+        const next = `sysctl -w net.ipv4.conf.${name}.forwarding=1; grep -r forwarding /etc/sysctl.d /etc/sysctl.conf`;
+        const isOurs = name === overlay;
+        return finding(
+          'forwarding-off',
+          seen,
+          cause,
+          next,
+          isOurs ? { kind: 'sysctl', path, value: '1' } : undefined,
+        );
+      });
+  }),
+
   row('what the host needs besides the agent', ['settings'], ({ settings }, host) =>
     lacksOf(settings.setup, host).map(({ code, seen, why, remedy }) => {
       const isOurs = remedy.kind !== 'by-hand';

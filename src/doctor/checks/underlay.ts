@@ -33,6 +33,13 @@ export const underlayChecks = [
     }
     const entry = network.interfaces.find(({ name }) => name === device);
     if (entry?.addresses.includes(address) !== false) return [];
+    const elsewhere = network.interfaces.find(({ addresses }) => addresses.includes(address))?.name;
+    if (elsewhere !== undefined) {
+      const seen = `the address ${address} of the underlay ${device} is on ${elsewhere} now`;
+      const cause = `${device} became a port of a bridge or a bond: packets still pass, and nothing that happens to ${elsewhere} is noticed`;
+      const restart = `set --iface=${elsewhere} (or none) where the agent's options are; systemctl restart selvedge`;
+      return [finding('underlay-address', seen, cause, restart)];
+    }
     const seen = `the underlay ${device} has the address ${address} no more; it has ${entry.addresses.join(', ') || 'none'}`;
     const cause = 'DHCP or an operator changed it; other hosts still send to the old one';
     return [

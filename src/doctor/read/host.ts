@@ -1,10 +1,10 @@
 /** Files, settings and rules of this host. Effects; nothing is changed. */
-import { access, constants, readFile } from 'node:fs/promises';
+import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { firewallNamesOf } from '../../dataplane/firewall/model.js';
 import { findInstalled, runProgram } from '../../dataplane/firewall/programs.js';
 import { SystemFirewall } from '../../dataplane/firewall/system-firewall.js';
 import { readFileIfPresent } from '../../daemon/files.js';
-import { readHost } from '../../daemon/host-setup/read.js';
+import { readHost, SYSCTL } from '../../daemon/host-setup/read.js';
 import { nodeIdFileOf } from '../../daemon/node-id.js';
 import { messageOf } from '../../daemon/operator-error.js';
 import type { AgentOptions } from '../../daemon/options.js';
@@ -27,7 +27,16 @@ export async function readFirewall({ instance }: AgentOptions): Promise<Firewall
 export async function readSettings({ stateDir }: AgentOptions): Promise<SettingsFact> {
   const path = '/proc/sys/net/bridge/bridge-nf-call-iptables';
   const bridgeNetfilter = (await readFile(path, 'utf8').catch(() => undefined))?.trim();
-  return { setup: await readHost(stateDir), bridgeNetfilter };
+  return { setup: await readHost(stateDir), bridgeNetfilter, unforwarding: await readUnforwarding() };
+}
+
+async function readUnforwarding(): Promise<string[]> {
+  const directory = `${SYSCTL}/net/ipv4/conf`;
+  const names = await readdir(directory).catch(() => []);
+  const values = await Promise.all(
+    names.map(name => readFile(`${directory}/${name}/forwarding`, 'utf8').catch(() => '')),
+  );
+  return names.filter((_, i) => values[i]!.trim() === '0');
 }
 
 /** @throws Error when one is not for us to read */

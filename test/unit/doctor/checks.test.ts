@@ -121,6 +121,19 @@ t.test('what is wrong, by its code', async t => {
     ['down', withUnderlay({ isUp: false }), ['underlay-down']],
     ['without a cable', withUnderlay({ hasCarrier: false }), ['underlay-down']],
     [
+      'its address on a bridge',
+      {
+        network: {
+          ...network,
+          interfaces: [
+            { name: 'eth0', mtu: 1500, addresses: [] },
+            { name: 'br0', mtu: 1500, addresses: ['192.0.2.1'] },
+          ],
+        },
+      },
+      ['underlay-address'],
+    ],
+    [
       'with another address',
       { network: { ...network, interfaces: [{ name: 'eth0', mtu: 1500, addresses: ['192.0.2.9'] }] } },
       ['underlay-address'],
@@ -184,6 +197,12 @@ t.test('what is wrong, by its code', async t => {
     ],
     ['no chain of ours', withIptables('DROP', []), ['forward-dropped']],
     ['forwarding', { settings: { ...settings, setup: { ...setup, ipForward: '0' } } }, ['forwarding-off']],
+    [
+      'forwarding of the device alone',
+      { settings: { ...settings, unforwarding: ['flannel.1'] } },
+      ['forwarding-off'],
+    ],
+    ['of the bridge alone', { settings: { ...settings, unforwarding: ['docker0'] } }, ['forwarding-off']],
     [
       'rp_filter',
       { settings: { ...settings, setup: { ...setup, devices: [{ name: 'flannel.1', rpFilter: '1' }] } } },
