@@ -47,6 +47,19 @@ export interface ReadObject<T> {
 type Shape = Readonly<Record<string, z.ZodType>>;
 type Fields<S extends Shape> = { [K in keyof S]: z.output<S[K]> };
 
+/** By shape, of which there are few, while there are thousands of leases. */
+const namesByShape = new WeakMap<Shape, ReadonlyMap<string, string>>();
+
+/** The names of a shape's fields by how they are in lower case. */
+function namesOf(shape: Shape): ReadonlyMap<string, string> {
+  let names = namesByShape.get(shape);
+  if (names === undefined) {
+    names = new Map(Object.keys(shape).map(name => [name.toLowerCase(), name]));
+    namesByShape.set(shape, names);
+  }
+  return names;
+}
+
 /**
  * Reads an object field by field.
  * @param shape zod types by field name in flannel's spelling; a field that may be missing is `.optional()`
@@ -58,7 +71,7 @@ export function readGoObject<S extends Shape>(shape: S, json: unknown, path = ''
     const fault = { field: path.replace(/\.$/, ''), value: json, rule: 'must be a JSON object' };
     return { fields: {} as Partial<Fields<S>>, faults: [fault], unknown: [] };
   }
-  const names = new Map(Object.keys(shape).map(name => [name.toLowerCase(), name]));
+  const names = namesOf(shape);
   const found = new Map<string, unknown>();
   const unknown: string[] = [];
   for (const [key, value] of Object.entries(json)) {
@@ -68,9 +81,9 @@ export function readGoObject<S extends Shape>(shape: S, json: unknown, path = ''
   }
   const fields: Record<string, unknown> = {};
   const faults: Fault[] = [];
-  for (const [name, type] of Object.entries(shape)) {
+  for (const name of names.values()) {
     const value = found.get(name);
-    const parsed = type.safeParse(value);
+    const parsed = shape[name]!.safeParse(value);
     if (parsed.success) fields[name] = parsed.data;
     else
       for (const issue of parsed.error.issues)

@@ -40,6 +40,8 @@ export function isNodeId(text: string): boolean {
 
 /** @param json whatever stands in the field; undefined when there is no field */
 export function readHolder(json: unknown): LeaseHolder | undefined {
+  // As flanneld leaves it: zod is slow to say that nothing is no object.
+  if (json === undefined) return undefined;
   const { success, data } = field.safeParse(json);
   if (!success) return undefined;
   const { NodeID, Name, Since } = data;

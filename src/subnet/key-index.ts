@@ -1,26 +1,35 @@
-/** Which keys share a name: a map of sets that leaves no empty set behind. */
+/** Which keys share a name. Nearly every name has one key alone, which therefore stands there by itself. */
 export class KeyIndex {
-  readonly #keys = new Map<string, Set<string>>();
+  readonly #keys = new Map<string, string | Set<string>>();
 
   add(name: string, key: string): void {
-    const keys = this.#keys.get(name);
-    if (keys === undefined) this.#keys.set(name, new Set([key]));
-    else keys.add(key);
+    const present = this.#keys.get(name);
+    if (present === undefined) this.#keys.set(name, key);
+    else if (typeof present !== 'string') present.add(key);
+    else if (present !== key) this.#keys.set(name, new Set([present, key]));
   }
 
   remove(name: string, key: string): void {
-    const keys = this.#keys.get(name);
-    if (keys?.delete(key) === true && keys.size === 0) this.#keys.delete(name);
+    const present = this.#keys.get(name);
+    if (present === key) this.#keys.delete(name);
+    if (typeof present !== 'object' || !present.delete(key) || present.size > 1) return;
+    const [last] = present;
+    this.#keys.set(name, last!);
   }
 
   /** The keys under this name. */
   get(name: string): Iterable<string> {
-    return this.#keys.get(name) ?? [];
+    const present = this.#keys.get(name);
+    if (present === undefined) return [];
+    return typeof present === 'string' ? [present] : present;
   }
 
   /** Every key under any name. */
   *all(): Iterable<string> {
-    for (const keys of this.#keys.values()) yield* keys;
+    for (const keys of this.#keys.values()) {
+      if (typeof keys === 'string') yield keys;
+      else yield* keys;
+    }
   }
 
   get isEmpty(): boolean {

@@ -99,15 +99,33 @@ export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
   const { fields, faults } = readGoObject(leaseValue, json);
   if (faults.length === 0 && hasNullIp(json)) return fault('PublicIP: null must be an IPv4 address');
   if (faults.length > 0) return fault(faults.map(formatFault).join('; '));
+  const { PublicIP: publicIp = '0.0.0.0', BackendType: backendType = '' } = fields;
+  const { PublicIPv6: publicIpv6, BackendData: backendData, BackendV6Data: backendV6Data } = fields;
   const holder = readHolder(fields.Selvedge);
-  return ok({
-    publicIp: fields.PublicIP ?? '0.0.0.0',
-    ...(fields.PublicIPv6 === undefined ? {} : { publicIpv6: fields.PublicIPv6 }),
-    backendType: fields.BackendType ?? '',
-    ...(fields.BackendData === undefined ? {} : { backendData: fields.BackendData }),
-    ...(fields.BackendV6Data === undefined ? {} : { backendV6Data: fields.BackendV6Data }),
-    ...(holder === undefined ? {} : { holder }),
-  });
+  return ok(withOptional({ publicIp, backendType }, { publicIpv6, backendData, backendV6Data, holder }));
+}
+
+type Optional = Pick<LeaseAttributes, 'publicIpv6' | 'backendData' | 'backendV6Data' | 'holder'>;
+
+/**
+ * The same object with those of these fields that are there. Field by field: there is one for every lease, and a spread
+ * costs ten times as much.
+ */
+function withOptional<T extends object>(
+  to: T,
+  {
+    publicIpv6,
+    backendData,
+    backendV6Data,
+    holder,
+  }: { readonly [K in keyof Optional]: Optional[K] | undefined },
+): T & Optional {
+  const full: T & { -readonly [K in keyof Optional]: Optional[K] } = to;
+  if (backendData !== undefined) full.backendData = backendData;
+  if (holder !== undefined) full.holder = holder;
+  if (publicIpv6 !== undefined) full.publicIpv6 = publicIpv6;
+  if (backendV6Data !== undefined) full.backendV6Data = backendV6Data;
+  return full;
 }
 
 /** Go's decoder takes null for a missing field, but not in the place of an IPv4 address. */
@@ -141,8 +159,9 @@ export function parseLease(entry: KeyValue, keyPrefix: string): ParsedLease {
   const attributes = parseLeaseValue(entry.value);
   if (!attributes.ok) return { ...attributes, code: 'bad-value' };
   const { key, createRevision, modRevision, leaseId } = entry;
-  const lease = { ...attributes.value, subnets: subnets.value, key, createRevision, modRevision, leaseId };
-  return { ok: true, value: lease };
+  const { publicIp, backendType } = attributes.value;
+  const lease = { publicIp, backendType, subnets: subnets.value, key, createRevision, modRevision, leaseId };
+  return { ok: true, value: withOptional(lease, attributes.value) };
 }
 
 export type ParsedLease =

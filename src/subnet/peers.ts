@@ -232,7 +232,8 @@ export class PeerTable {
     const rivals = new Set<string>();
     for (const [length, index] of this.#byLength) {
       if (length <= subnet.length) {
-        for (const key of index.get(formatPrefix(maskPrefix({ ...subnet, length })))) rivals.add(key);
+        const wider = length === subnet.length ? subnet : maskPrefix({ ...subnet, length });
+        for (const key of index.get(formatPrefix(wider))) rivals.add(key);
       } else {
         for (const key of index.all()) {
           if (containsPrefix(subnet, this.#candidates.get(key)!.lease.subnets.ipv4)) rivals.add(key);
