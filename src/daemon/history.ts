@@ -5,6 +5,7 @@
  * A file of its own: what is in state.json changes with this host, this with every write to etcd.
  */
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Position } from '../subnet/mirror.js';
@@ -15,10 +16,11 @@ import type { AgentOptions } from './options.js';
 import type { Clock } from './tasks.js';
 
 const VERSION = 1;
-/** What was written to etcd since the last note is what a restore may undo unnoticed. */
-const NOTE_EVERY_MS = 300_000;
-/** How soon a change of our lease is noted, and a note that failed tried again. */
-const LOOK_MS = 5_000;
+/**
+ * How often it is noted while etcd changes, and a note that failed tried again: what was written to etcd since the last note
+ * is what a restore may undo unnoticed. Renewals are no changes; a network at rest costs no note.
+ */
+const NOTE_EVERY_MS = 5_000;
 
 const shape = z.object({
   version: z.literal(VERSION),
@@ -59,26 +61,26 @@ export interface HistoryParts {
 }
 
 /**
- * Notes the position soon after the start, when our lease becomes another, every few minutes, and when `signal` aborts. In
- * doubt nothing is noted: an agent that is restarted then must doubt again.
+ * Notes the position within seconds of its change, and when `signal` aborts. In doubt nothing is noted: an agent that is
+ * restarted then must doubt again.
  */
 export async function keepHistory(parts: HistoryParts, signal: AbortSignal): Promise<void> {
-  const { facts, clock } = parts;
-  let noted: { readonly at: number; readonly leaseKey: string | undefined } | undefined;
+  const { facts, clock, position } = parts;
+  let noted: Position | undefined;
   do {
-    await clock.sleep(LOOK_MS, signal);
-    const [at, leaseKey] = [clock.now(), facts.own?.key];
-    const isFresh = noted !== undefined && noted.leaseKey === leaseKey && at - noted.at < NOTE_EVERY_MS;
-    const isDue = signal.aborted || !isFresh;
-    if (isDue && (await note(parts))) noted = { at, leaseKey };
+    await clock.sleep(NOTE_EVERY_MS, signal);
+    const reached = position();
+    if (reached === undefined || facts.doubt?.state !== undefined || isDeepStrictEqual(reached, noted))
+      continue;
+    if (await note(reached, parts)) noted = reached;
   } while (!signal.aborted);
 }
 
 /** @returns whether the file says how far we are */
-async function note({ options, log, facts, position, writeFile }: HistoryParts): Promise<boolean> {
-  const reached = position();
-  if (reached === undefined || facts.doubt?.state !== undefined) return false;
-  const { clusterId, revision } = reached;
+async function note(
+  { clusterId, revision }: Position,
+  { options, log, facts, writeFile }: HistoryParts,
+): Promise<boolean> {
   const json = {
     version: VERSION,
     prefix: options.etcd.prefix,
