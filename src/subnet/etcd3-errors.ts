@@ -38,7 +38,7 @@ const STALE_TOKEN_TEXT = 'invalid auth token';
  */
 const TLS_TEXT = /certificate|self[- ]signed|SSL routines|wrong version number|EPROTO|altname|ERR_TLS/i;
 
-/** An answer larger than `grpc.max_receive_message_length`: asking again gives the same. */
+/** An answer larger than `grpc.max_receive_message_length`, or than etcd may send: asking again gives the same. */
 const TOO_LARGE_TEXT = /message larger than max/i;
 
 /**
@@ -84,6 +84,11 @@ export function isLeaseGone(cause: unknown): boolean {
 /** A page of a pinned revision was asked for after that revision had been compacted. */
 export function isCompacted(cause: unknown): boolean {
   return messageOf(cause).includes('required revision has been compacted');
+}
+
+/** More was asked for than fits one answer. */
+export function isTooLarge(cause: unknown): boolean {
+  return TOO_LARGE_TEXT.test(messageOf(cause));
 }
 
 function kindOf(text: string): StoreErrorKind {

@@ -9,9 +9,10 @@ import type { ComparatorBuilder, Etcd3, ITxnResponse, PutBuilder } from 'etcd3';
 import { Access } from './etcd3-access.js';
 import { Calls } from './etcd3-calls.js';
 import type { Endpoint } from './etcd3-endpoints.js';
-import { isCompacted, isLeaseGone, isUncertain } from './etcd3-errors.js';
+import { isLeaseGone, isUncertain } from './etcd3-errors.js';
 import { KeepAliveStream } from './etcd3-keep-alive.js';
-import { prefixEnd, toKeyValue } from './etcd3-keys.js';
+import { toKeyValue } from './etcd3-keys.js';
+import { listPrefix } from './etcd3-list.js';
 import { settle, type Etcd3StoreOptions } from './etcd3-options.js';
 import { watchOnce, type StreamEnd } from './etcd3-watch.js';
 import {
@@ -28,12 +29,7 @@ import {
 export type { EndpointView } from './etcd3-endpoint-watch.js';
 export type { CredentialsView, Etcd3StoreOptions, TlsFiles } from './etcd3-options.js';
 
-/** Keys per page of a list: larger pages stop the event loop for longer, smaller ones cost more round trips. */
-const PAGE_LIMIT = 2_000;
 const KEEP_ALIVE_ANSWER_MS = 10_000;
-/** How often a list begins again because its revision was compacted between two pages. */
-const MOST_LISTS = 3;
-
 /**
  * Creates the store; nothing is connected before the first call. Credential files are read now, and again when they change.
  * @throws StoreError `invalid` for options that cannot work, `tls` for a file that cannot be read or used
@@ -63,38 +59,8 @@ class Etcd3Store implements Store {
     this.#log = log;
   }
 
-  async list(prefix: string, signal: AbortSignal): Promise<Snapshot> {
-    const doing = `list ${prefix}`;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#listOnce(prefix, doing, signal);
-      } catch (error) {
-        // The revision of the first page was compacted before the last page was read: begin again.
-        if (!isCompacted(error) || attempt >= MOST_LISTS) throw error;
-      }
-    }
-  }
-
-  async #listOnce(prefix: string, doing: string, signal: AbortSignal): Promise<Snapshot> {
-    const end = prefixEnd(prefix);
-    const entries: KeyValue[] = [];
-    let start = Buffer.from(prefix);
-    let header: { readonly revision: string; readonly cluster_id: string } | undefined;
-    for (;;) {
-      const revision = header?.revision;
-      const readPage = ({ client }: Endpoint) => {
-        const range = client.getAll().inRange({ start, end }).limit(PAGE_LIMIT);
-        return (revision === undefined ? range : range.revision(revision)).exec();
-      };
-      const page = await this.#calls.repeated(doing, readPage, signal);
-      if (header !== undefined && page.header.cluster_id !== header.cluster_id) {
-        throw new StoreError('unavailable', `${doing}: the endpoints belong to different clusters`);
-      }
-      header ??= page.header;
-      entries.push(...page.kvs.map(toKeyValue));
-      if (!page.more) return { entries, revision: BigInt(header.revision), clusterId: header.cluster_id };
-      start = Buffer.concat([page.kvs.at(-1)!.key, Buffer.of(0)]);
-    }
+  list(prefix: string, signal: AbortSignal): Promise<Snapshot> {
+    return listPrefix(this.#calls, prefix, signal);
   }
 
   async read(key: string): Promise<KeyValue | undefined> {

@@ -46,6 +46,26 @@ t.test('a page of a list may be larger than grpc-js takes by default', needsEtcd
   t.ok(entries.every(({ value }) => value === large));
 });
 
+t.test(
+  'a page of a list may be larger than any answer: it is asked for in smaller ones',
+  needsEtcd(),
+  async t => {
+    const { store, direct } = await startEtcdFixture(t);
+    const names = Array.from({ length: 100 }, (_, i) => `/net/${String(i).padStart(3, '0')}`);
+    await putAll(direct, names, 'small');
+    // 70 MB in the middle: more than the 64 MiB that a client takes at once.
+    const largest = 'x'.repeat(1_400_000);
+    for (const name of names.slice(20, 70)) await direct.put(name).value(largest);
+    const { entries, revision } = await store.list('/net/', never);
+    t.strictSame(
+      entries.map(({ key }) => key),
+      names,
+    );
+    t.equal(entries.filter(({ value }) => value === largest).length, 50);
+    t.ok(entries.every(({ modRevision }) => modRevision <= revision));
+  },
+);
+
 t.test('a watch that cannot be opened ends in time', needsEtcd(), async t => {
   const { proxy, store } = await startEtcdFixture(t, {}, { requestTimeoutMs: 300 });
   const snapshot = await store.list('/net/', never);
