@@ -1,5 +1,6 @@
 /** Looking at the status more than once: until it is healthy, or until the operator has seen enough. Effects. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import type { StatusDocument } from '../daemon/status.js';
 import { AgentUnreachableError } from './agent-client.js';
 
@@ -39,6 +40,7 @@ export async function lookUntilHealthy(read: () => Promise<StatusDocument>, seco
 export interface Screen {
   readonly isTTY?: boolean;
   readonly rows?: number;
+  readonly columns?: number;
   write(text: string): unknown;
 }
 
@@ -54,15 +56,23 @@ export async function redraw(
   if (screen.isTTY === true) screen.write(ERASE_ALL);
   while (!signal.aborted) {
     const text = await picture();
-    if (screen.isTTY === true) screen.write(`${HOME}${fitting(text, screen.rows)}${ERASE}`);
+    if (screen.isTTY === true) screen.write(`${HOME}${fitting(text, screen)}${ERASE}`);
     else screen.write(`${text}\n`);
     await sleep(REDRAW_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
 /** What is left of the line before is erased with each line, and the last line stays free for the cursor. */
-function fitting(text: string, rows = Infinity): string {
+function fitting(text: string, { rows = Infinity, columns = Infinity }: Screen): string {
   const lines = text.split('\n');
-  const shown = lines.length <= rows ? lines : [...lines.slice(0, rows - 2), '… (the window is too low)', ''];
+  let used = 0;
+  const ends = lines.map(line => (used += rowsOf(line, columns)));
+  const shown =
+    used <= rows ? lines : [...lines.filter((_, i) => ends[i]! <= rows - 2), '… (the window is too low)', ''];
   return shown.join('\u001b[K\n');
+}
+
+/** A line that is too long goes on in the next row. */
+function rowsOf(line: string, columns: number): number {
+  return Math.max(1, Math.ceil(Array.from(stripVTControlCharacters(line)).length / columns));
 }

@@ -54,6 +54,15 @@ t.test('a terminal is drawn in place, a pipe line by line', async t => {
   t.match(low, '… (the window is too low)');
 });
 
+t.test('a line that is longer than the terminal is wide takes several rows of it', async t => {
+  const long = `\u001b[1;31m${'x'.repeat(25)}\u001b[0m`;
+  const screen = { isTTY: true, rows: 6, columns: 10 };
+  t.notMatch(await drawn([`${long}\n1\n2\n`], screen), 'too low', 'three rows, two, and the free one');
+  const low = await drawn([`${long}\n1\n2\n3\n`], screen);
+  t.match(low, `${long}\u001b[K\n1\u001b[K\n… (the window is too low)`);
+  t.notMatch(low, '\n2');
+});
+
 const OPTIONS = { now: new Date('2026-01-01T01:00:00Z'), all: false, wide: false, paint: noPaint };
 
 t.test('in brief', async t => {
