@@ -289,7 +289,7 @@ export const AGENT_OPTIONS = {
     group: 'Process',
     kind: 'value',
     argument: 'PORT',
-    help: 'serve /healthz, /readyz and /metrics by HTTP on this TCP port; 0: not at all',
+    help: 'serve /healthz, /readyz, /metrics and a page for people by HTTP on this TCP port; 0: not at all',
     default: '0',
     flannel: true,
     type: tcpPort,

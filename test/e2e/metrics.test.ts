@@ -28,7 +28,8 @@ async function read(lab: Lab, host: Host, path: string): Promise<Seen> {
 }
 
 t.test('a foreign route in the place of a peer’s: not ready, named, and ready again', async t => {
-  const lab = await startCluster(t, { hosts: 2, agentOptions: ['--healthz-port', PORT] });
+  const agentOptions = ['--healthz-port', PORT, '--metrics-per-peer'];
+  const lab = await startCluster(t, { hosts: 2, agentOptions });
   const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)];
   const metric = async (series: string) => {
     const { text } = await read(lab, one, '/metrics');
@@ -40,7 +41,12 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   await one.waitForHealth(2);
   t.match(await read(lab, one, '/healthz'), { code: 200 });
   t.match(await read(lab, one, '/readyz'), { code: 200 });
-  const { text } = await read(lab, one, '/metrics');
+  const { text } = await lab.waitFor({
+    what: 'every series, those of single peers too',
+    deadlineSeconds: 60,
+    read: () => read(lab, one, '/metrics'),
+    until: seen => /^selvedge_peer_path_mtu_bytes\{/m.test(seen.text),
+  });
   const check = ['sh', '-c', 'printf %s "$1" | promtool check metrics', 'sh', text];
   t.equal((await lab.commands.must(check)).trim(), '', 'promtool has nothing to say');
   t.match(text, /^selvedge_watch_to_kernel_seconds_count [1-9]/m, 'a joining was timed');
@@ -73,34 +79,52 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   t.equal(await metric('selvedge_ready'), 'selvedge_ready 1');
 });
 
-t.test(
-  'an env file that is taken away comes back; one that cannot be written takes the readiness',
-  async t => {
-    const lab = await startCluster(t, { hosts: 1, agentOptions: ['--healthz-port', PORT] });
-    const host = hostOf(lab, 1);
-    const readiness = (code: number) =>
-      lab.waitFor({
-        what: `/readyz to answer ${code}`,
-        deadlineSeconds: 30,
-        read: () => read(lab, host, '/readyz'),
-        until: seen => seen.code === code,
-      });
-    const { subnetEnv } = host.files;
-    const before = await readFile(subnetEnv, 'utf8');
-    await rm(subnetEnv);
-    t.equal(await host.waitForSubnet(), before);
-    await readiness(200);
+/** Waits until `/readyz` answers with this code. */
+async function readiness(lab: Lab, host: Host, code: 200 | 503): Promise<Seen> {
+  return lab.waitFor({
+    what: `${host.name}: /readyz to answer ${code}`,
+    deadlineSeconds: 40,
+    read: () => read(lab, host, '/readyz'),
+    until: seen => seen.code === code,
+  });
+}
 
-    // Nothing can be put in the place of a directory.
-    await rm(subnetEnv);
-    await mkdir(join(subnetEnv, 'in-the-way'), { recursive: true });
-    const { text } = await readiness(503);
-    t.match(text, /^selvedge is not ready: cannot write .*subnet\.env: /);
-    await rm(subnetEnv, { recursive: true });
-    await readiness(200);
-    t.equal(await readFile(subnetEnv, 'utf8'), before);
-  },
-);
+t.test('an env file that is taken away comes back; while it cannot, the host is not ready', async t => {
+  const lab = await startCluster(t, { hosts: 1, agentOptions: ['--healthz-port', PORT] });
+  const host = hostOf(lab, 1);
+  const { subnetEnv } = host.files;
+  const before = await readFile(subnetEnv, 'utf8');
+  await rm(subnetEnv);
+  t.equal(await host.waitForSubnet(), before);
+  await readiness(lab, host, 200);
+
+  // Nothing can be put in the place of a directory.
+  await rm(subnetEnv);
+  await mkdir(join(subnetEnv, 'in-the-way'), { recursive: true });
+  const { text } = await readiness(lab, host, 503);
+  t.match(text, /^selvedge is not ready: cannot write .*subnet\.env: /);
+  await rm(subnetEnv, { recursive: true });
+  await readiness(lab, host, 200);
+  t.equal(await readFile(subnetEnv, 'utf8'), before);
+});
+
+t.test('etcd away: alive all the time, ready until the lease has run out, and when it is back', async t => {
+  const agentOptions = ['--healthz-port', PORT, '--lease-ttl', '8s', '--doubt-grace', '5s'];
+  const lab = await startCluster(t, { hosts: 1, agentOptions });
+  const host = hostOf(lab, 1);
+  await readiness(lab, host, 200);
+  await lab.etcd.stop('SIGKILL');
+  const { text } = await readiness(lab, host, 503);
+  t.match(text, /^selvedge is not ready: the lease of 10\.5\.\d+\.0\/24 has run out\n$/);
+  t.match(await read(lab, host, '/healthz'), { code: 200 }, 'a restart would not help');
+  const metrics = (await read(lab, host, '/metrics')).text;
+  t.match(metrics, /^selvedge_etcd_connected 0$/m);
+  t.match(metrics, /^selvedge_ready 0$/m);
+  t.match(metrics, /^selvedge_lease_remaining_seconds 0$/m);
+  t.match(metrics, /^selvedge_problem\{code="etcd-away"\} 1$/m);
+  await lab.etcd.start();
+  await readiness(lab, host, 200);
+});
 
 t.test('promtool accepts the alert rules, and they fire when they should', async t => {
   for (const argv of [

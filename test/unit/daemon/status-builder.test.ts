@@ -1,7 +1,10 @@
 import t from 'tap';
+import { noPaint } from '../../../src/cli/paint.js';
+import { renderStatus } from '../../../src/cli/status-text.js';
 import { ConfigFollower } from '../../../src/daemon/config-follower.js';
 import { parseLease } from '../../../src/subnet/lease.js';
 import { SubnetUsage } from '../../../src/subnet/subnet-usage.js';
+import { buildStatus } from '../../../src/daemon/status-builder.js';
 import { sleep } from '../../../src/daemon/tasks.js';
 import { StoreError } from '../../../src/subnet/store.js';
 import { NETWORK, OWN_MAC, prefix, UNDERLAY, vtepOf } from '../../support/dataplane.js';
@@ -337,4 +340,18 @@ t.test('programming, then running', async t => {
 
   facts.stopping = true;
   t.match(build(facts), { phase: 'stopping', awaiting: null });
+});
+
+t.test('a wall clock that jumps changes no age and no verdict', async t => {
+  const { facts, reconciling } = joined(t, [entryOf(2)]);
+  await reconciling.settled();
+  await withFiles(t, facts);
+  const textAt = (wall: number) => {
+    const status = buildStatus(facts, options, { wall, steady: CLOCK.steady });
+    return renderStatus(status, { now: new Date(wall), all: false, wide: true, paint: noPaint });
+  };
+  const before = textAt(CLOCK.wall);
+  t.match(before, /^healthy: [^]*renewed 1 s ago, expires in 9 min\n[^]*started 60 s ago\n$/);
+  const year = 365 * 86_400_000;
+  for (const jump of [year, -year]) t.equal(textAt(CLOCK.wall + jump), before);
 });
