@@ -49,17 +49,21 @@ export function doctorCommand(): Command {
 }
 
 async function examineHost(options: AgentOptions, output: 'plain' | 'json', fix: boolean): Promise<number> {
-  const look = async () => diagnose(await gatherFacts(options, { ask, sleep, now: Date.now }));
-  const { findings, document: first } = await look();
+  const { findings, document: first } = await lookAtHost(options);
   let document = first;
   if (fix && findings.some(finding => finding.fix !== undefined)) {
     for (const line of await mendAll(findings, options.instance)) {
       process.stderr.write(`selvedge doctor: ${printable(line)}\n`);
     }
-    ({ document } = await look());
+    ({ document } = await lookAtHost(options));
   }
   process.stdout.write(output === 'json' ? `${printableJson(document)}\n` : renderDoctor(document));
   return document.findings.length === 0 ? EXIT.healthy : EXIT.degraded;
+}
+
+/** Looks at everything once; nothing is changed. */
+export async function lookAtHost(options: AgentOptions): Promise<ReturnType<typeof diagnose>> {
+  return diagnose(await gatherFacts(options, { ask, sleep, now: Date.now }));
 }
 
 const ask: AskAgent = async socketPath => {

@@ -118,7 +118,7 @@ const CASES: readonly Case[] = [
     name: 'rp_filter is strict, which the doctor may mend',
     break: on(sysctl('conf/flannel.1/rp_filter', 1)),
     mend: async at => {
-      t.same((await runDoctor(at, at.host, ['--fix'])).findings, [], 'mended');
+      t.same((await runDoctor(at, ['--fix'])).findings, [], 'mended');
       t.equal(await readSysctl(at, 'conf/flannel.1/rp_filter'), '2');
     },
     status: [],

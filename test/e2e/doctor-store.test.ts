@@ -121,7 +121,7 @@ const CASES: readonly Case[] = [
       await ip(at, 'route add 10.5.200.0/24 via 10.5.200.0 dev flannel.1 onlink proto 83');
     },
     mend: async at => {
-      t.match((await runDoctor(at, at.host, ['--fix'])).findings, [{ code: 'agent-down', follows: [] }]);
+      t.match((await runDoctor(at, ['--fix'])).findings, [{ code: 'agent-down', follows: [] }]);
       await restartAgent(at.host, NO_PROBES);
     },
     status: undefined,

@@ -5,8 +5,10 @@ import { agentArgv } from '../../../src/demo/agent.js';
 import type { Host } from '../../../src/demo/host.js';
 import type { Lab } from '../../../src/demo/lab.js';
 import type { DoctorDocument, ToldFinding } from '../../../src/doctor/report.js';
+import { Child } from '../child.js';
 import { hostOf, startCluster } from '../cluster.js';
 import { SELVEDGE } from '../lab.js';
+import type { LookRequest } from './doctor-end.js';
 
 export const HEALTH_PORT = '9808';
 
@@ -18,28 +20,41 @@ export interface CaseLab {
   /** The one on which things are broken. */
   readonly host: Host;
   readonly others: readonly Host[];
+  /** A doctor that stays on it: nearly all of what a command costs is the start of its Node. */
+  readonly doctor: Child<LookRequest, DoctorDocument>;
 }
 
 /** Three hosts that are well. @param agentOptions more than the health port */
 export async function startCaseLab(t: Test, agentOptions: readonly string[] = []): Promise<CaseLab> {
   const options = ['--healthz-port', HEALTH_PORT, ...agentOptions];
   const lab = await startCluster(t, { hosts: 3, agentOptions: options });
-  const at = { lab, host: hostOf(lab, 1), others: [hostOf(lab, 2), hostOf(lab, 3)] };
+  const host = hostOf(lab, 1);
+  const program = new URL('doctor-end.js', import.meta.url);
+  const { child: doctor } = await Child.start<LookRequest, DoctorDocument>(
+    host.namespace,
+    program,
+    doctorOptions(lab, host),
+  );
+  t.teardown(() => doctor.kill());
+  const at = { lab, host, others: [hostOf(lab, 2), hostOf(lab, 3)], doctor };
   // Whether the machine has loaded br_netfilter is no concern of the cases.
   const path = '/proc/sys/net/bridge/bridge-nf-call-iptables';
   await sh(at, at.host, `if [ -e ${path} ]; then echo 0 > ${path}; fi`);
   return at;
 }
 
-/** Runs `selvedge doctor` on a host with the options of its agent, and more. */
+/** Those of the host's agent. */
+function doctorOptions(lab: Lab, host: Host): readonly string[] {
+  return agentArgv([], { endpoint: lab.endpoint, prefix: lab.prefix }, host.files).slice(1);
+}
+
+/** Runs `selvedge doctor` on the host with the options of its agent, and more. */
 export async function runDoctor(
-  { lab }: CaseLab,
-  host: Host,
+  { lab, host }: CaseLab,
   more: readonly string[] = [],
 ): Promise<DoctorDocument> {
-  const etcd = { endpoint: lab.endpoint, prefix: lab.prefix };
-  const argv = agentArgv(SELVEDGE, etcd, host.files).map(word => (word === 'agent' ? 'doctor' : word));
-  const { code, stdout, stderr } = await host.namespace.exec([...argv, ...more, '-o', 'json']);
+  const argv = [...SELVEDGE, 'doctor', ...doctorOptions(lab, host), ...more, '-o', 'json'];
+  const { code, stdout, stderr } = await host.namespace.exec(argv);
   const isTold = more.some(
     (word, i) => more[i - 1] === '--etcd-password' && (stdout + stderr).includes(word),
   );
@@ -47,10 +62,11 @@ export async function runDoctor(
   const document = parse(stdout) ?? { findings: [] };
   if (code !== (document.findings.length === 0 ? 0 : 1))
     throw new Error(`doctor: exit code ${code}: ${stderr}`);
-  return {
-    ...document,
-    findings: document.findings.filter(({ code }) => !AROUND.has(code)),
-  } as DoctorDocument;
+  return ofTheHost(document as DoctorDocument);
+}
+
+function ofTheHost(document: DoctorDocument): DoctorDocument {
+  return { ...document, findings: document.findings.filter(({ code }) => !AROUND.has(code)) };
 }
 
 function parse(stdout: string): DoctorDocument | undefined {
@@ -108,19 +124,19 @@ export async function waitForWell({ lab }: CaseLab, host: Host): Promise<void> {
   });
 }
 
-/** Waits until the doctor finds just this. */
+/** Waits until the doctor finds just this: the one that stays, or the command with more options. */
 export async function waitForDoctor(
   at: CaseLab,
-  host: Host,
   expected: readonly string[],
-  more: readonly string[] = [],
+  more?: readonly string[],
 ): Promise<void> {
   let last: DoctorDocument | undefined;
+  const look = async () => (more === undefined ? ofTheHost(await at.doctor.ask({})) : runDoctor(at, more));
   try {
     await at.lab.waitFor({
-      what: `the doctor on ${host.name} to find ${expected.join(', ') || 'nothing'}`,
+      what: `the doctor on ${at.host.name} to find ${expected.join(', ') || 'nothing'}`,
       deadlineSeconds: 30,
-      read: async () => codesOf((last = await runDoctor(at, host, more)).findings),
+      read: async () => codesOf((last = await look()).findings),
       until: codes =>
         codes.length === expected.length && codes.every((code, i) => matches(code, expected[i]!)),
     });

@@ -1,7 +1,7 @@
 /** The form of a case, and how a table of them is gone through. */
 import type { Test } from 'tap';
 import type { Host } from '../../../src/demo/host.js';
-import { metricOf, problemsOf, waitForDoctor, waitForWell, type CaseLab } from './case-lab.js';
+import { metricOf, problemsOf, runDoctor, waitForDoctor, waitForWell, type CaseLab } from './case-lab.js';
 
 /** One thing that is broken, or two. */
 export interface Case {
@@ -23,8 +23,8 @@ export interface Case {
 /** Breaks, looks and mends, one case after the other; after each all must be as it was. */
 export async function goThrough(t: Test, at: CaseLab, cases: readonly Case[]): Promise<void> {
   const isWell = async (t: Test) => {
-    await waitForDoctor(at, at.host, []);
-    t.pass('the doctor finds nothing');
+    await waitForDoctor(at, []);
+    t.same((await runDoctor(at)).findings, [], 'the doctor finds nothing, the command neither');
   };
   await t.test('before', isWell);
   for (const each of cases) {
@@ -38,7 +38,7 @@ export async function goThrough(t: Test, at: CaseLab, cases: readonly Case[]): P
       }
       for (const host of at.lab.hosts) await waitForWell(at, host);
       // What the agent cannot know its status does not tell either.
-      if (each.doctor.length > 0 && each.status?.length === 0) await waitForDoctor(at, at.host, []);
+      if (each.doctor.length > 0 && each.status?.length === 0) await waitForDoctor(at, []);
       t.pass('all is well when it is mended');
     });
   }
@@ -47,7 +47,7 @@ export async function goThrough(t: Test, at: CaseLab, cases: readonly Case[]): P
 
 async function look(t: Test, at: CaseLab, { status, doctor, metric, others = [], options }: Case) {
   await waitForProblems(at, at.host, status);
-  await waitForDoctor(at, at.host, doctor, options);
+  await waitForDoctor(at, doctor, options);
   t.pass(`the doctor finds ${doctor.join(', ') || 'nothing'}`);
   if (metric !== undefined) t.equal(await metricOf(at.host, metric[0]), metric[1], metric[0]);
   const asked = at.others.filter(({ agent }) => agent?.code === undefined);
