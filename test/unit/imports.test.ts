@@ -70,6 +70,21 @@ function importsOf(file: string): Import[] {
     .map(name => ({ from: withoutEnding(file), to: withoutEnding(posix.join(dirname(file), name)) }));
 }
 
+/** The text without `import type` and `export type … from`. To transpile it for that would take six times as long. */
+function withoutTypeImports(text: string): string {
+  const { statements } = ts.createSourceFile('file.ts', text, ts.ScriptTarget.ES2022);
+  return statements
+    .filter(each => !isOfTypes(each))
+    .map(({ pos, end }) => text.slice(pos, end))
+    .join('');
+}
+
+function isOfTypes(statement: ts.Statement): boolean {
+  if (ts.isImportDeclaration(statement))
+    return statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+  return ts.isExportDeclaration(statement) && statement.isTypeOnly;
+}
+
 const withoutEnding = (path: string) => path.replace(/\.[jt]s$/, '');
 
 t.test('no import goes against the grain', async t => {
@@ -86,14 +101,9 @@ t.test('no two files import each other, directly or in a circle', async t => {
   for (const file of sourceFiles()) {
     const text = readFileSync(join(ROOT, file), 'utf8');
     // Circles of types alone do no harm: they are gone when the program runs.
-    const compiled = ts.transpileModule(text, {
-      compilerOptions: {
-        module: ts.ModuleKind.ESNext,
-        target: ts.ScriptTarget.ES2022,
-        verbatimModuleSyntax: true,
-      },
-    }).outputText;
-    const names = ts.preProcessFile(compiled, true, true).importedFiles.map(({ fileName }) => fileName);
+    const names = ts
+      .preProcessFile(withoutTypeImports(text), true, true)
+      .importedFiles.map(({ fileName }) => fileName);
     targets.set(
       withoutEnding(file),
       names.filter(name => name.startsWith('.')).map(name => withoutEnding(posix.join(dirname(file), name))),
