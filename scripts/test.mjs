@@ -22,14 +22,14 @@ const KINDS = {
       'chromium-headless-shell',
     ],
     root: true,
-    load: 40,
+    load: 33,
     timeoutSeconds: 300,
   },
-  etcd: { programs: ['etcd', 'etcdctl'], root: false, load: 40, timeoutSeconds: 120 },
+  etcd: { programs: ['etcd', 'etcdctl'], root: false, load: 33, timeoutSeconds: 120 },
   netns: {
     programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft', 'iptables-legacy'],
     root: true,
-    load: 100,
+    load: 50,
     timeoutSeconds: 120,
   },
 };
