@@ -118,7 +118,7 @@ async function atEtcd(
   if (!resolved.ok) return;
   let store: Store | undefined;
   try {
-    store = openStore(resolved.etcd, pino({ level: 'silent' }));
+    store = await openStore(resolved.etcd, pino({ level: 'silent' }));
     process.exitCode = await run(store, resolved.etcd.prefix);
   } catch (error) {
     if (!(error instanceof OperatorError) && !(error instanceof StoreError)) throw error;

@@ -46,7 +46,7 @@ export async function run(
     `underlay is ${underlay.name} with ${underlay.address}, because ${underlay.reason}`,
   );
   const facts = emptyFacts(performance.now());
-  const opened = openStore(options.etcd, log, {
+  const opened = await openStore(options.etcd, log, {
     onCredentials: view => (facts.credentials = view),
     onEndpoints: view => (facts.endpoints = view),
   });

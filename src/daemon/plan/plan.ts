@@ -40,7 +40,7 @@ export async function makePlan(options: AgentOptions, log: Logger, waitMs: numbe
   const changes: PlannedChange[] = [];
   const note = (change: PlannedChange) => changes.push(change);
   const netlink = new NetlinkSocket();
-  const store = openStore(options.etcd, log);
+  const store = await openStore(options.etcd, log);
   const host = dryHost(netlink, note);
   const stop = new AbortController();
   let running: Promise<void> = Promise.resolve();

@@ -18,7 +18,7 @@ const MOST_CHARACTERS = 10_000;
 export async function readEtcd(options: EtcdOptions): Promise<EtcdFact> {
   let store: Store | undefined;
   try {
-    store = openStore(options, pino({ level: 'silent' }), { requestTimeoutMs: CALL_MS });
+    store = await openStore(options, pino({ level: 'silent' }), { requestTimeoutMs: CALL_MS });
     const { entries } = await store.list(`${options.prefix}/`, new AbortController().signal);
     return { kind: 'read', entries };
   } catch (error) {
