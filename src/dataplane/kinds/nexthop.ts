@@ -20,6 +20,7 @@ import {
 } from '../netlink/nexthop.js';
 import { subnetAddressOf } from '../nexthop-id.js';
 import type { Ownership } from '../ownership.js';
+import { formatProtocol } from './route-protocol.js';
 import { isIpv4, toWire, type Kind } from './kind.js';
 
 export const nexthop: Kind<NexthopEntry> = {
@@ -32,7 +33,7 @@ export const nexthop: Kind<NexthopEntry> = {
     if (entry.gateway !== undefined) words.push('via', entry.gateway);
     if (entry.device !== undefined) words.push('dev', entry.device);
     if (entry.onLink) words.push('onlink');
-    if (entry.protocol !== SELVEDGE_ROUTE_PROTOCOL) words.push('proto', String(entry.protocol));
+    if (entry.protocol !== SELVEDGE_ROUTE_PROTOCOL) words.push('proto', formatProtocol(entry.protocol));
     return words.join(' ');
   },
   same: (a, b) =>

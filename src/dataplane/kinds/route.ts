@@ -27,6 +27,7 @@ import {
 } from '../netlink/route.js';
 import type { Ownership } from '../ownership.js';
 import { isIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
+import { formatProtocol } from './route-protocol.js';
 
 export const route: Kind<RouteEntry> = {
   name: 'route',
@@ -168,7 +169,7 @@ function describeRoute(entry: RouteEntry): string {
   if (entry.gateway !== undefined) words.push('via', entry.gateway);
   if (entry.device !== undefined) words.push('dev', entry.device);
   if (entry.onLink) words.push('onlink');
-  if (entry.protocol !== SELVEDGE_ROUTE_PROTOCOL) words.push('proto', String(entry.protocol));
+  if (entry.protocol !== SELVEDGE_ROUTE_PROTOCOL) words.push('proto', formatProtocol(entry.protocol));
   if (entry.metric !== 0) words.push('metric', String(entry.metric));
   return words.filter(word => word !== undefined).join(' ');
 }

@@ -167,7 +167,7 @@ t.test('entries in iproute2’s words', async t => {
     ].map(describe),
     [
       'route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink',
-      'route 10.5.2.0/24 via 192.168.77.2 dev up0 proto 3 metric 5',
+      'route 10.5.2.0/24 via 192.168.77.2 dev up0 proto boot metric 5',
       'route blackhole 10.5.2.0/24',
       'fdb 02:53:00:00:00:02 dev flannel.1 dst 192.168.77.2',
       'neighbour 10.5.2.0 lladdr 02:53:00:00:00:02 dev flannel.1',

@@ -139,7 +139,7 @@ t.test('EEXIST: what is foreign is a conflict, told once, and stays', async t =>
   putRoute(lab, foreign);
   lab.reconciler.setPeer('5', peerEntries(5));
   await lab.settled();
-  const text = 'route 10.5.5.0/24 via 192.168.77.9 dev up0 proto 4';
+  const text = 'route 10.5.5.0/24 via 192.168.77.9 dev up0 proto static';
   const told = (): string[] => warnings(lab).filter(line => line.startsWith(text));
   t.equal(told().length, 1);
   t.same(lab.reconciler.peerState('5'), { programmed: false, error: `in the way: ${text}` });
