@@ -55,7 +55,7 @@ export function pingCommand(): Command {
 
 async function ping(wanted: string | undefined, flags: PingFlags): Promise<number> {
   const fail = (message: string) => {
-    process.stderr.write(`selvedge ping: ${printable(message)}\n`);
+    process.stderr.write(`selvedge ping: ${message.split('\n').map(printable).join('\n')}\n`);
     return EXIT.trouble;
   };
   try {

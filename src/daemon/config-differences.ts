@@ -16,7 +16,7 @@ export function sameDocument(a: string, b: string): boolean {
  * Compares documents as they were written: a default that one of them spells out is a difference.
  * @param running the document that the agent runs
  * @param stored the one in etcd; both are JSON objects
- * @returns a line for each field, such as `Backend.VNI: 1 runs, 2 is in etcd`
+ * @returns a line for each field, such as `Backend.VNI: 1 here, 2 in etcd`
  */
 export function configDifferences(running: string, stored: string): readonly string[] {
   const [ours, theirs] = [fieldsOf(JSON.parse(running)), fieldsOf(JSON.parse(stored))];
@@ -24,7 +24,7 @@ export function configDifferences(running: string, stored: string): readonly str
     .filter(field => !isSame(ours.get(field), theirs.get(field)))
     .map(field => {
       const [here, there] = [show(field, ours), show(field, theirs)];
-      return here === there ? `${field}: another is in etcd` : `${field}: ${here} runs, ${there} is in etcd`;
+      return here === there ? `${field}: another in etcd` : `${field}: ${here} here, ${there} in etcd`;
     });
 }
 
@@ -45,7 +45,7 @@ function membersOf(value: unknown): [string, unknown][] {
 }
 
 function show(field: string, fields: ReadonlyMap<string, unknown>): string {
-  if (!fields.has(field)) return 'nothing';
+  if (!fields.has(field)) return 'not given';
   return isSecretName(field) ? REDACTED : showValue(fields.get(field));
 }
 

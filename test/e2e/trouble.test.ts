@@ -73,7 +73,7 @@ t.test('a config that is missing, wrong, mended, changed and taken away', async 
     ({ config }) => config.state === 'differs',
   );
   t.equal(differs.verdict, 'degraded');
-  t.match(differs.problems, [{ seen: /: Network: "10\.5\.0\.0\/16" runs, "10\.6\.0\.0\/16" is in etcd$/ }]);
+  t.match(differs.problems, [{ seen: /: Network: "10\.5\.0\.0\/16" here, "10\.6\.0\.0\/16" in etcd$/ }]);
   await lab.setConfig({ Network: 7 });
   await statusWhen(lab, host, 'sees the wrong config', ({ config }) => config.state === 'invalid');
   await lab.etcd.ctl('del', '/net/config');

@@ -88,3 +88,9 @@ t.test('no agent is 2', async t => {
   t.same([out, exitCode], ['', 2]);
   t.match(err, 'the agent does not run');
 });
+
+t.test('ping without an agent says so in lines, as status does', async t => {
+  const { err, exitCode } = await selvedge('ping', '--all', '--socket', '/nonexistent/net.sock');
+  t.equal(exitCode, 2);
+  t.match(err, /^selvedge ping: .*\n {2}cause {2}.*\n {2}next {3}/);
+});

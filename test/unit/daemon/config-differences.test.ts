@@ -24,18 +24,18 @@ t.test('what differs is told by field, ours and theirs', async t => {
   const running = { Network: '10.5.0.0/16', Backend: { Type: 'vxlan', VNI: 1 } };
   const cases: readonly (readonly [unknown, readonly string[]])[] = [
     [running, []],
-    [{ ...running, Network: '10.6.0.0/16' }, ['Network: "10.5.0.0/16" runs, "10.6.0.0/16" is in etcd']],
+    [{ ...running, Network: '10.6.0.0/16' }, ['Network: "10.5.0.0/16" here, "10.6.0.0/16" in etcd']],
     [
       { SubnetLen: 26, Network: '10.5.0.0/16', Backend: { VNI: 2, Type: 'vxlan', GBP: true } },
       [
-        'Backend.VNI: 1 runs, 2 is in etcd',
-        'SubnetLen: nothing runs, 26 is in etcd',
-        'Backend.GBP: nothing runs, true is in etcd',
+        'Backend.VNI: 1 here, 2 in etcd',
+        'SubnetLen: not given here, 26 in etcd',
+        'Backend.GBP: not given here, true in etcd',
       ],
     ],
     [
       { Network: '10.5.0.0/16' },
-      ['Backend.Type: "vxlan" runs, nothing is in etcd', 'Backend.VNI: 1 runs, nothing is in etcd'],
+      ['Backend.Type: "vxlan" here, not given in etcd', 'Backend.VNI: 1 here, not given in etcd'],
     ],
   ];
   for (const [stored, lines] of cases)
@@ -45,5 +45,5 @@ t.test('what differs is told by field, ours and theirs', async t => {
 t.test('what is not shown differs all the same', async t => {
   const config = (value: unknown) => JSON.stringify({ Backend: { PSK: value, Deep: [value] } });
   const lines = configDifferences(config('secret-one'), config('secret-two'));
-  t.same(lines, ['Backend.PSK: another is in etcd', 'Backend.Deep: another is in etcd']);
+  t.same(lines, ['Backend.PSK: another in etcd', 'Backend.Deep: another in etcd']);
 });
