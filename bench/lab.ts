@@ -10,15 +10,9 @@ export const SELVEDGE_MAIN = fileURLToPath(new URL('../../dist/cli/main.js', imp
 /** A program inside may load, program and check 50,000 peers. */
 const INSIDE_SECONDS = 600;
 
-/**
- * Makes a lab, and takes it away when `body` has ended, failed, or the user has had enough (exit code 130 or 143).
- * @param command how to start the agent, when it is not the plain built command
- */
-export async function withLab<T>(
-  body: (lab: Lab) => Promise<T>,
-  command: readonly string[] = [process.execPath, SELVEDGE_MAIN],
-): Promise<T> {
-  const lab = await Lab.create({ selvedge: command });
+/** Makes a lab, and takes it away when `body` has ended, failed, or the user has had enough (exit code 130 or 143). */
+export async function withLab<T>(body: (lab: Lab) => Promise<T>): Promise<T> {
+  const lab = await Lab.create({ selvedge: [process.execPath, SELVEDGE_MAIN] });
   const leave = (signal: NodeJS.Signals) => {
     process.stderr.write(`${signal}: removing the namespaces ${lab.id}-*\n`);
     void lab.dispose().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));

@@ -1,18 +1,15 @@
 /** Restart: an agent comes back to a kernel that holds everything already. It must change nothing. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Host } from '../src/demo/host.js';
 import type { Lab } from '../src/demo/lab.js';
 import { prepareHost, waitForPeers } from './agent-lab.js';
 import type { Bench, BenchOptions, Table } from './bench.js';
 import { formatSpread } from './format.js';
-import { SELVEDGE_MAIN, withLab } from './lab.js';
+import { withLab } from './lab.js';
 import { spreadOf, type Spread } from './statistics.js';
 
 const DEFAULT_PEERS = [10_000];
 const ROUNDS = 3;
-const COUNTER = fileURLToPath(new URL('inside/count-changes.js', import.meta.url));
+const HEALTH_PORT = '10300';
 
 export interface RestartRow {
   readonly peers: number;
@@ -37,18 +34,12 @@ async function run(options: BenchOptions): Promise<readonly RestartRow[]> {
   const rows: RestartRow[] = [];
   for (const peers of numbers) {
     progress(`restart: ${peers} peers, ${rounds} rounds`);
-    rows.push(
-      await withLab(
-        lab => measure(lab, peers, rounds),
-        [process.execPath, '--import', COUNTER, SELVEDGE_MAIN],
-      ),
-    );
+    rows.push(await withLab(lab => measure(lab, peers, rounds)));
   }
   return rows;
 }
 
 async function measure(lab: Lab, peers: number, rounds: number): Promise<RestartRow> {
-  process.env.SELVEDGE_BENCH_COUNTS = lab.directory;
   const host = await prepareHost(lab, peers);
   const first = await startAndStop(lab, host, peers);
   if (first.changes < peers) throw new Error(`${first.changes} changes are too few for ${peers} peers`);
@@ -65,14 +56,22 @@ async function measure(lab: Lab, peers: number, rounds: number): Promise<Restart
 
 async function startAndStop(lab: Lab, host: Host, peers: number): Promise<{ ms: number; changes: number }> {
   const began = performance.now();
-  const { pid } = await host.startAgent();
+  await host.startAgent(['--healthz-ip', '127.0.0.1', '--healthz-port', HEALTH_PORT]);
   await waitForPeers(lab, host, peers);
   const ms = performance.now() - began;
+  const changes = await countChanges(host);
   await host.stopAgent();
-  const { changes } = JSON.parse(await readFile(join(lab.directory, `${pid}.json`), 'utf8')) as {
-    changes: number;
-  };
   return { ms, changes };
+}
+
+/** How many messages that change the kernel the agent has sent since its start. */
+async function countChanges({ namespace }: Host): Promise<number> {
+  const url = `http://127.0.0.1:${HEALTH_PORT}/metrics`;
+  const fetch = 'fetch(process.argv[1]).then(answer => answer.text()).then(console.log)';
+  const { stdout } = await namespace.exec([process.execPath, '--eval', fetch, url]);
+  const [, count] = /^selvedge_kernel_changes_total (\d+)$/m.exec(stdout) ?? [];
+  if (count === undefined) throw new Error(`${url} does not tell selvedge_kernel_changes_total`);
+  return Number(count);
 }
 
 function table(rows: readonly RestartRow[]): Table {

@@ -3,14 +3,13 @@ import { endianness } from 'node:os';
 
 const IS_LITTLE = endianness() === 'LE';
 
-/** Whether a message adds or removes something: rtnetlink numbers its types in fours, new, delete, get, set. */
-export function isChangeType(type: number): boolean {
-  return (type & 3) !== 2;
-}
-
-/** The same of a datagram's first message; what we send in one is of one sort. */
+/**
+ * Whether a datagram's first message adds or removes something: rtnetlink numbers its types in fours, new, delete, get,
+ * set. What we send in one datagram is of one sort.
+ */
 export function isChangeDatagram(bytes: Uint8Array): boolean {
-  return isChangeType(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint16(4, IS_LITTLE));
+  const type = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint16(4, IS_LITTLE);
+  return (type & 3) !== 2;
 }
 
 /** Datagrams one after another, each behind its length: 32 bits in host byte order. */
