@@ -149,11 +149,22 @@ export function formatLeaseValue(attributes: LeaseAttributes): string {
   });
 }
 
+/** What was read of an entry, and for which prefix: the search for our own lease and the judgement of peers read all. */
+const parsedLeases = new WeakMap<KeyValue, { readonly keyPrefix: string; readonly parsed: ParsedLease }>();
+
 /**
- * Reads a lease from its key and value.
+ * Reads a lease from its key and value, once of each entry.
  * @param keyPrefix `<prefix>/subnets/`, which the key starts with
  */
 export function parseLease(entry: KeyValue, keyPrefix: string): ParsedLease {
+  const known = parsedLeases.get(entry);
+  if (known?.keyPrefix === keyPrefix) return known.parsed;
+  const parsed = readLease(entry, keyPrefix);
+  parsedLeases.set(entry, { keyPrefix, parsed });
+  return parsed;
+}
+
+function readLease(entry: KeyValue, keyPrefix: string): ParsedLease {
   const subnets = parseSubnetKey(entry.key.slice(keyPrefix.length));
   if (!subnets.ok) return { ...subnets, code: 'bad-key' };
   const attributes = parseLeaseValue(entry.value);

@@ -257,3 +257,18 @@ t.test('a lease of key and value', async t => {
   t.match(parseLease({ ...entry, key: `${key}x`, value }, '/net/subnets/'), { ok: false, code: 'bad-key' });
   t.match(parseLease({ ...entry, key, value: '{' }, '/net/subnets/'), { ok: false, code: 'bad-value' });
 });
+
+t.test('an entry is read once, for each prefix', async t => {
+  const entry = {
+    key: '/net/subnets/10.5.2.0-24',
+    value: '{"PublicIP":"192.0.2.2"}',
+    createRevision: 1n,
+    modRevision: 1n,
+    leaseId: '1',
+  };
+  const first = parseLease(entry, '/net/subnets/');
+  t.equal(parseLease(entry, '/net/subnets/'), first);
+  t.match(parseLease(entry, '/net/'), { ok: false, code: 'bad-key' });
+  t.match(parseLease(entry, '/net/subnets/'), first);
+  t.match(parseLease({ ...entry, value: '{}' }, '/net/subnets/'), { value: { publicIp: '0.0.0.0' } });
+});
