@@ -92,6 +92,16 @@ export function ownSubnetOf(host: HostFacts): Prefix | undefined {
   return ownLeaseIn(host)?.subnets.ipv4 ?? known(host, 'state')?.state.subnet;
 }
 
+/** The subnets of peers: the agent's word, else all leases but ours. */
+export function peerSubnetsOf(host: HostFacts): readonly Prefix[] {
+  const status = statusOf(host);
+  if (status === undefined) {
+    const own = ownLeaseIn(host)?.key;
+    return leasesIn(host).flatMap(({ key, subnets }) => (key === own ? [] : [subnets.ipv4]));
+  }
+  return status.peers.flatMap(({ subnet }) => parsePrefix(subnet) ?? []);
+}
+
 /** Devices that have an address of this subnet: the bridges of containers. */
 export function bridgesOf(entries: readonly Entry[], subnet: Prefix, overlay: string | undefined): string[] {
   return entries.flatMap(entry =>

@@ -84,6 +84,15 @@ const CASES: readonly Case[] = [
     doctor: ['forward-rejected'],
   },
   {
+    name: 'a table of nftables drops what comes from one peer’s containers',
+    break: on(
+      `nft "add table inet mine; add chain inet mine through { type filter hook forward priority 0; }; add rule inet mine through ip saddr ${peer} counter drop"`,
+    ),
+    mend: on('nft delete table inet mine'),
+    status: [],
+    doctor: ['forward-rejected'],
+  },
+  {
     name: 'docker0 has another subnet',
     break: async at => {
       await on(

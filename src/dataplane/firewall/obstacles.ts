@@ -3,13 +3,14 @@
  * a firewall that lets the right hosts in looks much like one that does not. Pure.
  */
 import type { HeldVariant, SavedTable } from './held.js';
+import { holdsNumber, parseNftRuleset, type ParsedRule } from './nft-rule.js';
 
 /** A rule that drops or rejects the overlay's own packets. */
 export interface PortDrop {
   readonly direction: 'in' | 'out';
   /** `iptables-nft INPUT`, `inet filter input`. */
   readonly chain: string;
-  /** As the program prints it; of nftables as JSON. */
+  /** As the program prints it, of nftables near enough to find it. */
   readonly rule: string;
 }
 
@@ -39,7 +40,7 @@ const HOOKS = { INPUT: 'in', OUTPUT: 'out' } as const;
 function dropsIn({ rules }: SavedTable, port: number, device: string | undefined): PortDrop[] {
   return Object.entries(HOOKS).flatMap(([chain, direction]) => {
     const all = rules.get(chain) ?? [];
-    const named = all.filter(rule => new RegExp(`-p udp .*--dports? (\\d+,)*${port}\\b`).test(rule));
+    const named = all.filter(rule => namesPort(rule, port));
     // Whoever is let in by name before is let in.
     const [first] = named;
     if (first === undefined || !/ -j (DROP|REJECT)\b/.test(first) || isForOthers(first, device)) return [];
@@ -47,24 +48,19 @@ function dropsIn({ rules }: SavedTable, port: number, device: string | undefined
   });
 }
 
+/** `--dport 8472`, `--dports 53,8000:9000`. */
+function namesPort(rule: string, port: number): boolean {
+  const list = /-p udp .*[^!] --dports? (\S+)/.exec(rule)?.[1] ?? '';
+  return list.split(',').some(each => {
+    const [first = NaN, last = first] = each.split(':').map(Number);
+    return first <= port && port <= last;
+  });
+}
+
 /** A rule that spares the right hosts, or is for another device. */
 function isForOthers(rule: string, device: string | undefined): boolean {
   const on = /(?:^| )-[io] (\S+)/.exec(rule)?.[1];
   return / ?! -[siod] /.test(` ${rule}`) || (on !== undefined && device !== undefined && on !== device);
-}
-
-interface NftChain {
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  readonly hook?: string;
-}
-
-interface NftRule {
-  readonly family: string;
-  readonly table: string;
-  readonly chain: string;
-  readonly expr?: unknown;
 }
 
 const NFT_HOOKS: Readonly<Partial<Record<string, PortDrop['direction']>>> = {
@@ -77,31 +73,22 @@ const NFT_HOOKS: Readonly<Partial<Record<string, PortDrop['direction']>>> = {
 };
 
 function nftDrops(json: string, port: number): PortDrop[] {
-  const objects = parseRuleset(json);
-  return objects
-    .flatMap(({ chain }) => (chain === undefined ? [] : [chain]))
-    .flatMap(({ family, table, name, hook }) => {
-      const direction = NFT_HOOKS[hook ?? ''];
-      // Those of iptables-nft are read in its own words.
-      if (direction === undefined || (table === 'filter' && name === name.toUpperCase())) return [];
-      const named = objects
-        .flatMap(({ rule }) => (rule === undefined ? [] : [rule]))
-        .filter(rule => rule.family === family && rule.table === table && rule.chain === name)
-        .map(rule => JSON.stringify(rule.expr ?? []))
-        .filter(text => text.includes('"dport"') && new RegExp(`\\b${port}\\b`).test(text));
-      const [first] = named;
-      if (first === undefined || !/"(drop|reject)":/.test(first) || first.includes('"op":"!="')) return [];
-      return [{ direction, chain: `${family} ${table} ${name}`, rule: first }];
-    });
+  return parseNftRuleset(json).flatMap(({ chain: { family, table, name, hook }, rules }) => {
+    const direction = NFT_HOOKS[hook ?? ''];
+    // Those of iptables-nft are read in its own words.
+    if (direction === undefined || (table === 'filter' && name === name.toUpperCase())) return [];
+    const first = rules.find(({ matches }) =>
+      matches.some(({ left, right }) => PORT_FIELDS.has(left) && holdsNumber(right, port)),
+    );
+    if (first === undefined || !isDrop(first) || first.matches.some(({ isNegated }) => isNegated)) return [];
+    return [{ direction, chain: `${family} ${table} ${name}`, rule: first.text }];
+  });
 }
 
-function parseRuleset(json: string): { readonly chain?: NftChain; readonly rule?: NftRule }[] {
-  try {
-    const { nftables } = JSON.parse(json) as { nftables?: { chain?: NftChain; rule?: NftRule }[] };
-    return Array.isArray(nftables) ? nftables : [];
-  } catch {
-    return [];
-  }
+const PORT_FIELDS: ReadonlySet<string> = new Set(['udp dport', 'th dport']);
+
+function isDrop({ verdict }: ParsedRule): boolean {
+  return verdict === 'drop' || verdict === 'reject';
 }
 
 /**

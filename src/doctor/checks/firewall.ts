@@ -1,13 +1,14 @@
 /** Rules of the host's firewall that stand in the overlay's way. Pure. */
 import { findPortDrops, findRejectBefore } from '../../dataplane/firewall/obstacles.js';
 import { firewallNamesOf } from '../../dataplane/firewall/model.js';
+import { findSubnetDrops } from '../../dataplane/firewall/subnet-drops.js';
 import { formatPrefix } from '../../address/prefix.js';
 import { closedForwardChains } from '../../daemon/host-setup/input-chains.js';
 import { problem } from '../../daemon/problems.js';
 import { row, type Outcome } from '../check.js';
 import type { FirewallFact } from '../facts.js';
-import { finding } from '../finding.js';
-import { configOf, statusOf, underlayOf } from '../view.js';
+import { finding, listed } from '../finding.js';
+import { bridgesOf, configOf, ownSubnetOf, peerSubnetsOf, statusOf, underlayOf } from '../view.js';
 
 /** Until a config is known: what flannel and the kernel take. */
 const USUAL_PORT = 8472;
@@ -29,7 +30,7 @@ export const firewallChecks = [
         direction === 'in'
           ? 'packets of all other hosts, or of those that the rule names, do not come in'
           : 'packets to all other hosts, or to those that the rule names, do not leave this host',
-        `take the rule out where that firewall is configured; ${chain.startsWith('iptables') ? `${chain.split(' ')[0]} -S` : 'nft -a list ruleset'}`,
+        `take the rule out where that firewall is configured; ${showChain(chain)}`,
       ),
     );
   }),
@@ -44,7 +45,29 @@ export const firewallChecks = [
     ];
     return [...rejectedBefore(firewall, forwardChain, words), ...dropped(firewall, forwardChain)];
   }),
+
+  row('forwarded packets of single peers', ['firewall', 'network'], ({ firewall, network }, host) => {
+    const device = configOf(host)?.backend.device;
+    const own = ownSubnetOf(host);
+    const subnets = [...peerSubnetsOf(host), ...(own === undefined ? [] : [own])];
+    const bridges = own === undefined ? [] : bridgesOf(network.entries, own, device);
+    return findSubnetDrops(firewall.iptables, firewall.nftRuleset, { subnets, device, bridges }).map(
+      ({ chain, rule, subnets }) =>
+        finding(
+          'forward-rejected',
+          `${chain} drops what goes to or comes from ${listed(subnets.map(formatPrefix))}: ${rule}`,
+          'a rule names these addresses: containers there and here do not reach each other',
+          `take the rule out where that firewall is configured; ${showChain(chain)}`,
+        ),
+    );
+  }),
 ];
+
+/** The command that prints a chain of `findPortDrops` or `findSubnetDrops`. */
+function showChain(chain: string): string {
+  const [program, name] = chain.split(' ');
+  return program!.startsWith('iptables-') ? `${program} -S ${name}` : `nft -a list chain ${chain}`;
+}
 
 function rejectedBefore(
   { iptables, nftRuleset }: FirewallFact,
