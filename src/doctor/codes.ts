@@ -9,6 +9,7 @@ import { PROBLEM_CODES } from '../daemon/problems.js';
 export const DOCTOR_CODES = [
   'underlay-down',
   'underlay-address',
+  'behind-nat',
   'no-interface',
   'kernel-lacks-vxlan',
   'flanneld-runs',

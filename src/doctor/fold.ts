@@ -18,6 +18,7 @@ const NO_TUNNEL: readonly FindingCode[] = [
   'port-closed',
   'overlay-device',
   'lease-mac',
+  'behind-nat',
 ];
 /** Nobody keeps the data plane, or it is not begun. */
 const NO_AGENT: readonly FindingCode[] = ['agent-down', 'agent-silent', 'agent-waits'];
@@ -55,6 +56,7 @@ export const FOLLOWS_FROM: Partial<Record<FindingCode, readonly FindingCode[]>> 
   'path-mtu': ['mtu-too-large'],
   'route-overlap': ['underlay-in-network', 'route-conflict', 'docker-subnet'],
   'route-conflict': ['docker-subnet'],
+  'behind-nat': ['route-shadowed', 'port-blocked', 'port-closed', 'overlay-device'],
   'route-shadowed': ['route-conflict', 'underlay-in-network', 'docker-subnet', ...NO_UNDERLAY],
 };
 

@@ -3,7 +3,7 @@
  * cause and on which side it is, and all heals. Probes come every ten seconds, and three are lost before it is said: few cases.
  */
 import t from 'tap';
-import { sh, startCaseLab, type CaseLab } from '../support/doctor/case-lab.js';
+import { restartAgent, sh, startCaseLab, type CaseLab } from '../support/doctor/case-lab.js';
 import { goThrough, type Case } from '../support/doctor/cases.js';
 
 const lab = await startCaseLab(t);
@@ -13,6 +13,16 @@ const on =
   async (at: CaseLab) => {
     for (const host of where === 'host' ? [at.host] : at.others) await sh(at, host, line);
   };
+
+const NOWHERE = ['--public-ip', '192.168.77.101'];
+
+/** Under its earlier lease a host that has another address is kept waiting until that is sure to be nobody's. */
+async function joinAnew({ lab, host }: CaseLab, options: readonly string[]): Promise<void> {
+  const status = await host.status();
+  await host.stopAgent(10);
+  await lab.etcd.ctl('del', status!.lease!.key);
+  await restartAgent(host, options);
+}
 
 const CASES: readonly Case[] = [
   {
@@ -31,6 +41,14 @@ const CASES: readonly Case[] = [
     status: ['overlay-blocked'],
     doctor: ['tunnel-one-way (overlay-blocked)'],
     others: ['overlay-blocked'],
+  },
+  {
+    name: 'a public IP that nothing translates to this host',
+    break: at => joinAnew(at, NOWHERE),
+    mend: at => joinAnew(at, []),
+    status: ['overlay-blocked'],
+    doctor: ['behind-nat (tunnel-one-way overlay-blocked)'],
+    options: NOWHERE,
   },
   {
     name: 'the underlay is down',

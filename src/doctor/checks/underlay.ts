@@ -1,9 +1,19 @@
 /** The way to the other hosts: which interface, and whether it is there. Pure. */
-import { formatPrefix } from '../../address/prefix.js';
+import type { IpAddress } from '../../address/ip.js';
+import { containsIp, formatPrefix, parsePrefix, type Prefix } from '../../address/prefix.js';
 import { problem } from '../../daemon/problems.js';
 import { row } from '../check.js';
 import { finding } from '../finding.js';
-import { isHolder, leasesIn, statusOf, underlayOf } from '../view.js';
+import { configOf, isHolder, leasesIn, statusOf, underlayOf } from '../view.js';
+
+/** Addresses that are not routed between sites: RFC 1918, and RFC 6598 behind a provider's NAT. */
+const PRIVATE: readonly Prefix[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'].flatMap(
+  text => parsePrefix(text) ?? [],
+);
+
+function isPrivateIp(address: IpAddress): boolean {
+  return PRIVATE.some(prefix => containsIp(prefix, address));
+}
 
 export const underlayChecks = [
   row('choice of the interface', ['network'], ({ network }, host) => {
@@ -45,6 +55,29 @@ export const underlayChecks = [
     return [
       finding('underlay-address', seen, cause, `ip address show ${device}; then: systemctl restart selvedge`),
     ];
+  }),
+
+  row('translation of addresses', ['agent', 'network'], ({ network }, host) => {
+    const [status, publicIp] = [statusOf(host), underlayOf(host)?.publicIp];
+    const reached = status?.probes?.peers;
+    // A translation that works is nobody's business.
+    if (publicIp === undefined || reached === undefined) return [];
+    if (reached.reachable > 0 || reached['overlay-blocked'] === 0) return [];
+    const port = configOf(host)?.backend.port ?? 8472;
+    const answering = `${reached['overlay-blocked']} hosts answer on the underlay, none of them through the tunnel`;
+    if (!network.interfaces.some(({ addresses }) => addresses.includes(publicIp))) {
+      const seen = `${answering}, and the public IP ${publicIp} of this host is no address of its own`;
+      const cause = `what the others send to ${publicIp} does not come here: nothing translates UDP ${port} of that address to this host, or the address is wrong`;
+      const next = `tcpdump -ni any udp port ${port}; translate it there, or give another --public-ip`;
+      return [finding('behind-nat', seen, cause, next)];
+    }
+    const others = status?.peers.map(peer => peer.publicIp) ?? [];
+    if (!isPrivateIp(publicIp) || others.some(isPrivateIp)) return [];
+    const seen = `${answering}, and the public IP ${publicIp} of this host is a private one, while those of all others are not`;
+    const cause =
+      'this host is behind a NAT: the others send to an address that does not exist where they are';
+    const next = `give --public-ip the address by which the others reach this host, and translate UDP ${port} of it`;
+    return [finding('behind-nat', seen, cause, next)];
   }),
 
   row('other hosts with our public IP', ['etcd', 'network'], (_, host) => {

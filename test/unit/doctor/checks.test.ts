@@ -2,6 +2,7 @@
 import t from 'tap';
 import { SELVEDGE_ROUTE_PROTOCOL, type RouteEntry } from '../../../src/dataplane/model.js';
 import { isFindingCode } from '../../../src/doctor/codes.js';
+import type { StatusDocument } from '../../../src/daemon/status.js';
 import type { FactName, FactValues, PeerWay } from '../../../src/doctor/facts.js';
 import { diagnose } from '../../../src/doctor/report.js';
 import { StoreError } from '../../../src/subnet/store.js';
@@ -53,6 +54,25 @@ const withUnderlay = (state: object) => ({
 });
 const told = (code: string) => ({
   status: { ...STATUS, problems: [{ code, severity: 'error' as const, seen: 's', cause: 'c', next: 'n' }] },
+});
+/** The agent's probes as they are where nobody answers through the tunnel, or somebody does. */
+const cutOff = (
+  peers: { reachable: number; 'overlay-blocked': number },
+  underlay: Partial<NonNullable<StatusDocument['underlay']>> = {},
+) => ({
+  agent: {
+    kind: 'answers' as const,
+    status: {
+      ...STATUS,
+      underlay: { ...STATUS.underlay!, ...underlay },
+      probes: {
+        ...{ rate: 20, off: null, roundSeconds: 10, sent: { underlay: 9, overlay: 9, mtu: 0 } },
+        lost: { underlay: 0, overlay: 9 },
+        peers: { unreachable: 0, unknown: 0, ...peers },
+      },
+    },
+    uid: 0,
+  },
 });
 const JUMP = '-j SELVEDGE-FWD-net';
 const nft = (hook: string, expr: readonly object[], policy = 'accept') =>
@@ -120,6 +140,25 @@ t.test('what is wrong, by its code', async t => {
     ['the underlay gone', { network: { ...network, states: new Map() } }, ['underlay-down']],
     ['down', withUnderlay({ isUp: false }), ['underlay-down']],
     ['without a cable', withUnderlay({ hasCarrier: false }), ['underlay-down']],
+    [
+      'a public IP that is nobody’s here',
+      {
+        ...cutOff({ reachable: 0, 'overlay-blocked': 2 }),
+        network: {
+          ...network,
+          interfaces: [{ name: 'eth0', mtu: 1500, addresses: ['10.9.9.9', '192.0.2.7'] }],
+        },
+      },
+      ['underlay-address', 'behind-nat'],
+    ],
+    [
+      'a private one among public ones',
+      {
+        ...cutOff({ reachable: 0, 'overlay-blocked': 2 }, { address: '10.9.9.9', publicIp: '10.9.9.9' }),
+        network: { ...network, interfaces: [{ name: 'eth0', mtu: 1500, addresses: ['10.9.9.9'] }] },
+      },
+      ['behind-nat'],
+    ],
     [
       'its address on a bridge',
       {
@@ -281,6 +320,14 @@ t.test('what is wrong, by its code', async t => {
 
 t.test('what is well, and looks odd', async t => {
   const table: readonly (readonly [string, Partial<FactValues>])[] = [
+    [
+      'a translation that works',
+      {
+        ...cutOff({ reachable: 1, 'overlay-blocked': 1 }, { publicIp: '198.51.100.9' }),
+        etcd: { kind: 'read', entries: [configEntry(CONFIG_TEXT)] },
+      },
+    ],
+    ['a tunnel that is blocked', cutOff({ reachable: 0, 'overlay-blocked': 1 })],
     ['containers that cannot be asked for', { ways: [{ ...way, ofContainers: undefined }] }],
     ['a wider route, as a VPN has it', withRoutes(route('10.0.0.0/8'))],
     [
