@@ -70,7 +70,16 @@ const CASES: readonly Case[] = [
         until: status => status?.probes?.peers.reachable === 0,
       });
     },
-    mend: on('iptables-nft -D INPUT -p icmp -j DROP'),
+    mend: async at => {
+      await on('iptables-nft -D INPUT -p icmp -j DROP')(at);
+      // The first that answers again makes the silence of the other one a word, for a moment.
+      await at.lab.waitFor({
+        what: 'both to be reached',
+        deadlineSeconds: 60,
+        read: () => at.host.status(),
+        until: status => status?.probes?.peers.reachable === 2,
+      });
+    },
     status: [],
     doctor: [],
     others: ['peer-unreachable'],

@@ -229,3 +229,11 @@ const CASES: readonly Case[] = [
 ];
 
 await goThrough(t, lab, CASES);
+
+await t.test('the clock of the host is an hour ahead of etcd’s', async t => {
+  const ahead = 'const now = Date.now; Date.now = () => now() + 3_600_000;';
+  const environment = [`NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(ahead)}`];
+  const { findings, notChecked } = await runDoctor(lab, [], environment);
+  t.match(findings, [{ code: 'clock-skew', seen: /^the clock of this host is 3\d\d\d s ahead of/ }]);
+  t.same(notChecked, [], 'and all else was looked at');
+});

@@ -52,9 +52,10 @@ function doctorOptions(lab: Lab, host: Host): readonly string[] {
 export async function runDoctor(
   { lab, host }: CaseLab,
   more: readonly string[] = [],
+  environment: readonly string[] = [],
 ): Promise<DoctorDocument> {
-  const argv = [...SELVEDGE, 'doctor', ...doctorOptions(lab, host), ...more, '-o', 'json'];
-  const { code, stdout, stderr } = await host.namespace.exec(argv);
+  const command = [...SELVEDGE, 'doctor', ...doctorOptions(lab, host), ...more, '-o', 'json'];
+  const { code, stdout, stderr } = await host.namespace.exec(['env', ...environment, ...command]);
   const isTold = more.some(
     (word, i) => more[i - 1] === '--etcd-password' && (stdout + stderr).includes(word),
   );
