@@ -103,10 +103,16 @@ function loadRawSocket(): RawSocketModule {
   try {
     return createRequire(import.meta.url)('raw-socket') as RawSocketModule;
   } catch (error) {
-    const [reason] = (error as Error).message.split('\n', 1);
+    const { message, code } = error as NodeJS.ErrnoException;
+    const [reason = ''] = message.split('\n', 1);
+    const seen = `the optional package raw-socket cannot be loaded: ${reason}`;
+    // npm takes the package away where it could not be built, so that there is nothing to rebuild.
+    const isMissing = code === 'MODULE_NOT_FOUND' && reason.includes("'raw-socket'");
     throw new ProbesUnavailableError(
-      `the optional package raw-socket cannot be loaded: ${reason ?? ''}`,
-      'npm rebuild raw-socket where selvedge is installed; that needs python3, make and g++',
+      seen,
+      isMissing
+        ? 'apt-get install python3 make g++, then install selvedge again as before, without --omit=optional'
+        : 'apt-get install python3 make g++; npm rebuild raw-socket where selvedge is installed',
     );
   }
 }
