@@ -14,7 +14,7 @@ import { firewallProblems } from './firewall-problems.js';
 import type { AgentOptions } from './options.js';
 import { probeProblems } from './probe-problems.js';
 import { problem } from './problems.js';
-import type { Problem } from './status.js';
+import type { ConfigStatus, Problem } from './status.js';
 
 /** More of these than an operator reads are counted, not listed. */
 const MOST_LISTED = 20;
@@ -97,25 +97,26 @@ function configProblems(
         ),
       ];
     case 'missing':
-      return [
-        config.status.running === null
-          ? problem(
-              'config-missing',
-              `${key} does not exist`,
-              'nobody has put it there yet, or --etcd-prefix is not the right one',
-              read,
-            )
-          : problem(
-              'config-missing',
-              `${key} does not exist; this host goes on with ${config.status.source === 'state' ? 'the copy in its state directory' : 'the one that runs'}`,
-              'etcd lost its data, or the key was deleted (that alone ends no network: stop the agents and run selvedge cleanup)',
-              putConfigCommand(key, config.status.running, options.etcd),
-            ),
-      ];
+      return [missingConfig(config.status, options, read)];
     case 'running':
     case undefined:
       return [];
   }
+}
+
+/** @param read the command that reads the key */
+function missingConfig({ key, running, source }: ConfigStatus, options: AgentOptions, read: string): Problem {
+  if (running === null) {
+    const cause = 'nobody has put it there yet, or --etcd-prefix is not the right one';
+    return problem('config-missing', `${key} does not exist`, cause, read);
+  }
+  const goesOn = source === 'state' ? 'the copy in its state directory' : 'the one that runs';
+  return problem(
+    'config-missing',
+    `${key} does not exist; this host goes on with ${goesOn}`,
+    'etcd lost its data, or the key was deleted (that alone ends no network: stop the agents and run selvedge cleanup)',
+    putConfigCommand(key, running, options.etcd),
+  );
 }
 
 function leaseProblems(

@@ -1,5 +1,5 @@
 /** Why a call could not be made → what it is called, its probable cause and the next command. Pure. */
-import { etcdctl, quote } from './etcdctl.js';
+import { etcdctl, quote, type EtcdctlAccess } from './etcdctl.js';
 import type { CredentialFiles } from './etcd3-credentials.js';
 import type { Probe, ServerCertificate } from './etcd3-probe.js';
 import type { Advice, StoreErrorKind } from './store.js';
@@ -85,120 +85,151 @@ function probedCode(probe: Probe | undefined, url: string): Code | undefined {
 }
 
 function adviseOn(code: Code, certificate: ServerCertificate | undefined, situation: Situation): Diagnosis {
-  const { url, files, username, keyPrefix } = situation;
+  const { url, files, username } = situation;
   const { hostname, host, port } = new URL(url);
-  const access = { endpoints: [url], ...files, username };
-  const asRoot = etcdctl({ ...access, username: 'root' });
-  const s_client = `openssl s_client -connect ${host} </dev/null`;
-  const of = (kind: StoreErrorKind, cause: string, next: string): Diagnosis => ({
-    kind,
-    advice: { code, cause, next },
+  const [kind, advise] = ADVICE[code];
+  const [cause, next] = advise({
+    ...{ situation, certificate, hostname, host, port },
+    access: { endpoints: [url], ...files, username },
+    handshake: `openssl s_client -connect ${host} </dev/null`,
   });
-  switch (code) {
-    case 'server-untrusted': {
+  return { kind, advice: { code, cause, next } };
+}
+
+/** What the words of an advice are made of. */
+interface Scene {
+  readonly situation: Situation;
+  /** Of the server, where one was seen. */
+  readonly certificate: ServerCertificate | undefined;
+  readonly hostname: string;
+  /** With the port. */
+  readonly host: string;
+  readonly port: string;
+  /** What etcdctl needs to reach the endpoint as we do. */
+  readonly access: EtcdctlAccess;
+  /** The command that shows the server's side of a handshake. */
+  readonly handshake: string;
+}
+
+type Words = readonly [cause: string, next: string];
+
+const ADVICE: Readonly<Record<Code, readonly [StoreErrorKind, (scene: Scene) => Words]>> = {
+  'server-untrusted': [
+    'tls',
+    ({ situation, certificate, host, handshake }) => {
       const signer = certificate === undefined ? '' : ` by "${certificate.issuer}"`;
-      const trusted = files.caFile ?? "the system's authorities, as no --etcd-cafile is given";
-      const cause = `the certificate of ${host} is signed${signer}, not by ${trusted}`;
-      return of('tls', cause, `${s_client} -showcerts; then put the right CA into --etcd-cafile`);
-    }
-    case 'server-expired':
-      return of(
-        'tls',
-        `the certificate of ${host} has expired${certificate === undefined ? '' : `, on ${certificate.validTo}`}; or the clock of this host is wrong`,
-        `date; ${s_client} | openssl x509 -noout -dates; then renew the certificate of etcd`,
-      );
-    case 'server-not-yet-valid':
-      return of(
-        'tls',
-        `the certificate of ${host} is not valid yet${certificate === undefined ? '' : `, only from ${certificate.validFrom}`}; or the clock of this host is wrong`,
-        `date; ${s_client} | openssl x509 -noout -dates`,
-      );
-    case 'server-name': {
+      const trusted = situation.files.caFile ?? "the system's authorities, as no --etcd-cafile is given";
+      return [
+        `the certificate of ${host} is signed${signer}, not by ${trusted}`,
+        `${handshake} -showcerts; then put the right CA into --etcd-cafile`,
+      ];
+    },
+  ],
+  'server-expired': [
+    'tls',
+    ({ certificate, host, handshake }) => [
+      `the certificate of ${host} has expired${certificate === undefined ? '' : `, on ${certificate.validTo}`}; or the clock of this host is wrong`,
+      `date; ${handshake} | openssl x509 -noout -dates; then renew the certificate of etcd`,
+    ],
+  ],
+  'server-not-yet-valid': [
+    'tls',
+    ({ certificate, host, handshake }) => [
+      `the certificate of ${host} is not valid yet${certificate === undefined ? '' : `, only from ${certificate.validFrom}`}; or the clock of this host is wrong`,
+      `date; ${handshake} | openssl x509 -noout -dates`,
+    ],
+  ],
+  'server-name': [
+    'tls',
+    ({ certificate, hostname, host, handshake }) => {
       const names = certificate === undefined ? '' : `: it is for ${certificate.names || 'no name at all'}`;
-      const cause = `the certificate of ${host} is not for ${hostname}${names}`;
-      return of(
-        'tls',
-        cause,
-        `${s_client} | openssl x509 -noout -ext subjectAltName; use a name of it in --etcd-endpoints`,
-      );
-    }
-    case 'client-certificate':
-      return of('tls', ...clientCertificateAdvice(situation, host));
-    case 'tls-expected':
-      return of(
-        'tls',
-        `${host} speaks TLS, and the endpoint says http`,
-        `use https://${host} in --etcd-endpoints, with --etcd-cafile`,
-      );
-    case 'tls-not-spoken':
-      return of(
-        'tls',
-        `${host} speaks plain http, and the endpoint says https`,
-        `use http://${host} in --etcd-endpoints, or give etcd --cert-file and --key-file`,
-      );
-    case 'wrong-password': {
+      return [
+        `the certificate of ${host} is not for ${hostname}${names}`,
+        `${handshake} | openssl x509 -noout -ext subjectAltName; use a name of it in --etcd-endpoints`,
+      ];
+    },
+  ],
+  'client-certificate': ['tls', ({ situation, host }) => clientCertificateAdvice(situation, host)],
+  'tls-expected': [
+    'tls',
+    ({ host }) => [
+      `${host} speaks TLS, and the endpoint says http`,
+      `use https://${host} in --etcd-endpoints, with --etcd-cafile`,
+    ],
+  ],
+  'tls-not-spoken': [
+    'tls',
+    ({ host }) => [
+      `${host} speaks plain http, and the endpoint says https`,
+      `use http://${host} in --etcd-endpoints, or give etcd --cert-file and --key-file`,
+    ],
+  ],
+  'wrong-password': [
+    'denied',
+    ({ situation: { files, username, keyPrefix }, access }) => {
       const from =
         files.passwordFile === undefined ? '' : `; a mended ${files.passwordFile} is read again by itself`;
-      const cause = `etcd has no user "${username ?? ''}" with this password`;
-      return of(
-        'denied',
-        cause,
+      return [
+        `etcd has no user "${username ?? ''}" with this password`,
         `${etcdctl(access)} get --limit 1 ${keyPrefix ?? '/'} (it asks for the password)${from}`,
-      );
-    }
-    case 'no-permission': {
+      ];
+    },
+  ],
+  'no-permission': [
+    'denied',
+    ({ situation: { username, keyPrefix }, access }) => {
       const who =
         username === undefined ? 'the user that the client certificate names' : `the user "${username}"`;
       const range = keyPrefix === undefined ? 'these keys' : `all keys that start with ${keyPrefix}`;
-      return of(
-        'denied',
+      const asRoot = etcdctl({ ...access, username: 'root' });
+      return [
         `${who} has no role that may read and write ${range}`,
         `${asRoot} user get ${username ?? 'USER'}; ${asRoot} role grant-permission ROLE --prefix=true readwrite ${keyPrefix ?? 'PREFIX'}`,
-      );
-    }
-    case 'no-user':
-      return of(
-        'denied',
-        'etcd wants a user and none is given',
-        'give --etcd-username and --etcd-password-file, or a client certificate whose common name is the user',
-      );
-    case 'auth-disabled':
-      return of(
-        'denied',
-        'a user is given, and authentication is not enabled in this etcd',
-        'leave out --etcd-username and the password, or: etcdctl auth enable',
-      );
-    case 'token-refused':
-      return of(
-        'denied',
-        'etcd refuses a token that it has just given',
-        'etcdctl endpoint status --cluster; is --auth-token-ttl of etcd too short, or are its members apart?',
-      );
-    case 'host-unknown':
-      return of(
-        'unavailable',
-        `the name ${hostname} does not resolve on this host`,
-        `getent hosts ${hostname}`,
-      );
-    case 'connection-refused':
-      return of(
-        'unavailable',
-        `nothing listens at ${host}: etcd is down, or on another port than ${port}`,
-        `${etcdctl(access)} endpoint health`,
-      );
-    case 'no-answer':
-      return of(
-        'unavailable',
-        `no answer from ${host}: etcd hangs, or a firewall or the network between drops packets`,
-        `${etcdctl(access)} endpoint health`,
-      );
-  }
-}
+      ];
+    },
+  ],
+  'no-user': [
+    'denied',
+    () => [
+      'etcd wants a user and none is given',
+      'give --etcd-username and --etcd-password-file, or a client certificate whose common name is the user',
+    ],
+  ],
+  'auth-disabled': [
+    'denied',
+    () => [
+      'a user is given, and authentication is not enabled in this etcd',
+      'leave out --etcd-username and the password, or: etcdctl auth enable',
+    ],
+  ],
+  'token-refused': [
+    'denied',
+    () => [
+      'etcd refuses a token that it has just given',
+      'etcdctl endpoint status --cluster; is --auth-token-ttl of etcd too short, or are its members apart?',
+    ],
+  ],
+  'host-unknown': [
+    'unavailable',
+    ({ hostname }) => [`the name ${hostname} does not resolve on this host`, `getent hosts ${hostname}`],
+  ],
+  'connection-refused': [
+    'unavailable',
+    ({ host, port, access }) => [
+      `nothing listens at ${host}: etcd is down, or on another port than ${port}`,
+      `${etcdctl(access)} endpoint health`,
+    ],
+  ],
+  'no-answer': [
+    'unavailable',
+    ({ host, access }) => [
+      `no answer from ${host}: etcd hangs, or a firewall or the network between drops packets`,
+      `${etcdctl(access)} endpoint health`,
+    ],
+  ],
+};
 
-function clientCertificateAdvice(
-  { files, clientEndsAt, now }: Situation,
-  host: string,
-): [cause: string, next: string] {
+function clientCertificateAdvice({ files, clientEndsAt, now }: Situation, host: string): Words {
   const { certFile } = files;
   if (certFile === undefined) {
     return [
