@@ -47,6 +47,8 @@ export interface Interests {
 /** A change of a device or an address may make the kernel accept what it refused; a lost entry is only to be put back. */
 export type Concern = 'entries' | 'devices';
 
+const UNKNOWN_MAC = '00:00:00:00:00:00';
+
 /**
  * What an announcement means for us.
  * @param ownPort port of our request socket: what we did ourselves is no news
@@ -79,9 +81,16 @@ export function concernOf(
     }
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH: {
-      const { interfaceIndex, family, state } = decodeNeighbour(message.body);
+      const { interfaceIndex, family, state, destination } = decodeNeighbour(message.body);
       if (!isOverlay(interfaceIndex)) return undefined;
-      if (family !== AF_BRIDGE) return 'entries';
+      if (family !== AF_BRIDGE) {
+        // One that we remove goes by the kernel's own hand (net/core/neighbour.c, neigh_cleanup_and_release), so that its
+        // port is 0: it is known by being wanted no more, whatever its MAC was.
+        if (message.type === RTM_NEWNEIGH || destination === undefined) return 'entries';
+        const [device, address] = [nameOf(devices, interfaceIndex), ipFromBytes(destination)];
+        const gone = { kind: 'neighbour', device, address, mac: UNKNOWN_MAC } as const;
+        return interests.isExpected(gone, false) ? undefined : 'entries';
+      }
       // What a learning device notes for itself comes with every frame.
       if ((state & NUD_PERMANENT) === 0) return undefined;
       // Forwarding entries are announced without the port of who changed them: ours are known by what they say.

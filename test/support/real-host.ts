@@ -5,7 +5,8 @@ import type { Test } from 'tap';
 import type { Entry, VxlanLink } from '../../src/dataplane/model.js';
 import { keyOf } from '../../src/dataplane/kinds/index.js';
 import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
-import type { Concern } from '../../src/dataplane/kernel-watch.js';
+import { concernOf, type Concern, type Interests } from '../../src/dataplane/kernel-watch.js';
+import type { Message } from '../../src/dataplane/netlink/message.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import type { OffloadKeeper } from '../../src/dataplane/offload-keeper.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
@@ -39,12 +40,14 @@ export interface LinkWords {
 export interface RealHost {
   readonly reconciler: Reconciler;
   readonly socket: NetlinkSocket;
+  /** What the agent makes of an announcement that comes now. */
+  readonly concernOf: (message: Message) => Concern | undefined;
   readonly stop: () => Promise<void>;
   /**
-   * Waits until the loss of an entry that `lose` causes has been heard and a pass begun after it has ended. Announcements
-   * come in order, so that those of before have been heard, too.
+   * Waits until the loss of this FDB entry, which `lose` causes, has been heard, and what put it back as well. Announcements
+   * come in order, so that those of before have been heard, too, and no pass is due because of them.
    */
-  readonly mendsLoss: (lose: () => void) => Promise<void>;
+  readonly mendsLoss: (fdb: Entry, lose: () => void) => Promise<void>;
   /** Waits until the reconciler's listener has heard of an FDB entry that came or went, at any time. */
   readonly hears: (what: 'new' | 'gone', entry: Entry) => Promise<void>;
 }
@@ -66,7 +69,7 @@ export function startRealHost(
   nexthopRange = ALWAYS,
 ): RealHost {
   const log = pino({ level: 'silent' });
-  const moments = { heard: -Infinity, heardOf: 'entries' as Concern, passBegun: -Infinity };
+  const moments = { unexpected: -Infinity, heard: -Infinity, passBegun: -Infinity };
   const announced: string[] = [];
   const socket = new NetlinkSocket();
   const kernel = new NetlinkKernel(socket);
@@ -80,14 +83,19 @@ export function startRealHost(
     onPass: startedAt => (moments.passBegun = startedAt),
     ...(offload && { offload }),
   });
+  const interests: Interests = {
+    network: NETWORK,
+    overlay: OWNERSHIP.devices,
+    underlay: UNDERLAY,
+    addressed: 'docker0',
+    isExpected: (entry, isThere) => reconciler.isExpected(entry, isThere),
+  };
   const stopListening = listenToKernel({
     interests: {
-      network: NETWORK,
-      overlay: OWNERSHIP.devices,
-      underlay: UNDERLAY,
-      addressed: 'docker0',
+      ...interests,
       isExpected: (entry, isThere) => {
         announced.push(`${isThere ? 'new' : 'gone'}: ${keyOf(entry)}`);
+        if (!reconciler.isExpected(entry, isThere)) moments.unexpected = performance.now();
         return reconciler.isExpected(entry, isThere);
       },
     },
@@ -96,7 +104,6 @@ export function startRealHost(
     log,
     onConcern: concern => {
       moments.heard = performance.now();
-      moments.heardOf = concern;
       if (concern === 'devices') reconciler.doubtAfterChange();
       else reconciler.doubt();
     },
@@ -120,17 +127,18 @@ export function startRealHost(
     await stop();
     if (linkWords(DEVICE) !== undefined) ip('link', 'del', DEVICE);
   });
-  const mendsLoss = async (lose: () => void): Promise<void> => {
-    // What is yet to be heard of devices may come together with the loss, and stands for both then.
-    do {
-      const before = performance.now();
-      lose();
-      await poll(() => moments.heard > before && moments.passBegun >= moments.heard);
-    } while (moments.heardOf === 'devices');
+  const mendsLoss = async (fdb: Entry, lose: () => void): Promise<void> => {
+    const start = announced.length;
+    lose();
+    const isHeard = (what: string) => announced.includes(`${what}: ${keyOf(fdb)}`, start);
+    await poll(() => isHeard('gone') && isHeard('new'));
+    // What is heard is told a little later, for what comes together to be told together.
+    await poll(() => moments.heard > moments.unexpected && moments.passBegun >= moments.heard);
   };
   const hears = (what: 'new' | 'gone', entry: Entry) =>
     poll(() => announced.includes(`${what}: ${keyOf(entry)}`));
-  return { reconciler, socket, stop, mendsLoss, hears };
+  const concern = (message: Message) => concernOf(message, interests, kernel.devices, socket.port);
+  return { reconciler, socket, concernOf: concern, stop, mendsLoss, hears };
 }
 
 /**

@@ -22,6 +22,8 @@ import {
 } from '../../support/netlink-contract-entries.js';
 
 const OWN_PORT = 1000;
+/** NUD_FAILED of linux/neighbour.h. */
+const FAILED = 0x20;
 const NAMES = ['', 'lo', UNDERLAY, DEVICE, 'eth9', 'docker0'];
 const [UP0, VX, OTHER, BRIDGE] = [2, 3, 4, 5];
 const interests: Interests = {
@@ -142,4 +144,14 @@ t.test('an FDB entry that is there or gone as it should be is no news', async t 
     t.equal(judge(type, write, 0, { isExpected }), undefined);
     t.same(asked, [[entry, isThere]]);
   }
+});
+
+// A neighbour that we remove goes by the kernel's own hand, and its last announcement need not bear the MAC that we gave it.
+t.test('a neighbour that is gone as it should be is no news', async t => {
+  const write = neighbour({ ...arpOn(VX, '10.5.2.0', MAC_A), state: FAILED, linkAddress: undefined });
+  const asked: unknown[] = [];
+  const isExpected = (...args: unknown[]): boolean => asked.push(args) > 0;
+  t.equal(judge(nl.RTM_DELNEIGH, write, 0, { isExpected }), undefined);
+  t.match(asked, [[{ kind: 'neighbour', device: DEVICE, address: '10.5.2.0' }, false]]);
+  t.equal(judge(nl.RTM_NEWNEIGH, write, 0, { isExpected }), 'entries', 'but not one that was changed');
 });
