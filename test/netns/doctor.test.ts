@@ -3,11 +3,14 @@
  * networkd and NetworkManager.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { DoctorDocument } from '../../src/doctor/report.js';
 import { findPortDrops } from '../../src/dataplane/firewall/obstacles.js';
 import { findSubnetDrops } from '../../src/dataplane/firewall/subnet-drops.js';
+import { waitFor } from '../../src/demo/wait.js';
+import { parseUdpCounter } from '../../src/doctor/read/counters.js';
 import { readFirewall } from '../../src/doctor/read/host.js';
 import { macOf, prefix } from '../support/dataplane.js';
 import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
@@ -133,6 +136,12 @@ void inNamespace(t, import.meta.url, async () => {
     t.notOk(doctorCodes().includes('checksum-faults'));
     const sender = spawn('ip', ['netns', 'exec', peer, process.execPath, '-e', SENDER], { stdio: 'ignore' });
     t.teardown(() => sender.kill());
+    await waitFor({
+      what: 'packets with spoilt checksums',
+      deadlineSeconds: 60,
+      read: () => parseUdpCounter(readFileSync('/proc/self/net/snmp', 'utf8'), 'InCsumErrors'),
+      until: errors => errors > 0,
+    });
     t.ok(doctorCodes().includes('checksum-faults'));
   });
 

@@ -6,10 +6,12 @@
  *     flannel.1 10.5.1.0  ======= VXLAN, UDP 8472 =======  flannel.1 10.5.2.0
  */
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { sleep } from '../../src/daemon/tasks.js';
 import { PeerMonitor } from '../../src/probe/peer-monitor.js';
 import { openIcmpSocket } from '../../src/probe/icmp-socket.js';
+import type { PeerState } from '../../src/probe/path-state.js';
 import type { ProbedPeer } from '../../src/probe/peer.js';
 import { probe } from '../../src/probe/prober.js';
 import { ROUND_MS } from '../../src/probe/schedule.js';
@@ -98,12 +100,13 @@ async function probeUntil(
 
 void inNamespace(t, import.meta.url, async () => {
   const { router, peer } = makeTopology();
-  /** Rules of the router, for the length of a test. */
-  const drop = (t: Test, ...rules: readonly string[]) => {
-    const chain = `table ip t { chain f { type filter hook forward priority 0; ${rules.join('; ')}; }; }`;
-    execFileSync('ip', ['netns', 'exec', router, 'nft', chain]);
-    t.teardown(() => execFileSync('ip', ['netns', 'exec', router, 'nft', 'delete', 'table', 'ip', 't']));
+  /** A firewall's rule, for the length of a test. */
+  const filter = (t: Test, namespace: string, hook: string, rule: string) => {
+    const nft = (text: string) => execFileSync('ip', ['netns', 'exec', namespace, 'nft', text]);
+    nft(`table ip t { chain f { type filter hook ${hook} priority 0; ${rule}; }; }`);
+    t.teardown(() => nft('delete table ip t'));
   };
+  const drop = (t: Test, what: string) => filter(t, router, 'forward', `${what} drop`);
   const narrow = (t: Test, mtu: number) => {
     for (const [namespace, name] of [
       [router, 'r1'],
@@ -130,19 +133,19 @@ void inNamespace(t, import.meta.url, async () => {
   });
 
   t.test('a narrow link, and a router that drops what is too large without a word', async t => {
-    drop(t, 'ip length > 1400 drop');
+    drop(t, 'ip length > 1400');
     const { mtu } = await probeUntil(t, 'hole', ({ mtu }) => mtu !== undefined);
     t.same(mtu?.finding, { kind: 'black-hole', size: 1400 });
   });
 
   t.test('UDP 8472 is blocked', async t => {
-    drop(t, 'udp dport 8472 drop');
+    drop(t, 'udp dport 8472');
     const { underlay, overlay } = await probeUntil(t, 'blocked', ({ state }) => state === 'overlay-blocked');
     t.match([underlay.word, overlay.word], ['answers', 'never']);
   });
 
   t.test('ICMP is filtered on the underlay: the tunnel is proof enough', async t => {
-    drop(t, 'ip protocol icmp drop');
+    drop(t, 'ip protocol icmp');
     const seen = await probeUntil(
       t,
       'filtered',
@@ -162,22 +165,28 @@ void inNamespace(t, import.meta.url, async () => {
   });
 
   t.test('a packet of a container that comes back is asked after, long before the next round', async t => {
-    for (const [what, state, breaking] of [
-      ['no tunnel', 'overlay-blocked', `-n ${peer} link set ${DEVICE} down`],
-      ['no host', 'unreachable', `-n ${peer} link set up0 down`],
-    ] as const) {
-      let isBroken = false;
-      const isSo = (peer: ProbedPeer) => {
-        if (peer.underlay.word === 'answers' && peer.overlay.word !== 'untested' && !isBroken) {
-          isBroken = true;
-          ip(...breaking.split(' '));
-          ip('-n', router, 'neigh', 'flush', 'dev', 'r1');
-          const ping = spawn('ping', ['-c', '20', '-i', '0.3', '10.5.2.9'], { stdio: 'ignore' });
-          t.teardown(() => ping.kill());
-        }
-        return peer.state === state;
-      };
-      await probeUntil(t, what, isSo, 600_000);
+    const breaks: readonly (readonly [what: string, state: PeerState, breaking: (t: Test) => void])[] = [
+      ['no tunnel', 'overlay-blocked', t => filter(t, peer, 'input', 'udp dport 8472 reject')],
+      ['no host', 'unreachable', () => ip('-n', peer, 'link', 'set', 'up0', 'down')],
+    ];
+    for (const [what, state, breakIt] of breaks) {
+      await t.test(what, async t => {
+        let isBroken = false;
+        const isSo = (peer: ProbedPeer) => {
+          if ([peer.underlay, peer.overlay].every(({ word }) => word === 'answers') && !isBroken) {
+            isBroken = true;
+            breakIt(t);
+            ip('-n', router, 'neigh', 'flush', 'dev', 'r1');
+            const ping = spawn('ping', ['-i', '0.3', '10.5.2.9'], { stdio: 'ignore' });
+            t.teardown(async () => {
+              ping.kill();
+              await once(ping, 'exit');
+            });
+          }
+          return peer.state === state;
+        };
+        await probeUntil(t, what, isSo, 600_000);
+      });
     }
   });
 });
