@@ -1,11 +1,12 @@
 /** Several endpoints, the first of which fails in one way or another: the lease is kept, and no change is missed. */
 import t, { type Test } from 'tap';
 import { lookAt } from '../../src/subnet/etcd3-probe.js';
-import { freePort, needsEtcd, type Etcd } from '../support/etcd.js';
+import { needsEtcd, type Etcd } from '../support/etcd.js';
 import { startEtcdAgent, type EtcdAgent } from '../support/etcd-agent.js';
 import { AS_ROOT, enableAuth } from '../support/etcd-auth.js';
 import { startMembers } from '../support/etcd-members.js';
 import { makeStore, startEtcdFixture } from '../support/etcd-store.js';
+import { freePort } from '../support/free-port.js';
 import { KEY_PREFIX } from '../support/lease-host.js';
 import { until } from '../support/store-contract.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { EndpointView } from '../../src/subnet/etcd3-store.js';
 import { etcdctl } from '../../src/subnet/etcdctl.js';
-import { freePort, needsEtcd, startEtcd, type Etcd, type EtcdOptions } from '../support/etcd.js';
+import { needsEtcd, startEtcd, type Etcd, type EtcdOptions } from '../support/etcd.js';
 import {
   copyCertificate,
   makeCertificates,
@@ -15,6 +15,7 @@ import {
 } from '../support/etcd-certificates.js';
 import { startEtcdAgent } from '../support/etcd-agent.js';
 import { makeStore, never } from '../support/etcd-store.js';
+import { freePort } from '../support/free-port.js';
 import { matchAll } from '../support/match-all.js';
 import { recordedLog } from '../support/recorded-log.js';
 import { openWatch, until } from '../support/store-contract.js';

@@ -1,6 +1,7 @@
 /** A cluster of several etcd members on loopback. */
 import type { Test } from 'tap';
-import { freePort, startEtcd, type Etcd, type EtcdOptions } from './etcd.js';
+import { startEtcd, type Etcd, type EtcdOptions } from './etcd.js';
+import { freePort } from './free-port.js';
 
 /**
  * Starts members that elect a leader within a second; they end with the test.

@@ -1,22 +1,13 @@
 /** The health port: what probes read, and an address that cannot be had at first. */
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { emptyFacts, type Facts } from '../../../src/daemon/facts.js';
 import { healthRoutes, serveHealth } from '../../../src/daemon/health-port.js';
+import { freePort } from '../../support/free-port.js';
 import { recordedLog } from '../../support/recorded-log.js';
 import { CLOCK, codes, entryOf, joined, started, withFiles } from '../../support/status-facts.js';
 import { until } from '../../support/store-contract.js';
-
-/** A port of loopback that nobody has at this moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 interface Served {
   readonly get: (path: string, method?: string) => Promise<{ code: number; text: string }>;
@@ -86,7 +77,7 @@ t.test('a port that is in use is named, and taken once it is free', async t => {
   );
   t.strictSame(codes(facts), ['health-port']);
   other.close();
-  await until(() => facts.healthPortError === undefined, 'the port', 20_000);
+  await until(() => facts.healthPortError === undefined, 'the port');
   t.match(await get('/healthz'), { code: 200 });
   await stop();
   await t.rejects(get('/healthz'), 'closed in the end');
