@@ -52,7 +52,7 @@ export interface PacketOptions {
 
 type PacketChild = Child<EndRequest, EndReport>;
 
-/** How long after the end of sending a packet may still arrive. */
+/** Of a stream that is no longer sent nothing has arrived for so long: what is missing is lost. */
 const LATE_SECONDS = 2;
 const START_SECONDS = 10;
 
@@ -96,11 +96,16 @@ export async function startPackets(
 
 async function stopAndCount(a: PacketChild, b: PacketChild): Promise<PacketCounts> {
   await Promise.all([a.ask({ kind: 'stop' }), b.ask({ kind: 'stop' })]);
-  const end = performance.now() + LATE_SECONDS * 1000;
+  let arrived = 0;
+  let lastArrival = performance.now();
   for (;;) {
     const counts = countBoth(await reportBoth(a, b));
+    const now = performance.now();
+    const received = counts.aToB.received + counts.bToA.received;
+    if (received > arrived) lastArrival = now;
+    arrived = received;
     const complete = counts.aToB.lost === 0 && counts.bToA.lost === 0;
-    if (complete || performance.now() >= end) return counts;
+    if (complete || now >= lastArrival + LATE_SECONDS * 1000) return counts;
   }
 }
 
