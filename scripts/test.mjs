@@ -11,10 +11,10 @@ import { runTogether } from './together.mjs';
 /**
  * The kinds of tests, in the order in which they begin: a directory of test/ each. `load` is the part of a core that a
  * file keeps busy, in percent and with room to spare: labs and etcds know nothing of each other, and wait most of the
- * time.
+ * time. `timeoutSeconds` leaves room for a machine several times slower than the one on which a file takes its time.
  */
 const KINDS = {
-  unit: { programs: [], root: false, load: 100, timeoutSeconds: 60 },
+  unit: { programs: [], root: false, load: 100, timeoutSeconds: 180 },
   e2e: {
     programs: [
       ...['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'promtool'],
@@ -23,14 +23,14 @@ const KINDS = {
     ],
     root: true,
     load: 33,
-    timeoutSeconds: 300,
+    timeoutSeconds: 600,
   },
-  etcd: { programs: ['etcd', 'etcdctl'], root: false, load: 33, timeoutSeconds: 120 },
+  etcd: { programs: ['etcd', 'etcdctl'], root: false, load: 33, timeoutSeconds: 300 },
   netns: {
     programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft', 'iptables-legacy'],
     root: true,
     load: 50,
-    timeoutSeconds: 120,
+    timeoutSeconds: 300,
   },
 };
 /** Of two cores, which is what the time-outs are made for. */

@@ -42,7 +42,7 @@ export class Etcd {
     await waitFor(
       {
         what: 'etcd to answer',
-        deadlineSeconds: 20,
+        deadlineSeconds: 60,
         read: () => this.run(['--command-timeout=1s', 'endpoint', 'health']),
         until: ({ code }) => {
           if (started.code !== undefined) throw new Error(`etcd did not start\n${started.describe()}`);
@@ -55,7 +55,7 @@ export class Etcd {
 
   /** Ends etcd; its data stays for the next start. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    await this.#process?.stop(signal, 10);
+    await this.#process?.stop(signal, 30);
   }
 
   /** Runs etcdctl, whatever its exit code. */

@@ -93,13 +93,13 @@ export class Host implements Machine {
    * Ends the agent with SIGTERM.
    * @returns its exit code
    */
-  async stopAgent(deadlineSeconds = 5): Promise<number | undefined> {
+  async stopAgent(deadlineSeconds = 30): Promise<number | undefined> {
     return this.#agent?.stop('SIGTERM', deadlineSeconds);
   }
 
   /** Ends the agent with SIGKILL. */
   async killAgent(): Promise<void> {
-    await this.#agent?.stop('SIGKILL', 5);
+    await this.#agent?.stop('SIGKILL', 30);
   }
 
   /**
@@ -107,7 +107,7 @@ export class Host implements Machine {
    * @returns the file's text
    * @throws Error when the agent ends before, or takes longer than the deadline
    */
-  async waitForSubnet(deadlineSeconds = 20): Promise<string> {
+  async waitForSubnet(deadlineSeconds = 60): Promise<string> {
     const text = await waitFor(
       {
         what: `${this.files.subnetEnv} of ${this.name}`,
@@ -124,7 +124,7 @@ export class Host implements Machine {
    * Waits until the agent says that it is healthy.
    * @param peers how many programmed peers it must have, any number by default
    */
-  async waitForHealth(peers?: number, deadlineSeconds = 20): Promise<StatusDocument> {
+  async waitForHealth(peers?: number, deadlineSeconds = 60): Promise<StatusDocument> {
     const status = await waitFor(
       {
         what: `${this.name} to be healthy${peers === undefined ? '' : ` with ${peers} peers`}`,

@@ -243,7 +243,7 @@ t.test('two booted hosts', async t => {
         await one.must(['systemctl', 'start', 'systemd-networkd']);
         const setUp = await lab.waitFor({
           what: 'networkd to have made up its mind on flannel.1',
-          deadlineSeconds: 30,
+          deadlineSeconds: 60,
           read: () => one.must(['networkctl', '--no-legend', 'list', 'flannel.1']),
           until: line => / (unmanaged|configured|failed)\n/.test(line),
         });

@@ -28,7 +28,7 @@ async function cutOff(members: Members, host: Host): Promise<void> {
   await members.proxiesOf(host).ask({ kind: 'cut' });
   await members.lab.waitFor({
     what: `${host.name} to notice that etcd is away`,
-    deadlineSeconds: 20,
+    deadlineSeconds: 60,
     read: () => host.status(),
     until: status => status?.etcd.connected === false,
   });
@@ -109,7 +109,7 @@ t.test('three members with TLS', async t => {
         await members.loseData(from);
         await lab.waitFor({
           what: 'all hosts to register again',
-          deadlineSeconds: 40,
+          deadlineSeconds: 60,
           read: () => subnetsInEtcd(members),
           until: seen => seen.join() === subnets.join(),
         });

@@ -111,7 +111,7 @@ t.test('SIGKILL cannot leave anything behind either', async t => {
   const { id, directory } = namesOf(demo.output());
   await waitFor({
     what: 'the janitor to finish',
-    deadlineSeconds: 10,
+    deadlineSeconds: 60,
     read: async () => ({ namespaces: await namespacesOf(id), directory: existsSync(directory) }),
     until: left => left.namespaces.length === 0 && !left.directory,
   });

@@ -20,7 +20,7 @@ const NOWHERE = ['--public-ip', '192.168.77.101'];
 /** Under its earlier lease a host that has another address is kept waiting until that is sure to be nobody's. */
 async function joinAnew({ lab, host }: CaseLab, options: readonly string[]): Promise<void> {
   const status = await host.status();
-  await host.stopAgent(10);
+  await host.stopAgent();
   await lab.etcd.ctl('del', status!.lease!.key);
   await restartAgent(host, options);
 }

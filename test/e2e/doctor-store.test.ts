@@ -30,7 +30,7 @@ const thief = JSON.stringify({
 const PASSWORD = 'nobody-reads-7f3a';
 let flanneld: LoggedProcess | undefined;
 const runFlanneld = async (prefix: string) => (flanneld = await startFlanneld(lab.host, prefix));
-const endFlanneld = () => flanneld!.stop('SIGKILL', 5);
+const endFlanneld = () => flanneld!.stop('SIGKILL', 30);
 const subnetOfPeer = async () => subnetOf(await leaseOf(lab.lab, lab.others[0]!));
 
 const CASES: readonly Case[] = [

@@ -56,7 +56,7 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   await one.namespace.ip('route', 'replace', subnet, 'via', two.address, 'proto', 'static');
   const unready = await lab.waitFor({
     what: 'host1 not to be ready',
-    deadlineSeconds: 20,
+    deadlineSeconds: 60,
     read: () => read(lab, one, '/readyz'),
     until: ({ code }) => code === 503,
   });
@@ -72,7 +72,7 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   await one.namespace.ip('route', 'delete', subnet, 'proto', 'static');
   await lab.waitFor({
     what: 'host1 to be ready again',
-    deadlineSeconds: 20,
+    deadlineSeconds: 60,
     read: () => read(lab, one, '/readyz'),
     until: ({ code }) => code === 200,
   });
@@ -83,7 +83,7 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
 async function readiness(lab: Lab, host: Host, code: 200 | 503): Promise<Seen> {
   return lab.waitFor({
     what: `${host.name}: /readyz to answer ${code}`,
-    deadlineSeconds: 40,
+    deadlineSeconds: 60,
     read: () => read(lab, host, '/readyz'),
     until: seen => seen.code === code,
   });

@@ -64,7 +64,7 @@ t.test('a UDP port that is in use', async t => {
   const program = "require('node:dgram').createSocket('udp4').bind(8472, () => console.log('bound'))";
   const argv = host.namespace.argv([process.execPath, '-e', program]);
   const squatter = await LoggedProcess.start('squatter', argv, `${host.files.runDir}/squatter.log`);
-  t.teardown(() => squatter.stop('SIGKILL', 5));
+  t.teardown(() => squatter.stop('SIGKILL', 30));
   while (!squatter.log().includes('bound')) await new Promise(setImmediate);
   t.match(await refusal(t, host), /flannel\.1: EADDRINUSE: its UDP port is used by another program/);
   t.same(await host.namespace.ipJson('link', 'show', 'type', 'vxlan'), [], 'no half-made device stays');
@@ -221,7 +221,7 @@ t.test('without --iface the default route decides', async t => {
     host.namespace.argv(argv.toSpliced(at, 2)),
     host.files.log,
   );
-  t.teardown(() => agent.stop('SIGTERM', 5));
+  t.teardown(() => agent.stop('SIGTERM', 30));
   const status = await host.waitForHealth(0);
   t.match(status.underlay, { device: 'eth0', address: host.address, reason: /default route/ });
 });

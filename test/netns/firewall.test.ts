@@ -153,7 +153,7 @@ void inNamespace(t, import.meta.url, async () => {
       if (masqueradeTool === 'nft') run('nft delete table ip selvedge-net');
       else run(`iptables-${variant} -t nat -F POSTROUTING`);
       // Nothing tells of changes of legacy iptables: it is glanced at every 10 s.
-      await becomes(t, rules, kept, 'put back', 20_000);
+      await becomes(t, rules, kept, 'put back', 60_000);
       if (variant === 'nft') {
         const at = performance.now();
         run('nft flush ruleset');

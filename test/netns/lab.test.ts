@@ -69,7 +69,7 @@ t.test(
     await lab.underlay.setCable('etcd', 'whole');
     await lab.waitFor({
       what: 'etcd to answer again',
-      deadlineSeconds: 10,
+      deadlineSeconds: 60,
       read: () => host.namespace.exec(get),
       until: ({ code }) => code === 0,
     });
@@ -92,7 +92,7 @@ t.test('an agent that ignores SIGTERM is reported, and SIGKILL ends it', async t
   const agent = await host.startAgent();
   await lab.waitFor({
     what: 'the trap',
-    deadlineSeconds: 10,
+    deadlineSeconds: 60,
     read: () => agent.log(),
     until: log => log !== '',
   });

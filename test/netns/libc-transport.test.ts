@@ -94,7 +94,7 @@ void inNamespace(t, import.meta.url, () => {
     t.equal(sockets(), before + 1);
     await waitFor({
       what: 'the socket to be closed',
-      deadlineSeconds: 10,
+      deadlineSeconds: 60,
       read: sockets,
       until: count => count === before,
     });

@@ -7,7 +7,7 @@ import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
 import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
 import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 /** Processes in the namespace while nothing listens: this one, and the `ip` that counts. */
 const IDLE = 2;
 

@@ -23,7 +23,7 @@ const TARGET = {
   ...{ underlay: '10.77.2.1', overlay: '10.5.2.0', isTunnel: true },
   ...{ overlaySize: 1450, underlaySize: 1500 },
 };
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 function makeTopology(): { readonly router: string; readonly peer: string } {
   const [router, peer] = [`${namespaceName()}-r`, `${namespaceName()}-b`];

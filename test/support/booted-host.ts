@@ -166,7 +166,7 @@ export class BootedHost implements Machine {
     this.#launcher = await LoggedProcess.start(this.name, argv, console_);
     await this.lab.waitFor({
       what: `${this.name} to boot`,
-      deadlineSeconds: 30,
+      deadlineSeconds: SLOW_SECONDS,
       read: () => this.run(['systemctl', 'is-system-running']),
       until: ({ stdout }) => /^(starting|running|degraded)/.test(stdout),
     });

@@ -113,7 +113,7 @@ export class Browser {
    * Waits until an expression is true in the page.
    * @throws Error after the deadline, with the page's text
    */
-  async until(expression: string, deadlineSeconds = 20): Promise<void> {
+  async until(expression: string, deadlineSeconds = 60): Promise<void> {
     const deadline = performance.now() + deadlineSeconds * 1000;
     while (!(await this.evaluate<boolean>(`Boolean(${expression})`).catch(() => false))) {
       if (performance.now() > deadline) {

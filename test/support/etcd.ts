@@ -125,7 +125,7 @@ export class Etcd {
   }
 
   private async untilHealthy(): Promise<void> {
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + 60_000;
     for (;;) {
       if (this.process?.exitCode !== null) throw new Error(`etcd ended at once:\n${this.log()}`);
       const health = await this.etcdctl('endpoint', 'status').catch((error: unknown) => error);
@@ -201,7 +201,7 @@ export class Etcd {
       const child = execFile(
         command[0]!,
         command.slice(1),
-        { env: { ...process.env, ETCDCTL_API: '3' }, timeout: 30_000, maxBuffer: 64 * 1024 * 1024 },
+        { env: { ...process.env, ETCDCTL_API: '3' }, timeout: 60_000, maxBuffer: 64 * 1024 * 1024 },
         (error, stdout, stderr) => {
           if (error === null) resolve(stdout);
           else reject(new Error(`${command.join(' ')}: ${stderr || error.message}`));

@@ -27,7 +27,7 @@ import { ip, namespaceName } from './in-namespace.js';
 import type { KnockReport, KnockRequest } from './knocks-end.js';
 
 const PORT = 7001;
-const LATEST_MS = 5_000;
+const LATEST_MS = 10_000;
 const PACKETS = 3;
 /** Each end has its own, below those that the kernel gives out: a container may have the address of the one before it. */
 const SOURCE_PORTS = { first: 8_000, each: 2_400 };
@@ -144,7 +144,7 @@ export async function flow(ends: readonly End[]): Promise<void> {
   }
 }
 
-/** What has arrived, once it is so many packets, or no more come. */
+/** What has arrived, once it is so many packets, or they do not come. */
 export async function arrivalsAt({ child }: End, expected: number): Promise<KnockReport['arrivals']> {
   const deadline = Date.now() + LATEST_MS;
   for (;;) {

@@ -7,7 +7,7 @@ import { LoggedProcess } from '../../src/demo/process.js';
 /** @returns its pid; it ends with the test */
 export async function pretendFlanneld(t: Test, host: Host, etcdPrefix: string): Promise<number> {
   const started = await startFlanneld(host, etcdPrefix);
-  t.teardown(() => started.stop('SIGKILL', 5));
+  t.teardown(() => started.stop('SIGKILL', 30));
   return started.pid;
 }
 

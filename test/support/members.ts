@@ -116,7 +116,7 @@ export class Members {
   etcdctl(...args: readonly string[]): Promise<string> {
     return this.lab.waitFor({
       what: `etcdctl ${args.join(' ')}`,
-      deadlineSeconds: 20,
+      deadlineSeconds: 60,
       read: () => this.#etcdctlOnce(args),
       until: () => true,
     });

@@ -48,7 +48,7 @@ export type ContractHost = ReturnType<typeof openContractHost>;
 /** NLM_F_* of what must not exist, and of what may. */
 export const CREATE = nl.NLM_F_CREATE | nl.NLM_F_EXCL;
 export const REPLACE = nl.NLM_F_CREATE | nl.NLM_F_REPLACE;
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 60_000;
 
 /** Opens a socket, which the end of `t` closes. */
 export function openContractHost(t: Test, kernel: ContractKernel) {

@@ -54,7 +54,7 @@ type PacketChild = Child<EndRequest, EndReport>;
 
 /** Of a stream that is no longer sent nothing has arrived for so long: what is missing is lost. */
 const LATE_SECONDS = 2;
-const START_SECONDS = 10;
+const START_SECONDS = 60;
 
 /**
  * Starts the stream; it flows when this returns: both sockets were open before the first packet was sent, and packets

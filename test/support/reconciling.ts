@@ -13,7 +13,7 @@ import { ALWAYS, DEVICE, OWNERSHIP, sorted, UNDERLAY } from './dataplane.js';
 import { FakeKernel } from './fake-kernel.js';
 import { addressOn } from './netlink-contract-entries.js';
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 /** Answers take a turn of the event loop each, timers that are due at most this long. */
 const QUIET_TURNS = 100;
 const QUIET_MS = 10;

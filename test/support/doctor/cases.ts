@@ -61,7 +61,7 @@ async function waitForProblems(
 ): Promise<void> {
   await lab.waitFor({
     what: `${host.name} to tell ${expected?.join(', ') ?? 'nothing, as it is gone'}`,
-    deadlineSeconds: 40,
+    deadlineSeconds: 120,
     read: () => problemsOf(host),
     until: codes => [...(codes ?? ['gone'])].sort().join() === [...(expected ?? ['gone'])].sort().join(),
   });

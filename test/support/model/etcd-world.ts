@@ -30,7 +30,7 @@ export async function createEtcdWorld(): Promise<World> {
     graceSeconds: 3,
     // How long a busy machine needs nobody knows.
     settleSeconds: undefined,
-    calmSeconds: 40,
+    calmSeconds: 100,
     connect: () => connect(etcd),
     entries: () => listAll(direct),
     put: async (key, value) => {
