@@ -9,9 +9,9 @@ import { CONFIG } from './peers.js';
 const DEADLINE_SECONDS = 120;
 
 /** Starts etcd with the config and the leases of peers 1 to `peers`, and a host without its agent. */
-export async function prepareHost(lab: Lab, peers: number): Promise<Host> {
+export async function prepareHost(lab: Lab, peers: number, config: object = CONFIG): Promise<Host> {
   await lab.startEtcd();
-  await lab.setConfig(CONFIG);
+  await lab.setConfig(config);
   const host = await lab.addHost();
   const { endpoint } = lab;
   if (peers > 0) await runInside(lab, host.namespace, 'load', { endpoint, peers: { first: 1, last: peers } });

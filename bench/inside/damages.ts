@@ -1,6 +1,7 @@
 /** What can be done to the kernel state of an agent. Pure. */
 
-export const DAMAGES = [
+/** To what leads over the overlay device, and to that device. */
+export const OVERLAY_DAMAGES = [
   'route deleted',
   'nexthop deleted',
   'neighbour deleted',
@@ -12,4 +13,7 @@ export const DAMAGES = [
   'MTU changed',
 ] as const;
 
-export type Damage = (typeof DAMAGES)[number];
+/** To what leads over the underlay. */
+export const UNDERLAY_DAMAGES = ['underlay down and up'] as const;
+
+export type Damage = (typeof OVERLAY_DAMAGES)[number] | (typeof UNDERLAY_DAMAGES)[number];

@@ -1,4 +1,4 @@
-/** Hears everything that is announced of one overlay device and its IPv4 entries. */
+/** Hears everything that is announced of one device and the permanent IPv4 entries on it. */
 import {
   AF_BRIDGE,
   AF_INET,
@@ -23,17 +23,26 @@ import { decodeRoute } from '../../src/dataplane/netlink/route.js';
 /** RTM_NEWNEXTHOP and RTM_DELNEXTHOP of linux/rtnetlink.h. */
 const NEXTHOP_TYPES: readonly number[] = [104, 105];
 
+export interface Heard {
+  /** When the first and the last announcement came, milliseconds of `performance.now()`. */
+  readonly first: number | undefined;
+  readonly last: number | undefined;
+  /** There were more than the receive buffer holds: these moments may be wrong. */
+  readonly isIncomplete: boolean;
+}
+
 export interface DeviceWatch {
-  /** When the first and the last announcement came since `forget`, milliseconds of `performance.now()`. */
-  readonly heard: { readonly first: number | undefined; readonly last: number | undefined };
+  /** Since `forget`. */
+  readonly heard: Heard;
   forget(): void;
   close(): void;
 }
 
-/** Listens from the return on. @throws from the event loop when announcements are lost: the times would be wrong */
+/** Listens from the return on. */
 export function watchDevice(name: string): DeviceWatch {
   let first: number | undefined;
   let last: number | undefined;
+  let isIncomplete = false;
   const isConcern = concerns(name);
   const socket = new NotificationSocket({
     onMessage: message => {
@@ -41,17 +50,19 @@ export function watchDevice(name: string): DeviceWatch {
       last = performance.now();
       first ??= last;
     },
-    onOverflow: reason => {
-      throw new Error(`announcements were lost: ${reason}`);
+    onOverflow: () => {
+      isIncomplete = true;
+      last = performance.now();
     },
   });
   return {
     get heard() {
-      return { first, last };
+      return { first, last, isIncomplete };
     },
     forget: () => {
       first = undefined;
       last = undefined;
+      isIncomplete = false;
     },
     close: () => socket.close(),
   };

@@ -7,26 +7,35 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { formatPrefix } from '../../src/address/prefix.js';
 import { commandEnvironment } from '../../src/demo/command.js';
-import { peer } from '../peers.js';
+import { peer, type Peer } from '../peers.js';
 import { answer } from './answer.js';
-import { DAMAGES, type Damage } from './damages.js';
+import type { Damage } from './damages.js';
 import { watchDevice, type DeviceWatch } from './device-watch.js';
 
 export interface RepairsTask {
+  /** What is damaged, or the entries on it. */
   readonly device: string;
   /** The overlay device's own address. */
   readonly address: string;
+  /** Peers 1 to so many are there; the damage goes from one to the next. */
+  readonly peers: number;
+  readonly damages: readonly Damage[];
   readonly rounds: number;
 }
 
-/** Milliseconds of each round, by damage; empty where there was nothing to damage. */
-export type RepairsAnswer = Readonly<Record<Damage, readonly number[]>>;
+/** One repair. */
+export interface Repair {
+  readonly damage: Damage;
+  /** Null: so much was announced that some of it was lost, and the time is not known. */
+  readonly tookMs: number | null;
+}
+
+/** All repairs; without damages for which there was nothing to damage. */
+export type RepairsAnswer = readonly Repair[];
 
 /** So long nothing is announced, then the repair is taken to be over. */
 const QUIET_MS = 200;
 const DEADLINE_MS = 20_000;
-/** Whose entries are damaged. */
-const VICTIM = peer(1);
 
 const execute = promisify(execFile);
 
@@ -37,37 +46,60 @@ async function batch(program: 'ip' | 'bridge', ...lines: readonly string[]): Pro
   await running;
 }
 
-await answer('repairs', async ({ device, address, rounds }): Promise<RepairsAnswer> => {
+await answer('repairs', async ({ device, address, peers, damages, rounds }): Promise<RepairsAnswer> => {
   const watch = watchDevice(device);
   const whole = await snapshot(device);
-  const nexthop = /nhid (\d+)/.exec(
-    whole.find(line => line.startsWith(formatPrefix(VICTIM.subnet))) ?? '',
-  )?.[1];
-  const damages: Readonly<Record<Damage, (() => Promise<void>) | undefined>> = {
-    'route deleted': () => batch('ip', `route del ${formatPrefix(VICTIM.subnet)}`),
-    'nexthop deleted': nexthop === undefined ? undefined : () => batch('ip', `nexthop del id ${nexthop}`),
-    'neighbour deleted': () => batch('ip', `neigh del ${VICTIM.subnet.address} dev ${device}`),
-    'FDB entry deleted': () => batch('bridge', `fdb del ${VICTIM.mac} dev ${device} self`),
-    'address deleted': () => batch('ip', `address del ${address}/32 dev ${device}`),
-    'device deleted': () => batch('ip', `link del ${device}`),
-    'device down and up': () => batch('ip', `link set ${device} down`, `link set ${device} up`),
-    'MAC rewritten': () => batch('ip', `link set ${device} address 02:09:09:09:09:09`),
-    'MTU changed': () => batch('ip', `link set ${device} mtu 1300`),
-  };
-  const taken = Object.fromEntries(DAMAGES.map(damage => [damage, [] as number[]])) as Record<
-    Damage,
-    number[]
-  >;
-  // Kinds take turns, as contestants do elsewhere.
-  for (let round = 0; round < rounds; round++) {
-    for (const damage of DAMAGES) {
-      const act = damages[damage];
-      if (act !== undefined) taken[damage].push(await timeRepair(watch, device, whole, damage, act));
-    }
+  const nexthops = new Map(whole.flatMap(readNexthopId));
+  const taken: Repair[] = [];
+  // Kinds take turns, as contestants do elsewhere. Each turn has another victim: an entry that is damaged every few
+  // seconds is fought over, and an agent that fights makes pauses.
+  for (let turn = 0; turn < rounds * damages.length; turn++) {
+    const damage = damages[turn % damages.length]!;
+    const victim = peer(1 + (turn % peers));
+    const act = damageTo(damage, device, address, victim, nexthops.get(formatPrefix(victim.subnet)));
+    if (act !== undefined)
+      taken.push({ damage, tookMs: await timeRepair(watch, device, whole, damage, act) });
   }
   watch.close();
   return taken;
 });
+
+/** @returns does the damage; undefined when there is nothing to damage */
+function damageTo(
+  damage: Damage,
+  device: string,
+  address: string,
+  { subnet, mac }: Peer,
+  nexthop: string | undefined,
+): (() => Promise<void>) | undefined {
+  switch (damage) {
+    case 'route deleted':
+      return () => batch('ip', `route del ${formatPrefix(subnet)}`);
+    case 'nexthop deleted':
+      return nexthop === undefined ? undefined : () => batch('ip', `nexthop del id ${nexthop}`);
+    case 'neighbour deleted':
+      return () => batch('ip', `neigh del ${subnet.address} dev ${device}`);
+    case 'FDB entry deleted':
+      return () => batch('bridge', `fdb del ${mac} dev ${device} self`);
+    case 'address deleted':
+      return () => batch('ip', `address del ${address}/32 dev ${device}`);
+    case 'device deleted':
+      return () => batch('ip', `link del ${device}`);
+    case 'device down and up':
+    case 'underlay down and up':
+      return () => batch('ip', `link set ${device} down`, `link set ${device} up`);
+    case 'MAC rewritten':
+      return () => batch('ip', `link set ${device} address 02:09:09:09:09:09`);
+    case 'MTU changed':
+      return () => batch('ip', `link set ${device} mtu 1300`);
+  }
+}
+
+/** @returns the route's prefix and the id of its nexthop object, if the line is of a route that has one */
+function readNexthopId(line: string): [prefix: string, id: string][] {
+  const [, prefix, id] = /^(\S+) nhid (\d+) /.exec(line) ?? [];
+  return prefix === undefined || id === undefined ? [] : [[prefix, id]];
+}
 
 async function timeRepair(
   watch: DeviceWatch,
@@ -75,17 +107,19 @@ async function timeRepair(
   whole: readonly string[],
   damage: Damage,
   act: () => Promise<void>,
-): Promise<number> {
+): Promise<number | null> {
   watch.forget();
   await act();
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     await sleep(QUIET_MS / 4);
-    const { first, last } = watch.heard;
-    if (first !== undefined && last !== undefined && performance.now() - last > QUIET_MS) {
+    const { first, last, isIncomplete } = watch.heard;
+    if (last !== undefined && performance.now() - last > QUIET_MS) {
       const now = await snapshot(device);
       // What was announced during the reading belongs to the repair as well.
-      if (watch.heard.last === last && now.join('\n') === whole.join('\n')) return last - first;
+      if (watch.heard.last === last && now.join('\n') === whole.join('\n')) {
+        return isIncomplete || first === undefined ? null : last - first;
+      }
     }
     if (performance.now() > deadline) throw new Error(`${damage}: not repaired within ${DEADLINE_MS} ms`);
   }
@@ -106,7 +140,7 @@ async function snapshot(device: string): Promise<string[]> {
     show('ip', '-oneline', 'link', 'show', 'dev', device),
     show('ip', '-4', '-oneline', 'address', 'show', 'dev', device),
     show('ip', '-4', 'route', 'show', 'dev', device),
-    show('ip', '-4', 'neigh', 'show', 'dev', device),
+    show('ip', '-4', 'neigh', 'show', 'dev', device, 'nud', 'permanent'),
     show('bridge', 'fdb', 'show', 'dev', device),
   ]);
   return [

@@ -1,5 +1,6 @@
 /** The bench with real agents: a few peers give figures of the promised shape. What they are is not judged here. */
 import t from 'tap';
+import { repair } from '../../bench/repair.js';
 import { restart } from '../../bench/restart.js';
 
 const PEERS = 20;
@@ -10,4 +11,12 @@ t.test('restart', async t => {
   t.ok(row!.changesAtFirst >= 3 * PEERS, 'every peer was sent to the kernel');
   t.equal(row!.changesAtRestart, 0, 'and nothing the second time');
   t.ok(row!.firstStart > 0 && row!.restart.median > 0);
+});
+
+t.test('repair', async t => {
+  const [data] = await repair.run({ peers: [PEERS], rounds: 1, progress: () => undefined });
+  const damages = data!.rows.map(({ damage }) => damage);
+  t.ok(damages.includes('device deleted') && damages.includes('underlay down and up'), damages.join(', '));
+  for (const { damage, p50, worst, rounds } of data!.rows)
+    t.ok(rounds === 1 && p50! > 0 && p50 === worst, `${damage}: ${p50} ms`);
 });
