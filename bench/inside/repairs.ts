@@ -33,8 +33,11 @@ export interface Repair {
 /** All repairs; without damages for which there was nothing to damage. */
 export type RepairsAnswer = readonly Repair[];
 
-/** So long nothing is announced, then the repair is taken to be over. */
-const QUIET_MS = 200;
+/**
+ * So long nothing is announced, then the repair is taken to be over, and an agent with ten thousand peers to have read
+ * everything once more: the next damage meets it at rest.
+ */
+const QUIET_MS = 500;
 const DEADLINE_MS = 20_000;
 
 const execute = promisify(execFile);

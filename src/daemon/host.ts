@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import type { Firewall } from '../dataplane/firewall/firewall.js';
 import { SystemFirewall } from '../dataplane/firewall/system-firewall.js';
 import type { Kernel } from '../dataplane/kernel.js';
-import { listenToKernel } from '../dataplane/kernel-listener.js';
-import type { Concern, Interests } from '../dataplane/kernel-watch.js';
+import { listenToKernel, type OnConcern } from '../dataplane/kernel-listener.js';
+import type { Interests } from '../dataplane/kernel-watch.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
 import { NetlinkOffload, type Offload } from '../dataplane/offload.js';
@@ -21,7 +21,7 @@ export interface Host {
   /** @throws OperatorError when another agent keeps the device */
   takeDevice(device: string): Promise<void>;
   /** @returns ends it */
-  listen(interests: Interests, onConcern: (concern: Concern) => void): () => void;
+  listen(interests: Interests, onConcern: OnConcern): () => void;
   close(): void;
 }
 

@@ -133,9 +133,9 @@ export class Membership {
       addressed: DOCKER_BRIDGE,
       isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
     };
-    const stopListening = host.listen(interests, concern => {
+    const stopListening = host.listen(interests, (concern, announced) => {
       if (concern === 'devices') this.#reconciler.doubtAfterChange();
-      else this.#reconciler.doubt();
+      else this.#reconciler.doubt(announced);
     });
     try {
       await runTogether(signal, [

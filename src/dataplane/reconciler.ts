@@ -3,9 +3,11 @@
  *
  * Level-triggered, at two speeds. When a peer changes, its keys alone are compared with what we know the kernel to hold,
  * and the difference is sent at once, together with whatever else came meanwhile: no dump, no timer. Any doubt (the
- * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison.
+ * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison. What a
+ * notification says is gone is put back before that: with ten thousand peers the reading takes a while.
  */
 import type { Logger } from 'pino';
+import { opsAgainst, type Announced } from './announced.js';
 import { Contests, describeContest } from './contests.js';
 import { HOST, type Owner, type Plan } from './desired.js';
 import { allKeys, countOps, entryOf, keyOfOp, type Op } from './diff.js';
@@ -52,6 +54,7 @@ export class Reconciler {
   readonly #entries: EntryKeeper;
   readonly #contests = new Contests();
   readonly #touched = new Set<string>();
+  #announced: readonly Announced[] = [];
   #links: readonly Link[] = [];
   #peersComplete = false;
   /** Whether what is ours and not desired goes: not yet, from the next full pass on, or it has gone once. */
@@ -156,8 +159,12 @@ export class Reconciler {
     return [...held].filter(isStale).length;
   }
 
-  /** Something may have changed in the kernel: read everything again. */
-  doubt(): void {
+  /**
+   * Something may have changed in the kernel: read everything again.
+   * @param announced entries that others are said to have changed: what that alone proves wrong is put right first
+   */
+  doubt(announced: readonly Announced[] = []): void {
+    this.#announced = [...this.#announced, ...announced];
     this.#doubt = true;
     this.#wake();
   }
@@ -242,9 +249,12 @@ export class Reconciler {
   async #fullPass(): Promise<void> {
     const { kernel, ownership, now, onRead } = this.#options;
     this.#doubt = false;
+    const announced = this.#announced;
+    this.#announced = [];
     if (now() < this.#troubleEndsAt) return;
     this.#endContests();
     const { heard } = this.#deviceChanges;
+    if (this.#settled && heard === this.#deviceChanges.seen) await this.#putRight(announced);
     const links = this.#links;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return;
@@ -283,6 +293,19 @@ export class Reconciler {
     for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
     this.#noteRepairs(repaired);
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
+  }
+
+  /** By what was announced alone. What is fought over or refused at present is left to the reading that follows. */
+  async #putRight(announced: readonly Announced[]): Promise<void> {
+    if (announced.length === 0) return;
+    const { desired, failures } = this.#entries;
+    const at = this.#options.now();
+    const mayTry = (op: Op) =>
+      this.#contests.mayRepair(keyOfOp(op), at) &&
+      failures.mayTry(keyOfOp(op), at) &&
+      !this.#touched.has(keyOfOp(op));
+    const ops = opsAgainst(announced, desired.byKey).filter(mayTry);
+    if (ops.length > 0) await this.#repair(ops, () => true, false);
   }
 
   async #hotPass(): Promise<void> {

@@ -9,6 +9,7 @@ import { decodeNftAnnouncement } from '../../src/dataplane/netlink/nftables.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import type { Operation } from '../../src/dataplane/netlink/exchange.js';
 import * as nl from '../../src/dataplane/netlink/constants.js';
+import { Announcements } from '../../src/dataplane/announced.js';
 import { KINDS } from '../../src/dataplane/kinds/index.js';
 import { concernOf } from '../../src/dataplane/kernel-watch.js';
 import { decodeIcmp } from '../../src/probe/icmp.js';
@@ -74,6 +75,7 @@ const messages: Target = {
       if (whole > bytes.length) throw new Error(`${whole} whole bytes of ${bytes.length}`);
       for (const message of readMessages(bytes.subarray(0, whole))) {
         refuses(() => decodeNftAnnouncement({ ...message, type: NFT_NEWRULE }));
+        refuses(() => new Announcements().note(message, DEVICES));
         refuses(() =>
           concernOf(
             message,

@@ -103,10 +103,10 @@ export function startRealHost(
     devices: () => kernel.devices,
     ownPort: socket.port,
     log,
-    onConcern: concern => {
+    onConcern: (concern, announced) => {
       moments.heard = performance.now();
       if (concern === 'devices') reconciler.doubtAfterChange();
-      else reconciler.doubt();
+      else reconciler.doubt(announced);
     },
   });
   reconciler.setHost([link], [OWN_ADDRESS]);

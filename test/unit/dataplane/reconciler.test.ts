@@ -5,7 +5,7 @@ import { describe } from '../../../src/dataplane/kinds/index.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
-import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
+import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
 import { NotificationSocket } from '../../../src/dataplane/netlink/notifications.js';
 import { encodeRoute } from '../../../src/dataplane/netlink/route.js';
 import {
@@ -103,6 +103,48 @@ t.test('the kernel is read again every minute', async t => {
     lastRepairs: [{ at: 61_000, what: /^create route / }],
   });
   t.equal(lab.reconciler.view.lastFullCheckAt, 61_000);
+});
+
+t.test('what is announced as gone is put back before anything is read', async t => {
+  const lab = await startWithPeers(t);
+  const lost = nexthopEntry(3);
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
+  t.equal((await lab.held()).length, allOf(2, 3, 4).length - 2, 'with its route');
+  lab.disturbance.refused = nl.RTM_GETROUTE;
+  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+  await lab.settled();
+  t.ok(lab.reconciler.view.readTrouble, 'nothing could be read');
+  t.same(await lab.held(), allOf(2, 3, 4));
+  lab.disturbance.refused = undefined;
+  await lab.advance(500);
+  t.match(lab.reconciler.view, { repairs: 2, drift: 2, repairsByKind: { nexthop: 1, route: 1 } });
+  t.same(
+    lab.log.map(({ msg }) => msg).filter(msg => msg.startsWith('repaired')),
+    ['repaired 2 kernel entries'],
+  );
+});
+
+t.test('what is announced as gone by mistake, or was not wanted, makes no difference', async t => {
+  const lab = await startWithPeers(t);
+  const [route] = peerEntries(9).slice(-1);
+  t.match(await sentBy(lab, () => lab.reconciler.doubt([{ entry: route!, isThere: false }])), { changes: 0 });
+  const here = nexthopEntry(3);
+  await sentBy(lab, () => lab.reconciler.doubt([{ entry: here, isThere: false }]));
+  t.same(await lab.held(), allOf(2, 3, 4));
+  t.match(lab.reconciler.view, { failures: new Map(), conflicts: new Map() });
+});
+
+t.test('of what is fought over, an announcement makes no more repairs than a reading does', async t => {
+  const lab = await startWithPeers(t);
+  const lost = nexthopEntry(3);
+  const { changes } = lab.stats();
+  for (let round = 0; round < 20; round++) {
+    lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
+    lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+    await lab.settled();
+  }
+  t.equal(lab.stats().changes - changes, 12, 'six repairs of two entries');
+  t.match(lab.reconciler.view.contests, [{ repairs: 6 }, { repairs: 6 }]);
 });
 
 t.test('EEXIST: what is ours after all is adopted', async t => {

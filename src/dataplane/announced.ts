@@ -1,0 +1,98 @@
+/** What the kernel says of single entries as they come and go, of announcements that came together. Pure. */
+import { ipFromBytes } from '../address/ip.js';
+import { keyOf, KINDS, sameEntry } from './kinds/index.js';
+import type { DeviceTable } from './kinds/kind.js';
+import type { Op } from './diff.js';
+import type { Entry } from './model.js';
+import { AF_BRIDGE, RTM_DELNEIGH, RTM_NEWNEIGH } from './netlink/constants.js';
+import type { Message } from './netlink/message.js';
+import { decodeNeighbour } from './netlink/neighbour.js';
+
+/** An entry that is there or gone, by the last word on its key. */
+export interface Announced {
+  readonly entry: Entry;
+  readonly isThere: boolean;
+}
+
+/** Of more than these something larger has happened, and to read everything takes no longer than to put them back. */
+const MOST_ANNOUNCED = 100;
+
+const UNKNOWN_MAC = '00:00:00:00:00:00';
+
+/** Gathers announcements of entries. */
+export class Announcements {
+  #byKey = new Map<string, Announced>();
+
+  /** @throws MalformedMessageError */
+  note(message: Message, devices: DeviceTable): void {
+    if (this.#byKey.size > MOST_ANNOUNCED) return;
+    const announced = readAnnounced(message, devices);
+    if (announced !== undefined) this.#byKey.set(keyOf(announced.entry), announced);
+  }
+
+  /** What was noted since the last time; nothing when it was too much. */
+  take(): readonly Announced[] {
+    const all = [...this.#byKey.values()];
+    this.#byKey = new Map();
+    return all.length > MOST_ANNOUNCED ? [] : all;
+  }
+}
+
+/**
+ * What puts right what was announced, where that alone says what is wrong.
+ *
+ * A route or nexthop object of another content may be somebody else's by now: only a full reading tells. What is on our
+ * own device is ours, whatever it says.
+ * @param wanted all desired entries by `keyOf`
+ */
+export function opsAgainst(
+  announced: readonly Announced[],
+  wanted: ReadonlyMap<string, Entry>,
+): readonly Op[] {
+  const ops: Op[] = [];
+  for (const { entry: held, isThere } of announced) {
+    const entry = wanted.get(keyOf(held));
+    if (entry === undefined) continue;
+    const isOnOwnDevice = entry.kind === 'fdb' || entry.kind === 'neighbour';
+    const isSame = sameEntry(entry, held);
+    if (!isThere && (isOnOwnDevice || isSame)) ops.push({ kind: 'create', entry });
+    else if (isThere && isOnOwnDevice && !isSame) ops.push({ kind: 'replace', entry, held });
+  }
+  return inOrder([...ops, ...routesOf(ops, wanted)]);
+}
+
+/** A nexthop object takes its routes along, and they are not announced. */
+function routesOf(ops: readonly Op[], wanted: ReadonlyMap<string, Entry>): readonly Op[] {
+  const ids = new Set(
+    ops.flatMap(op => (op.kind === 'create' && op.entry.kind === 'nexthop' ? op.entry.id : [])),
+  );
+  if (ids.size === 0) return [];
+  const known = new Set(ops.flatMap(op => (op.kind === 'create' ? keyOf(op.entry) : [])));
+  const isLost = (entry: Entry) =>
+    entry.kind === 'route' && entry.nexthopId !== undefined && ids.has(entry.nexthopId);
+  return [...wanted.values()]
+    .filter(entry => isLost(entry) && !known.has(keyOf(entry)))
+    .map(entry => ({ kind: 'create', entry }));
+}
+
+function inOrder(ops: readonly Op[]): readonly Op[] {
+  return KINDS.flatMap(({ name }) => ops.filter(op => op.kind !== 'remove' && op.entry.kind === name));
+}
+
+function readAnnounced({ type, body }: Message, devices: DeviceTable): Announced | undefined {
+  for (const kind of KINDS) {
+    if (type !== kind.putType && type !== kind.removeType) continue;
+    const entry = kind.decode(body, devices);
+    if (entry !== undefined) return { entry, isThere: type === kind.putType };
+  }
+  return type === RTM_NEWNEIGH || type === RTM_DELNEIGH ? readLostNeighbour(body, devices) : undefined;
+}
+
+/** A neighbour that is gone, or no longer permanent, is announced with whatever state and MAC it has in the end. */
+function readLostNeighbour(body: Uint8Array, devices: DeviceTable): Announced | undefined {
+  const { family, interfaceIndex, destination } = decodeNeighbour(body);
+  const device = devices.nameOf(interfaceIndex);
+  if (family === AF_BRIDGE || device === undefined || destination === undefined) return undefined;
+  const entry = { kind: 'neighbour', device, address: ipFromBytes(destination), mac: UNKNOWN_MAC } as const;
+  return { entry, isThere: false };
+}

@@ -1,0 +1,98 @@
+/** What announcements of entries say, and what puts it right without a reading. */
+import t from 'tap';
+import { Announcements, opsAgainst, type Announced } from '../../../src/dataplane/announced.js';
+import { byKey } from '../../../src/dataplane/diff.js';
+import type { DeviceTable } from '../../../src/dataplane/kinds/kind.js';
+import type { Entry } from '../../../src/dataplane/model.js';
+import * as nl from '../../../src/dataplane/netlink/constants.js';
+import { readMessages, type MessageWriter } from '../../../src/dataplane/netlink/message.js';
+import { encodeNeighbour, type Neighbour } from '../../../src/dataplane/netlink/neighbour.js';
+import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
+import { encodeRoute } from '../../../src/dataplane/netlink/route.js';
+import {
+  DEVICE,
+  fdbEntry,
+  macOf,
+  neighbourEntry,
+  nexthopEntry,
+  nexthopRoute,
+  overlayRoute,
+  peerEntries,
+  programmed,
+  subnetOf,
+  vtepOf,
+} from '../../support/dataplane.js';
+import { encode } from '../../support/fake-kernel.js';
+import { arpOn, fdbOn, MAC_A, nexthopOn, routeBy } from '../../support/netlink-contract-entries.js';
+
+const VX = 3;
+/** NUD_FAILED of linux/neighbour.h. */
+const FAILED = 0x20;
+const devices: DeviceTable = {
+  indexOf: () => VX,
+  nameOf: index => (index === VX ? DEVICE : `eth${index}`),
+};
+/** What the kernel is to hold of peers 2 and 3: FDB entries, neighbours, nexthop objects, routes. */
+const WANTED: ReadonlyMap<string, Entry> = byKey(programmed([2, 3].flatMap(n => peerEntries(n))));
+
+const said = (type: number, write: (writer: MessageWriter) => void) =>
+  readMessages(encode(type, 0, 0, 0, write))[0]!;
+const neighbour = (type: number, entry: Neighbour) => said(type, writer => encodeNeighbour(writer, entry));
+
+t.test('the last word on each entry counts', async t => {
+  const { id } = nexthopEntry(2);
+  const announcements = new Announcements();
+  const heard = [
+    said(nl.RTM_DELROUTE, writer => encodeRoute(writer, routeBy(id, '10.5.2.0'))),
+    said(nl.RTM_DELNEXTHOP, writer => encodeNexthop(writer, nexthopOn(VX, id, '10.5.2.0'))),
+    neighbour(nl.RTM_DELNEIGH, fdbOn(VX, MAC_A, '192.168.77.2')),
+    neighbour(nl.RTM_NEWNEIGH, fdbOn(VX, MAC_A, '192.168.77.99')),
+    neighbour(nl.RTM_DELNEIGH, { ...arpOn(VX, '10.5.2.0', MAC_A), state: FAILED, linkAddress: undefined }),
+  ];
+  for (const message of heard) announcements.note(message, devices);
+  t.match(announcements.take(), [
+    { isThere: false, entry: { kind: 'route', destination: subnetOf(2), nexthopId: id } },
+    { isThere: false, entry: { kind: 'nexthop', id } },
+    { isThere: true, entry: { kind: 'fdb', vtep: '192.168.77.99' } },
+    { isThere: false, entry: { kind: 'neighbour', device: DEVICE, address: '10.5.2.0' } },
+  ]);
+  t.same(announcements.take(), []);
+});
+
+t.test('too much at once is told as nothing', async t => {
+  const announcements = new Announcements();
+  const note = (count: number) => {
+    for (let n = 0; n < count; n++)
+      announcements.note(neighbour(nl.RTM_DELNEIGH, arpOn(VX, `10.5.${n}.0`, MAC_A)), devices);
+    return announcements.take().length;
+  };
+  t.equal(note(100), 100);
+  t.equal(note(101), 0);
+  t.equal(note(1), 1, 'and the next is told again');
+});
+
+t.test('what puts it right', async t => {
+  const [nexthop, route] = [nexthopEntry(2), nexthopRoute(2)];
+  const [fdb, arp] = [fdbEntry(macOf(2), vtepOf(2)), neighbourEntry('10.5.2.0', macOf(2))];
+  const foreign = overlayRoute(subnetOf(2), { protocol: 4 });
+  const gone = (entry: Entry): Announced => ({ entry, isThere: false });
+  const there = (entry: Entry): Announced => ({ entry, isThere: true });
+  const create = (entry: Entry) => ({ kind: 'create', entry });
+  const cases: readonly (readonly [what: string, announced: Announced[], ops: unknown[]])[] = [
+    ['a route is gone', [gone(route)], [create(route)]],
+    ['a nexthop object is gone, and its route with it', [gone(nexthop)], [create(nexthop), create(route)]],
+    ['both are told', [gone(route), gone(nexthop)], [create(nexthop), create(route)]],
+    ['an FDB entry is gone', [gone(fdb)], [create(fdb)]],
+    ['a neighbour is gone, whatever its MAC was', [gone({ ...arp, mac: macOf(9) })], [create(arp)]],
+    [
+      'an FDB entry leads elsewhere',
+      [there({ ...fdb, vtep: vtepOf(9) })],
+      [{ kind: 'replace', entry: fdb, held: { ...fdb, vtep: vtepOf(9) } }],
+    ],
+    ['an FDB entry is as it should be', [there(fdb)], []],
+    ["somebody else's route is gone: ours may be there", [gone(foreign)], []],
+    ["a route has become somebody else's", [there(foreign)], []],
+    ['another nexthop object is gone', [gone(nexthopEntry(9))], []],
+  ];
+  for (const [what, announced, ops] of cases) t.same(opsAgainst(announced, WANTED), ops, what);
+});
