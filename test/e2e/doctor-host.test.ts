@@ -2,7 +2,7 @@
  * What is wrong with a host's interfaces, routes, firewall, settings and files: the status turns where the agent can know it, the
  * doctor names the cause first, the other hosts stay silent, and all heals.
  */
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import t from 'tap';
 import {
   makeLook,
@@ -13,7 +13,7 @@ import {
   type CaseLab,
 } from '../support/doctor/case-lab.js';
 import { goThrough, type Case } from '../support/doctor/cases.js';
-import { leaseOf, subnetOf } from '../support/cluster.js';
+import { leaseOf, putDirectoryInPlaceOf, subnetOf } from '../support/cluster.js';
 
 /** What packets do is another file's; here nothing moves by itself. */
 const NO_PROBES = ['--probe-rate', '0'];
@@ -187,12 +187,11 @@ const CASES: readonly Case[] = [
   {
     name: 'the env file cannot be written',
     break: async at => {
-      await rm(subnetEnv);
-      await mkdir(subnetEnv);
+      await putDirectoryInPlaceOf(at.lab, subnetEnv);
       await makeLook(at);
     },
     mend: async at => {
-      await rmdir(subnetEnv);
+      await rm(subnetEnv, { recursive: true });
       await makeLook(at);
     },
     status: ['file-not-written'],

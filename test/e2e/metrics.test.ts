@@ -1,5 +1,5 @@
 /** The health port of a real agent: what Prometheus and probes read from it while a peer is spoiled and mended. */
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -7,7 +7,7 @@ import { Commands } from '../../src/demo/command.js';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import { keyOf, peerByHand, valueOf } from '../support/peers-by-hand.js';
-import { hostOf, leaseOf, startCluster, subnetOf } from '../support/cluster.js';
+import { hostOf, leaseOf, putDirectoryInPlaceOf, startCluster, subnetOf } from '../support/cluster.js';
 
 const PORT = '9808';
 const FETCH = `fetch(process.argv[1]).then(async answer =>
@@ -99,8 +99,7 @@ t.test('an env file that is taken away comes back; while it cannot, the host is 
   await readiness(lab, host, 200);
 
   // Nothing can be put in the place of a directory.
-  await rm(subnetEnv);
-  await mkdir(join(subnetEnv, 'in-the-way'), { recursive: true });
+  await putDirectoryInPlaceOf(lab, subnetEnv);
   const { text } = await readiness(lab, host, 503);
   t.match(text, /^selvedge is not ready: cannot write .*subnet\.env: /);
   await rm(subnetEnv, { recursive: true });

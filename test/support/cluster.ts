@@ -1,4 +1,6 @@
 /** A lab whose hosts have agents and one container each: what most end-to-end tests begin with. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Container } from '../../src/demo/container.js';
 import type { Host } from '../../src/demo/host.js';
@@ -124,6 +126,20 @@ export async function leaseOf(lab: Lab, host: Host): Promise<EtcdKey> {
 /** The subnet of a lease key, such as `10.5.34.0/24`. */
 export function subnetOf({ key }: EtcdKey): string {
   return key.slice(key.lastIndexOf('/') + 1).replace('-', '/');
+}
+
+/** Puts a directory where the agent keeps one of its files, which it writes anew as soon as it sees that it is gone. */
+export async function putDirectoryInPlaceOf(lab: Lab, file: string): Promise<void> {
+  await lab.waitFor({
+    what: `a directory in the place of ${file}`,
+    deadlineSeconds: 60,
+    intervalMs: 1,
+    read: async () => {
+      await rm(file, { recursive: true, force: true });
+      await mkdir(join(file, 'in-the-way'), { recursive: true });
+    },
+    until: () => true,
+  });
 }
 
 /** Routes of the host that lead into the network, without those of its own bridge: destination, gateway, device, flags. */
