@@ -1,6 +1,7 @@
 /** An admin deletes the key of a living host under traffic: the host takes its subnet again, and only then packets are lost. */
 import t from 'tap';
 import { BACKENDS, containerOf, hostOf, leaseOf, startCluster } from '../support/cluster.js';
+import { keyOf, peerByHand, valueOf } from '../support/peers-by-hand.js';
 import { packetsBetween } from '../support/uninterrupted.js';
 
 /** Packets in each direction before and after the deletion. */
@@ -20,8 +21,11 @@ for (const type of BACKENDS) {
       read: () => leaseOf(lab, one).catch(() => undefined),
       until: key => key?.key === before.key && key.createRevision > before.createRevision,
     });
-    await two.waitForHealth(1);
-    await one.waitForHealth(1);
+    // Who has heard of another peer has heard of all that was before.
+    const mark = peerByHand(100);
+    const value = type === 'vxlan' ? valueOf(mark) : '{"PublicIP":"192.168.77.100","BackendType":"host-gw"}';
+    await lab.etcd.ctl('put', keyOf(mark), value);
+    for (const host of lab.hosts) await host.waitForHealth(2);
     const mended = await stream.peek();
     await stream.flow(SOME_PACKETS);
     const { aToB, bToA } = await stream.stop();

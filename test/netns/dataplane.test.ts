@@ -174,6 +174,8 @@ void inNamespace(t, import.meta.url, () => {
     const { reconciler } = startRealHost(t);
     const all = expected(2, 3, 4).filter(line => !line.startsWith('route 10.5.3.0'));
     await becomes(t, () => entriesOn(DEVICE), all, 'the others are there');
+    // The kernel holds them a moment before the reconciler has read what it was answered.
+    await poll(() => reconciler.view.conflicts.size > 0);
     t.same(
       [...reconciler.view.conflicts.values()],
       [
@@ -222,7 +224,7 @@ void inNamespace(t, import.meta.url, () => {
     t.same(entriesOn(DEVICE), expected(2, 3, 4));
     run(`address add 172.16.0.1/24 dev ${UNDERLAY}`);
     await becomes(t, () => entriesOn(DEVICE), expected(3, 4), 'the old is gone once the new is there');
-    t.equal(reconciler.peerState('0').programmed, true);
+    await becomes(t, () => reconciler.peerState('0').programmed, true, 'and told so');
     run(`address del 172.16.0.1/24 dev ${UNDERLAY}`);
   });
 

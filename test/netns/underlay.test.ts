@@ -97,7 +97,8 @@ void inNamespace(t, import.meta.url, () => {
       giveBack.forEach(run);
       await becomes(t, routes, expected, 'the routes are back');
       await becomes(t, () => reconciler.view.failures.size, 0, 'and nothing is refused');
-      t.same(reconciler.peerState('0'), { programmed: true, error: undefined });
+      const programmed = { programmed: true, error: undefined };
+      await becomes(t, () => reconciler.peerState('0'), programmed, 'which the reconciler knows');
     });
   }
 
@@ -124,6 +125,7 @@ void inNamespace(t, import.meta.url, () => {
     );
     run(`link set ${UNDERLAY} up`);
     await becomes(t, routes, expected, 'and the routes come back');
-    t.same(reconciler.peerState('0'), { programmed: true, error: undefined });
+    const programmed = { programmed: true, error: undefined };
+    await becomes(t, () => reconciler.peerState('0'), programmed, 'which the reconciler knows');
   });
 });

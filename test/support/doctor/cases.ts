@@ -49,9 +49,20 @@ async function look(t: Test, at: CaseLab, { status, doctor, metric, others = [],
   await waitForProblems(at, at.host, status);
   await waitForDoctor(at, doctor, options);
   t.pass(`the doctor finds ${doctor.join(', ') || 'nothing'}`);
-  if (metric !== undefined) t.equal(await metricOf(at.host, metric[0]), metric[1], metric[0]);
+  if (metric !== undefined) await waitForMetric(t, at, metric);
   const asked = at.others.filter(({ agent }) => agent?.code === undefined);
   for (const other of asked) await waitForProblems(at, other, others);
+}
+
+/** The doctor may have seen it in etcd before the agent has counted it. */
+async function waitForMetric(t: Test, { lab, host }: CaseLab, [series, value]: readonly [string, string]) {
+  await lab.waitFor({
+    what: `${series} to be ${value}`,
+    deadlineSeconds: 60,
+    read: () => metricOf(host, series),
+    until: seen => seen === value,
+  });
+  t.pass(`${series} is ${value}`);
 }
 
 async function waitForProblems(
