@@ -4,6 +4,9 @@ import { makeStore, never, startEtcdFixture } from '../support/etcd-store.js';
 import { until } from '../support/store-contract.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 
+/** Of a request: some of them run into it, and a slow machine must have answered the others by then. */
+const TIMEOUT_MS = 2_000;
+
 t.test('of twenty that create a key one does', needsEtcd(), async t => {
   const { etcd } = await startEtcdFixture(t);
   const stores = Array.from({ length: 20 }, () => makeStore(t, { endpoints: [etcd.url] }));
@@ -65,7 +68,7 @@ t.test('a write whose answer is lost is decided by the key', needsEtcd(), async 
 });
 
 t.test('a write that never arrived is reported, not repeated', needsEtcd(), async t => {
-  const { proxy, store, direct } = await startEtcdFixture(t, {}, { requestTimeoutMs: 500 });
+  const { proxy, store, direct } = await startEtcdFixture(t, {}, { requestTimeoutMs: TIMEOUT_MS });
   await store.list('/net/', never);
   proxy.stall('both');
   const write = store.createIfAbsent('/net/a', 'one', '0');
@@ -74,7 +77,7 @@ t.test('a write that never arrived is reported, not repeated', needsEtcd(), asyn
     kind: 'unavailable',
     message: /it was not carried out$/,
   });
-  // The write is given up after 500 ms; the read that follows gets through.
+  // The write is given up in time; the read that follows gets through.
   const connections = proxy.connections;
   await until(() => {
     if (proxy.connections > connections) return true;
@@ -91,7 +94,7 @@ t.test('calls move on from an endpoint that does not answer and stay away from i
   const target = { host: etcd.address, port: etcd.port };
   const proxies = await Promise.all([1, 2, 3].map(() => startTcpProxy(target)));
   for (const proxy of proxies) t.teardown(() => proxy.close());
-  const store = makeStore(t, { endpoints: proxies.map(({ url }) => url), requestTimeoutMs: 500 });
+  const store = makeStore(t, { endpoints: proxies.map(({ url }) => url), requestTimeoutMs: TIMEOUT_MS });
   t.equal(await store.read('/net/a'), undefined);
   const inUse = proxies.findIndex(({ connections }) => connections > 0);
   proxies[inUse]!.stall('both');
@@ -101,11 +104,11 @@ t.test('calls move on from an endpoint that does not answer and stay away from i
   const before = Date.now();
   for (let i = 0; i < 5; i++) await store.read('/net/a');
   t.ok((await store.createIfAbsent('/net/a', 'x', '0')).done);
-  t.ok(Date.now() - before < 500, 'the frozen endpoint was not asked again');
+  t.ok(Date.now() - before < TIMEOUT_MS, 'the frozen endpoint was not asked again');
 });
 
 t.test('a connection that a firewall has forgotten is replaced', needsEtcd(), async t => {
-  const { proxy, store } = await startEtcdFixture(t, {}, { requestTimeoutMs: 500 });
+  const { proxy, store } = await startEtcdFixture(t, {}, { requestTimeoutMs: TIMEOUT_MS });
   t.equal(await store.read('/net/a'), undefined);
   proxy.forget();
   t.equal(await store.read('/net/a'), undefined, 'the second attempt has a new connection');
@@ -119,5 +122,6 @@ t.test('calls get through soon after an outage, however many have failed in it',
     await t.rejects(store.read('/net/a'), { name: 'StoreError', kind: 'unavailable' });
   proxy.heal();
   const healed = async () => (await store.read('/net/a').catch(() => 'away')) === undefined;
-  await until(healed, 'an answer', 3_000);
+  // etcd3's own circuit breaker would let none through for 5 s.
+  await until(healed, 'an answer', 4_500);
 });
