@@ -1,4 +1,5 @@
 /** The way to the kernel over libc's calls. */
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { loadLibc } from '../../src/libc/libc.js';
@@ -17,6 +18,18 @@ function refusedRequests(count: number, first = 1): Uint8Array {
     writer.endMessage();
   }
   return writer.bytes();
+}
+
+/** Of linux/netlink.h: the kernel passes over it. */
+const NLMSG_NOOP = 1;
+
+/** A refused request behind so many bytes that ask for nothing. */
+function paddedRequest(bytes: number, sequence: number): Uint8Array {
+  const writer = new MessageWriter();
+  writer.beginMessage(NLMSG_NOOP, 0, 0);
+  for (let length = 0; length < bytes; length += 4) writer.u32(0);
+  writer.endMessage();
+  return Buffer.concat([writer.bytes(), refusedRequests(1, sequence)]);
 }
 
 /** A transport, and what comes of it. @param receiveBuffer the kernel's default when left out */
@@ -63,6 +76,29 @@ void inNamespace(t, import.meta.url, () => {
     transport.close();
   });
 
+  t.test('what comes while the other thread is at work follows in its order, small or large', async t => {
+    const { transport, heard, send } = open();
+    // Together they are longer than a datagram may be.
+    const paddings = [100_000, 0, 150_000, 40_000, 150_000, 0];
+    const ends = paddings.map((bytes, index) => send(paddedRequest(bytes, index + 1)));
+    t.same(heard, []);
+    t.same(
+      await Promise.all(ends),
+      paddings.map(() => undefined),
+    );
+    t.same(heard, [1, 2, 3, 4, 5, 6]);
+    transport.close();
+  });
+
+  t.test('a send that fails is told to all whose messages were in it, and those behind go on', async t => {
+    const { heard, send } = open();
+    const large = send(refusedRequests(200));
+    const refused = send(new Uint8Array(16 << 20));
+    const behind = send(refusedRequests(2, 201));
+    t.same(await Promise.all([large, refused, behind]), [undefined, 'EMSGSIZE', undefined]);
+    t.equal(heard.length, 202);
+  });
+
   t.test('answers that the buffer cannot hold are told to be lost, and it goes on', async t => {
     const { transport, heard, errors, send } = open();
     t.equal(await send(refusedRequests(transport.answerCapacity)), undefined);
@@ -76,6 +112,25 @@ void inNamespace(t, import.meta.url, () => {
     t.same(heard, [7]);
     transport.close();
   });
+
+  t.test(
+    'the receive buffer is as large as wished, with privileges and where the system’s limit allows',
+    t => {
+      const own = new URL('../../src/dataplane/netlink/libc-transport.js', import.meta.url).href;
+      const libc = new URL('../../src/libc/libc.js', import.meta.url).href;
+      const script = `const { loadLibc } = await import('${libc}'); const { openLibcTransport } = await import('${own}');
+      console.log(openLibcTransport(loadLibc(), 0, 64 << 20).answerCapacity)`;
+      const node = [process.execPath, '--input-type=module', '--eval', script];
+      const capacity = (...before: string[]) => {
+        const [program, ...argv] = [...before, ...node];
+        return Number(execFileSync(program!, argv, { encoding: 'utf8' }));
+      };
+      t.ok(capacity() >= 64 << 10);
+      const unprivileged = capacity('setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin');
+      t.ok(unprivileged > 0 && unprivileged < 64 << 10, String(unprivileged));
+      t.end();
+    },
+  );
 
   t.test('what the kernel does not take is a refusal with its name', async t => {
     const { transport, send } = open();

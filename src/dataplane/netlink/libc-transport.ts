@@ -3,7 +3,8 @@
  *
  * The kernel carries a request out within `send` and has its answers ready by then, so that nothing is waited for: what
  * there is to hear is read when the call returns. A large datagram is sent on another thread, and this one prepares the
- * next meanwhile: at a start with ten thousand peers the kernel's part is the larger half.
+ * next meanwhile: at a start with ten thousand peers the kernel's part is the larger half. What comes while that thread
+ * is at work it is given in one: waking it takes as long as some hundred messages do.
  */
 import { constants } from 'node:os';
 import { libcError, MSG_DONTWAIT, MSG_TRUNC, SOCK_CLOEXEC, SOCK_RAW, type Libc } from '../../libc/libc.js';
@@ -20,7 +21,9 @@ const { EAGAIN, EBADF, EINTR, ENOBUFS } = constants.errno;
 /** From linux/socket.h and asm-generic/socket.h. */
 const AF_NETLINK = 16;
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
 
 /** struct sockaddr_nl of linux/netlink.h: family, padding, port id, groups. */
 const ADDRESS_BYTES = 12;
@@ -29,7 +32,16 @@ const ADDRESS_PORT = 4;
 /** Of fewer, a turn of another thread costs more than the call. */
 const BACKGROUND_BYTES = 4096;
 
+/** What the kernel takes of the send buffer besides a datagram's bytes (net/netlink/af_netlink.c: 32). */
+const SEND_OVERHEAD = 32;
+
 type Callback = (error?: Error) => void;
+
+/** A datagram to be sent, and who is to be told. */
+interface Datagram {
+  readonly bytes: Uint8Array;
+  readonly done: Callback;
+}
 
 /**
  * Opens a socket in the process's network namespace.
@@ -64,6 +76,10 @@ class LibcTransport implements Transport {
   readonly #addressLength = Uint32Array.of(ADDRESS_BYTES);
   #onMessage: (bytes: Uint8Array, sender: number) => void = () => undefined;
   #onError: (error: Error) => void = () => undefined;
+  /** The longest datagram that the kernel takes, bytes. */
+  readonly #longest: number;
+  /** What waits for the other thread, which is at work. */
+  #waiting: Datagram[] = [];
   #isSending = false;
   #closed = false;
 
@@ -72,33 +88,24 @@ class LibcTransport implements Transport {
     this.#socket = socket;
     // Host byte order, as all of Node's platforms with binaries have it; port 0: the kernel chooses one.
     this.#address.setUint16(0, AF_NETLINK, true);
-    const size = Uint32Array.of(receiveBuffer);
     this.#must('bind', libc.bind(socket, this.#addressBytes, ADDRESS_BYTES));
     this.#must('getsockname', libc.getsockname(socket, this.#addressBytes, this.#addressLength));
-    this.#must('setsockopt', libc.setsockopt(socket, SOL_SOCKET, SO_RCVBUF, size, size.byteLength));
-    const sizeLength = Uint32Array.of(size.byteLength);
-    this.#must('getsockopt', libc.getsockopt(socket, SOL_SOCKET, SO_RCVBUF, size, sizeLength));
     this.port = this.#address.getUint32(ADDRESS_PORT, true);
-    this.answerCapacity = answerCapacityOf(size[0]!);
+    this.answerCapacity = answerCapacityOf(this.#setReceiveBuffer(receiveBuffer));
+    this.#longest = this.#option(SO_SNDBUF) - SEND_OVERHEAD;
   }
 
   send(bytes: Uint8Array, callback: Callback): void {
     const done = guarded(callback);
-    if (this.#closed) {
-      done(libcError('send', EBADF));
-      return;
-    }
-    if (bytes.length < BACKGROUND_BYTES) {
+    if (this.#closed) done(libcError('send', EBADF));
+    else if (this.#isSending) this.#waiting.push({ bytes, done });
+    else if (bytes.length >= BACKGROUND_BYTES) this.#sendInBackground([{ bytes, done }]);
+    else {
       const result = this.#libc.send(this.#socket, bytes, bytes.length, 0);
-      this.#sent(result, result < 0 ? this.#libc.errno() : 0, done);
-      return;
+      const errno = result < 0 ? this.#libc.errno() : 0;
+      this.#hear(errno);
+      done(errno === 0 ? undefined : libcError('send', errno));
     }
-    this.#isSending = true;
-    this.#libc.sendInBackground(this.#socket, bytes, bytes.length, 0, (result, errno) => {
-      this.#isSending = false;
-      if (this.#closed) this.#libc.close(this.#socket);
-      else this.#sent(result, errno, done);
-    });
   }
 
   onMessage(listener: (bytes: Uint8Array, sender: number) => void): void {
@@ -116,9 +123,40 @@ class LibcTransport implements Transport {
     if (!this.#isSending) this.#libc.close(this.#socket);
   }
 
-  #sent(result: number, errno: number, callback: Callback): void {
-    if (result >= 0) this.#hearAll();
-    callback(result < 0 ? libcError('send', errno) : undefined);
+  /** @param datagrams are sent as one: to the kernel their messages are the same */
+  #sendInBackground(datagrams: readonly Datagram[]): void {
+    this.#isSending = true;
+    const bytes =
+      datagrams.length === 1 ? datagrams[0]!.bytes : Buffer.concat(datagrams.map(each => each.bytes));
+    this.#libc.sendInBackground(this.#socket, bytes, bytes.length, 0, (result, errno) => {
+      this.#isSending = false;
+      if (this.#closed) {
+        this.#libc.close(this.#socket);
+        return;
+      }
+      const next = this.#takeWaiting();
+      // First of all: the kernel need not wait for us.
+      if (next.length > 0) this.#sendInBackground(next);
+      this.#hear(errno);
+      for (const { done } of datagrams) done(result < 0 ? libcError('send', errno) : undefined);
+    });
+  }
+
+  /** @returns what waits, as much as fits one datagram, and one at least */
+  #takeWaiting(): Datagram[] {
+    let length = 0;
+    let count = 0;
+    for (const { bytes } of this.#waiting) {
+      length += bytes.length;
+      if (count > 0 && length > this.#longest) break;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  /** Reads the answers to what was sent. @param errno 0 unless it was not */
+  #hear(errno: number): void {
+    if (errno === 0) this.#hearAll();
   }
 
   /** Reads until there is nothing more; the kernel continues a dump as its parts are read. */
@@ -158,6 +196,23 @@ class LibcTransport implements Transport {
     }
     // A copy: the next datagram comes to the same place.
     this.#onMessage(this.#received.slice(0, length), this.#address.getUint32(ADDRESS_PORT, true));
+  }
+
+  /** @param wished bytes. @returns what there is now, as the kernel counts it */
+  #setReceiveBuffer(wished: number): number {
+    const size = Uint32Array.of(wished);
+    const set = (option: number) =>
+      this.#libc.setsockopt(this.#socket, SOL_SOCKET, option, size, size.byteLength);
+    // Beyond net.core.rmem_max, if we are privileged (CAP_NET_ADMIN, as whoever may change the network is).
+    if (set(SO_RCVBUFFORCE) < 0) this.#must('setsockopt', set(SO_RCVBUF));
+    return this.#option(SO_RCVBUF);
+  }
+
+  #option(option: number): number {
+    const value = new Uint32Array(1);
+    const length = Uint32Array.of(value.byteLength);
+    this.#must('getsockopt', this.#libc.getsockopt(this.#socket, SOL_SOCKET, option, value, length));
+    return value[0]!;
   }
 
   #must(call: string, result: number): void {

@@ -1,4 +1,7 @@
-/** The socket on which we ask the kernel and change it: one exchange at a time, every one with an end. */
+/**
+ * The socket on which we ask the kernel and change it: every exchange has an end, and no more is under way at once than
+ * the receive buffer holds answers for.
+ */
 import { constants } from 'node:os';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from './constants.js';
 import { MalformedMessageError } from './errors.js';
@@ -15,6 +18,7 @@ import {
 } from './exchange.js';
 import { MessageWriter, readMessages, type Message } from './message.js';
 import { openTransport } from './open-transport.js';
+import { Room } from './room.js';
 import type { Transport } from './transport.js';
 
 /**
@@ -47,16 +51,19 @@ interface Pending {
   readonly overflowed: () => void;
 }
 
-/** A socket for requests. Several callers may use it at once: their exchanges take turns, one datagram each. */
+/**
+ * A socket for requests. Several callers may use it at once: their exchanges begin in the order in which they asked, one
+ * datagram each. While one asks something nothing else is under way; datagrams of changes may follow each other.
+ */
 export class NetlinkSocket {
   readonly #transport: Transport;
   readonly #silenceMs: number;
   /** Buffers that nobody is using at present. */
   readonly #writers: MessageWriter[] = [];
   readonly #stats = { requests: 0, dumps: 0, changes: 0 };
+  readonly #room: Room;
+  readonly #pending = new Set<Pending>();
   #sequence = 0;
-  #turn: Promise<unknown> = Promise.resolve();
-  #pending: Pending | undefined;
   #closed = false;
 
   /**
@@ -66,9 +73,10 @@ export class NetlinkSocket {
   constructor(transport: Transport = openTransport(), options: { readonly silenceMs?: number } = {}) {
     this.#transport = transport;
     this.#silenceMs = options.silenceMs ?? SILENCE_MS;
+    this.#room = new Room(Math.max(1, transport.answerCapacity));
     transport.onMessage((bytes, sender) => this.#receive(bytes, sender));
     // Whatever the error: something may not have reached us.
-    transport.onError(() => this.#pending?.overflowed());
+    transport.onError(() => this.#tellAll(pending => pending.overflowed()));
   }
 
   /** Our port id: notifications about our own changes carry it. */
@@ -86,7 +94,7 @@ export class NetlinkSocket {
    * @throws NetlinkError the kernel's refusal; ETIMEDOUT or ENOBUFS when the answer was lost, ECANCELED after `close`
    */
   request(operation: Operation): Promise<Message[]> {
-    return this.#inTurn(() => {
+    return this.#alone(() => {
       this.#stats.requests++;
       const sequence = this.#reserveSequences(1);
       const writer = this.#write(operation, NLM_F_REQUEST | NLM_F_ACK, sequence);
@@ -100,7 +108,7 @@ export class NetlinkSocket {
    */
   async dump(operation: Operation): Promise<Message[]> {
     for (let attempt = 1; attempt <= DUMP_TRIES; attempt++) {
-      const messages = await this.#inTurn(() => {
+      const messages = await this.#alone(() => {
         this.#stats.dumps++;
         const sequence = this.#reserveSequences(1);
         const writer = this.#write(operation, NLM_F_REQUEST | NLM_F_DUMP, sequence);
@@ -118,22 +126,18 @@ export class NetlinkSocket {
    */
   async batch<T>(items: readonly T[], form: BatchForm<T>): Promise<ReadonlyMap<number, Trouble>> {
     const troubles = new Map<number, Trouble>();
-    const chunks = this.#chunksOf(items, form);
-    let next = chunks.next();
-    while (!next.done) {
-      const { chunk, writer } = next.value;
-      // A turn for each chunk: another caller's single change need not wait for ten thousand.
-      await this.#inTurn(async () => {
+    const answered: Promise<void>[] = [];
+    try {
+      // Each is written while the kernel may be at work, on another thread, on those before.
+      for (const { chunk, writer } of this.#chunksOf(items, form)) {
+        // For each anew: another caller's single change need not wait for ten thousand.
+        const leave = await this.#room.take(chunk.end - chunk.start);
         this.#stats.requests++;
         this.#stats.changes += chunk.end - chunk.start;
-        const answered = this.#converse(collectBatch(chunk, troubles), writer);
-        try {
-          // The kernel may be at work on another thread: the next is made ready meanwhile.
-          next = chunks.next();
-        } finally {
-          await answered;
-        }
-      });
+        answered.push(this.#converse(collectBatch(chunk, troubles), writer).finally(leave));
+      }
+    } finally {
+      await Promise.all(answered);
     }
     return troubles;
   }
@@ -142,7 +146,7 @@ export class NetlinkSocket {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#pending?.silent(constants.errno.ECANCELED);
+    this.#tellAll(pending => pending.silent(constants.errno.ECANCELED));
     this.#transport.close();
   }
 
@@ -186,11 +190,14 @@ export class NetlinkSocket {
     return first;
   }
 
-  /** Runs `exchange` when those before it have ended, however they ended. */
-  #inTurn<T>(exchange: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(exchange);
-    this.#turn = result.catch(() => undefined);
-    return result;
+  /** Runs `exchange` when those before it have ended, however they ended, and while no other does. */
+  async #alone<T>(exchange: () => Promise<T>): Promise<T> {
+    const leave = await this.#room.takeAll();
+    try {
+      return await exchange();
+    } finally {
+      leave();
+    }
   }
 
   /** Sends what the writer holds, and feeds the collector until the exchange is over. */
@@ -201,8 +208,7 @@ export class NetlinkSocket {
       let sent = false;
       let heard = 0;
       const end = (outcome: () => T): void => {
-        if (this.#pending !== pending) return;
-        this.#pending = undefined;
+        if (!this.#pending.delete(pending)) return;
         clearTimeout(timer);
         // An end may throw: that rejects.
         resolve(Promise.resolve().then(outcome));
@@ -232,14 +238,14 @@ export class NetlinkSocket {
           if (sent) listen();
         },
       };
-      this.#pending = pending;
+      this.#pending.add(pending);
       if (this.#closed) {
         end(() => collector.refused(constants.errno.ECANCELED));
         return;
       }
       this.#send(writer, error => {
         if (error !== undefined) end(() => collector.refused(errnoOf(error)));
-        else if (this.#pending === pending) {
+        else if (this.#pending.has(pending)) {
           sent = true;
           listen();
         }
@@ -264,11 +270,15 @@ export class NetlinkSocket {
     // Any root process may send to our port: only the kernel is port 0.
     if (sender !== 0) return;
     try {
-      for (const message of readMessages(bytes)) this.#pending?.accept(message);
+      for (const message of readMessages(bytes)) this.#tellAll(pending => pending.accept(message));
     } catch (error) {
       if (!(error instanceof MalformedMessageError)) throw error;
-      this.#pending?.silent(constants.errno.EBADMSG);
+      this.#tellAll(pending => pending.silent(constants.errno.EBADMSG));
     }
+  }
+
+  #tellAll(tell: (pending: Pending) => void): void {
+    for (const pending of this.#pending) tell(pending);
   }
 }
 

@@ -6,7 +6,7 @@ export interface Transport {
   readonly port: number;
   /** So many messages may be under way at once: their answers fit the receive buffer, even if all are refusals. */
   readonly answerCapacity: number;
-  /** Sends one datagram. The bytes must stay as they are until the callback. */
+  /** Sends one datagram, after those before. The bytes must stay as they are until the callback. */
   send(bytes: Uint8Array, callback: (error?: Error) => void): void;
   /** @param listener is told the port id of the sender, 0 for the kernel */
   onMessage(listener: (bytes: Uint8Array, sender: number) => void): void;
@@ -14,7 +14,7 @@ export interface Transport {
   close(): void;
 }
 
-/** Wished for; the kernel silently gives no more than net.core.rmem_max. */
+/** Wished for; without privileges the kernel gives no more than net.core.rmem_max, silently. */
 export const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /**

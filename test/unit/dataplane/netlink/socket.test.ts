@@ -258,6 +258,56 @@ t.test('a piece is written while the kernel works at the one before', async t =>
   );
 });
 
+/** Lets everything happen that can without an answer. */
+async function settle(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await new Promise(resolve => setImmediate(resolve));
+}
+
+t.test('batches are under way together, as many as the receive buffer holds refusals of', async t => {
+  const sent: Message[][] = [];
+  const transport = script((_, messages) => sent.push(messages));
+  const socket = new NetlinkSocket(transport);
+  const batches = [50, 50, 50].map(count => socket.batch(operations(count), AS_OPERATIONS));
+  const alone = socket.request(operation('route x'));
+  const last = socket.batch(operations(1), AS_OPERATIONS);
+  await settle();
+  t.same(
+    sent.map(({ length }) => length),
+    [50, 50],
+    '120 fit',
+  );
+  transport.answer(ack(sent[1]![7]!, EEXIST), ack(sent[1]!.at(-1)!));
+  t.equal(kindsOf(50, await batches[1]!).indexOf('f'), 7, 'in whatever order they are answered');
+  await settle();
+  t.equal(sent.length, 3);
+  transport.answer(ack(sent[0]!.at(-1)!), ack(sent[2]!.at(-1)!));
+  t.same(
+    (await Promise.all([batches[0]!, batches[2]!])).map(({ size }) => size),
+    [0, 0],
+  );
+  await settle();
+  t.equal(sent.length, 4, 'a request is alone');
+  transport.answer(ack(sent[3]![0]!));
+  await alone;
+  await settle();
+  transport.answer(ack(sent[4]![0]!));
+  t.equal((await last).size, 0);
+});
+
+t.test('answers that were lost make all that is under way unknown', async t => {
+  const sent: Message[][] = [];
+  const transport = script((_, messages) => sent.push(messages));
+  const socket = new NetlinkSocket(transport);
+  const batches = [3, 2].map(count => socket.batch(operations(count), AS_OPERATIONS));
+  await settle();
+  transport.fail(overflow());
+  for (const messages of sent) transport.answer(ack(messages.at(-1)!));
+  t.same(
+    (await Promise.all(batches)).map((troubles, index) => kindsOf([3, 2][index]!, troubles)),
+    ['uuo', 'uo'],
+  );
+});
+
 t.test('an item that cannot be written ends a batch, and the next is heard', async t => {
   const transport = script((self, messages) => self.answer(ack(messages.at(-1)!)));
   const socket = new NetlinkSocket(transport);
