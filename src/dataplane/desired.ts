@@ -23,6 +23,9 @@ export const HOST = Symbol('host');
 /** The host, or a peer by its id. */
 export type Owner = typeof HOST | string;
 
+/** So many owners are in the first slice, twice as many in each that follows. */
+const FIRST_OWNERS = 12;
+
 /** What one owner wants. */
 interface Owned {
   readonly plan: Plan;
@@ -71,13 +74,17 @@ export class DesiredEntries {
   /**
    * All desired entries, those of so many owners at a time. What two owners want alike may come twice; where they
    * differ, the later counts.
+   * @param owners at a time; of fewer at first, so that whoever works at them begins early
    */
   *slices(owners: number): Generator<readonly Entry[]> {
     // The index may be made meanwhile: what was not in it at first is told all the same.
     const unindexed = this.#unindexed;
     if (this.#byKey.size > 0) yield [...this.#byKey.values()];
-    for (let start = 0; start < unindexed.length; start += owners) {
-      yield this.#entriesOfAll(unindexed.slice(start, start + owners));
+    let count = Math.min(owners, FIRST_OWNERS);
+    for (let start = 0; start < unindexed.length;) {
+      yield this.#entriesOfAll(unindexed.slice(start, start + count));
+      start += count;
+      count = Math.min(owners, 2 * count);
     }
   }
 

@@ -2,6 +2,7 @@
  * Keeps entries: what is desired, what the kernel holds as far as we know, what it refused, and what stands in the way.
  * When to look, and at which keys, is its caller's affair.
  */
+import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { DesiredEntries, type Owner } from './desired.js';
 import {
@@ -36,6 +37,9 @@ import { tellFew } from './tell-few.js';
 
 /** Of so many peers the entries fill one datagram, which is what the kernel is given at a time. */
 const OWNERS_AT_A_TIME = 100;
+
+/** So many datagrams are made ready while the kernel is at work; what is waiting it is given in one. */
+const DATAGRAMS_AHEAD = 8;
 
 export interface EntryKeeperOptions {
   readonly kernel: Kernel;
@@ -140,20 +144,23 @@ export class EntryKeeper {
       return;
     }
     const conflicts: Conflict[] = [];
-    const sent: Sent[] = [];
-    let underWay: Promise<Sent> | undefined;
+    const sent: Promise<Sent>[] = [];
     for (const difference of this.#differences(OWNERS_AT_A_TIME, prune)) {
       conflicts.push(...difference.conflicts);
       // Removals come last, and the results of all else decide on them.
-      const sending = isRemoval(difference.ops) ? undefined : this.#send(difference.ops);
-      // It is waited for when the one before has succeeded.
-      sending?.catch(() => undefined);
-      if (underWay !== undefined) sent.push(await underWay);
-      underWay = sending ?? this.#sendRemovals(difference.ops);
+      if (isRemoval(difference.ops)) await Promise.all(sent);
+      const sending = isRemoval(difference.ops)
+        ? this.#sendRemovals(difference.ops)
+        : this.#send(difference.ops);
+      // Its failure is heard of when it is waited for.
+      sending.catch(() => undefined);
+      sent.push(sending);
+      await sent.at(-DATAGRAMS_AHEAD);
+      // The event loop tells us, and the thread that sends, that something has been done.
+      await turnOfEventLoop();
     }
-    if (underWay !== undefined) sent.push(await underWay);
     this.#list(conflicts, new Map());
-    this.#tellResults(sent);
+    this.#tellResults(await Promise.all(sent));
   }
 
   #differences(owners: number, prune: boolean): Generator<Difference> {

@@ -30,9 +30,12 @@ export function prefix(text: string): Prefix {
 export const NETWORK = prefix('10.5.0.0/16');
 
 /** Where peer `n` is reached on the underlay. */
-export const vtepOf = (n: number): string => `192.168.77.${n}`;
-export const macOf = (n: number): string => `02:53:00:00:00:${n.toString(16).padStart(2, '0')}`;
-export const subnetOf = (n: number): Prefix => prefix(`10.5.${n}.0/24`);
+const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
+
+/** Of a peer by its number; from 256 on, outside of the network, where only numbers matter. */
+export const vtepOf = (n: number): string => `192.168.${77 + (n >> 8)}.${n & 255}`;
+export const macOf = (n: number): string => `02:53:00:00:${hex(n >> 8)}:${hex(n & 255)}`;
+export const subnetOf = (n: number): Prefix => prefix(`10.${5 + (n >> 8)}.${n & 255}.0/24`);
 
 /** The instance's predicate; the only accepted peer that is asked for is number 2. */
 export const OWNERSHIP: Ownership = {

@@ -9,7 +9,14 @@ import type { Entry } from '../../../src/dataplane/model.js';
 import { ALWAYS, macOf, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
 import { recordedLog } from '../../support/recorded-log.js';
 
-const PEERS = 250;
+/** More than are made ready at once. */
+const PEERS = 1_000;
+
+/** As many datagrams as are made ready before the first is answered. */
+const AHEAD = 8;
+
+/** A peer that is among the last to be planned. */
+const LATE = 985;
 
 /** What the kernel was handed and has not answered yet. */
 interface Handed {
@@ -17,7 +24,7 @@ interface Handed {
   readonly answer: (troubles?: ReadonlyMap<number, OpTrouble> | Promise<never>) => void;
 }
 
-/** A keeper of 250 peers' entries, before a kernel that answers when the test says so. */
+/** A keeper of all peers' entries, before a kernel that answers when the test says so. */
 function keepPeers(held: readonly Entry[] = [], plan: (n: number) => Plan = peerEntries) {
   const handed: Handed[] = [];
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops'> = {
@@ -41,16 +48,28 @@ function keepPeers(held: readonly Entry[] = [], plan: (n: number) => Plan = peer
 
 const turn = () => new Promise(resolve => setImmediate(resolve));
 
+/** Until nothing more is handed over while nothing is answered. */
+async function settle(handed: readonly Handed[]): Promise<void> {
+  let quiet = 0;
+  while (quiet < 5) {
+    const before = handed.length;
+    await turn();
+    quiet = handed.length === before ? quiet + 1 : 0;
+  }
+}
+
 /** Answers all that comes, until nothing comes any more. @returns what came */
 async function answerAll(
   handed: Handed[],
   troublesOf: (ops: readonly Op[]) => ReadonlyMap<number, OpTrouble> = () => new Map(),
 ): Promise<Op[]> {
   const all: Op[] = [];
-  for (await turn(); handed.length > 0; await turn()) {
+  await settle(handed);
+  while (handed.length > 0) {
     const { ops, answer } = handed.shift()!;
     all.push(...ops);
     answer(troublesOf(ops));
+    await settle(handed);
   }
   return all;
 }
@@ -58,8 +77,10 @@ async function answerAll(
 t.test('the next are compared before the last are answered, and a peer’s entries come in order', async t => {
   const { keeper, handed } = keepPeers();
   const filled = keeper.fill(true);
-  await turn();
-  t.equal(handed.length, 2, 'one at work, one ready');
+  await settle(handed);
+  t.equal(handed.length, AHEAD, 'one at work, the others ready');
+  const sizes = handed.map(({ ops }) => ops.length);
+  t.same(sizes, [48, 96, 192, 384, 400, 400, 400, 400], 'few at first, so that the kernel begins early');
   const ops = await answerAll(handed);
   await filled;
   const wanted = Array.from({ length: PEERS }, (_, n) => keeper.desired.entriesOf(`peer ${n + 1}`)).flat();
@@ -84,7 +105,7 @@ t.test('the last are planned when the kernel has done the first', async t => {
   });
   t.same(planned, []);
   const filled = keeper.fill(true);
-  await turn();
+  await settle(handed);
   t.ok(
     planned.length > 0 && planned.length < PEERS,
     `${planned.length} while the kernel has answered nothing`,
@@ -98,16 +119,16 @@ t.test('the last are planned when the kernel has done the first', async t => {
 t.test('a peer that changes meanwhile keeps none of the others back', async t => {
   const { keeper, handed } = keepPeers();
   const filled = keeper.fill(true);
-  await turn();
+  await settle(handed);
   keeper.desired.set('peer 3', []);
-  keeper.desired.set('peer 240', peerEntries(240, macOf(251)));
+  keeper.desired.set(`peer ${LATE}`, peerEntries(LATE, macOf(LATE + 11)));
   await answerAll(handed);
   await filled;
   const owners = [...new Set(keeper.compareAll(true).map(op => keyOf(entryOf(op))))];
   const changed = [
     ...peerEntries(3),
-    ...peerEntries(240).slice(0, 2),
-    ...peerEntries(240, macOf(251)).slice(0, 1),
+    ...peerEntries(LATE).slice(0, 2),
+    ...peerEntries(LATE, macOf(LATE + 11)).slice(0, 1),
   ];
   for (const key of owners)
     t.ok(changed.some(entry => keyOf(entry) === key) || key.startsWith('nexthop '), key);
@@ -130,18 +151,21 @@ t.test('what the kernel refuses is listed, told in few words, and holds up nothi
 });
 
 t.test('what is stale goes when all else has been answered', async t => {
-  const stale = peerEntries(255);
+  const stale = peerEntries(1_255);
   const { keeper, handed } = keepPeers([...stale]);
   const filled = keeper.fill(true);
   const kinds: string[] = [];
-  for (await turn(); handed.length > 0; await turn()) {
+  await settle(handed);
+  while (handed.length > 0) {
     const removes = handed.map(({ ops }) => ops.at(-1)?.kind === 'remove');
     if (removes.includes(true)) t.equal(handed.length, 1, 'alone');
     kinds.push(removes[0] === true ? 'remove' : 'put');
     handed.shift()!.answer();
+    await settle(handed);
   }
   await filled;
-  t.same(kinds, ['put', 'put', 'put', 'remove']);
+  t.ok(kinds.length > AHEAD + 1);
+  t.equal(kinds.indexOf('remove'), kinds.length - 1);
   t.same(
     [...keeper.held.keys()].filter(key => stale.some(entry => keyOf(entry) === key)),
     [],
@@ -151,9 +175,9 @@ t.test('what is stale goes when all else has been answered', async t => {
 t.test('a kernel that breaks off ends it with that error', async t => {
   const { keeper, handed } = keepPeers();
   const filled = keeper.fill(true);
-  await turn();
+  await settle(handed);
   const failing = new Error('the socket is gone');
-  handed[0]!.answer(Promise.reject(failing));
-  handed[1]!.answer(Promise.reject(failing));
+  for (const { answer } of handed) answer(Promise.reject(failing));
   await t.rejects(filled, failing);
+  t.equal(handed.length, AHEAD, 'nothing more is sent');
 });
