@@ -125,7 +125,8 @@ t.test('closing drops clients, removes the file and leaves nothing open', async 
   t.match(await ask(path, '/status'), { code: 200 }, 'so the half request has arrived too');
   const start = Date.now();
   await Promise.all([socket.close(), once(client.resume(), 'close')]);
-  t.ok(Date.now() - start < 1000, 'without waiting for the end of the request');
+  // Which would be given up after 6 s.
+  t.ok(Date.now() - start < 5_000, 'without waiting for the end of the request');
   await t.rejects(access(path), { code: 'ENOENT' });
   await t.resolves(socket.close(), 'again is no fault');
 });

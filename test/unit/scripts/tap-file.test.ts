@@ -25,7 +25,7 @@ const { runTapFile } = (await import(script)) as TapFile;
 async function outcomes(t: Test, body: string): Promise<readonly string[]> {
   const directory = t.testdir({ 'f.mjs': body });
   const { signal } = new AbortController();
-  const file = { name: 'f', program: join(directory, 'f.mjs'), timeoutSeconds: 20, signal };
+  const file = { name: 'f', program: join(directory, 'f.mjs'), timeoutSeconds: 60, signal };
   const { tests } = await runTapFile(Parser, file);
   return tests.map(({ outcome, path, reason, failures }) =>
     [outcome, path.join(' > '), reason, ...failures.map(({ name }) => name)].filter(Boolean).join(' | '),
@@ -93,7 +93,7 @@ t.test('what a file prints apart from TAP is kept, and its comments', async t =>
   const { signal } = new AbortController();
   const result = await runTapFile(Parser, {
     ...{ name: 'f', program: join(directory, 'f.mjs') },
-    ...{ timeoutSeconds: 20, signal },
+    ...{ timeoutSeconds: 60, signal },
   });
   t.match(result.noise.split('\n').sort(), ['', 'said', 'to stderr']);
 });
