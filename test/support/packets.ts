@@ -34,7 +34,7 @@ export interface DirectionCount {
 export type PacketCounts = Readonly<Record<'aToB' | 'bToA', DirectionCount>>;
 
 export interface PacketStream {
-  /** Counts so far; what is under way counts as lost. One call at a time. */
+  /** Counts so far; what is under way counts as lost, so that later no more are lost unless some are. One call at a time. */
   peek(): Promise<PacketCounts>;
   /** Waits until so many more packets were sent in each direction: time with traffic, without a clock. */
   flow(packets: number): Promise<void>;
@@ -81,7 +81,7 @@ export async function startPackets(
       read: () => reportBoth(endA, endB),
       until: reports => reports.every(({ received }) => received > 0),
     });
-    const peek = () => reportBoth(endA, endB).then(countBoth);
+    const peek = () => peekBoth(endA, endB);
     return {
       peek,
       flow: packets => flowOn(peek, packets, rate),
@@ -133,6 +133,16 @@ function countDirection(sender: EndReport, receiver: EndReport): DirectionCount 
     overflowed: receiver.overflowed,
     sentPerSecond: sender.sent / (sender.sendingMs / 1000),
   };
+}
+
+/** Of each direction the receiver is asked first: what is sent between the two answers may count as lost, never as found. */
+async function peekBoth(a: PacketChild, b: PacketChild): Promise<PacketCounts> {
+  const [receiverA, endB, senderA] = [
+    await a.ask({ kind: 'report' }),
+    await b.ask({ kind: 'report' }),
+    await a.ask({ kind: 'report' }),
+  ];
+  return { aToB: countDirection(senderA, endB), bToA: countDirection(endB, receiverA) };
 }
 
 function reportBoth(a: PacketChild, b: PacketChild): Promise<[EndReport, EndReport]> {
