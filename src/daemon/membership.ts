@@ -134,8 +134,8 @@ export class Membership {
       isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
     };
     const stopListening = host.listen(interests, (concern, announced) => {
-      if (concern === 'devices') this.#reconciler.doubtAfterChange();
-      else this.#reconciler.doubt(announced);
+      if (concern === 'entries') this.#reconciler.doubt(announced);
+      else this.#reconciler.doubtAfterChange(concern);
     });
     try {
       await runTogether(signal, [

@@ -3,14 +3,17 @@ import type { Logger } from 'pino';
 import { Announcements, type Announced } from './announced.js';
 import { concernOf, type Concern, type Interests } from './kernel-watch.js';
 import type { DeviceTable } from './kinds/kind.js';
+import { LastWord } from './last-word.js';
 import { NotificationSocket } from './netlink/notifications.js';
 
 /** Notifications come in flocks; one full read serves those of this many milliseconds. */
 const SETTLE_MS = 20;
 
+const WEIGHT: Readonly<Record<Concern, number>> = { entries: 0, overlay: 1, underlay: 2 };
+
 /**
  * Called once for each flock.
- * @param concern `devices` when a device or an address was among it
+ * @param concern the weightiest: `underlay` before `overlay` before `entries`
  * @param announced entries that came or went, where they are few and no device or address was among it
  */
 export type OnConcern = (concern: Concern, announced: readonly Announced[]) => void;
@@ -32,10 +35,11 @@ export interface KernelListenerOptions {
 export function listenToKernel(options: KernelListenerOptions): () => void {
   const { interests, devices, ownPort, log, onConcern } = options;
   const announcements = new Announcements();
+  const underlay = new LastWord(interests.underlay);
   let pending: Concern | undefined;
   let timer: NodeJS.Timeout | undefined;
   const note = (concern: Concern) => {
-    if (pending !== 'devices') pending = concern;
+    if (pending === undefined || WEIGHT[concern] > WEIGHT[pending]) pending = concern;
     timer ??= setTimeout(() => {
       const settled = pending;
       const announced = announcements.take();
@@ -47,13 +51,15 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
   const socket = new NotificationSocket({
     onMessage: message => {
       const concern = concernOf(message, interests, devices(), ownPort);
-      if (concern === undefined) return;
-      if (concern === 'entries') announcements.note(message, devices());
-      note(concern);
+      // Our own doing, too: it may have put right what was announced just before.
+      if (concern === 'entries' || pending === 'entries') announcements.note(message, devices());
+      // Nothing that the kernel refused a moment ago will it accept for a repetition.
+      if (concern !== undefined)
+        note(concern === 'underlay' && underlay.repeats(message) ? 'overlay' : concern);
     },
     onOverflow: reason => {
       log.info({ reason }, 'kernel notifications were lost: everything is read again');
-      note('devices');
+      note('underlay');
     },
   });
   return () => {

@@ -44,8 +44,11 @@ export interface Interests {
   readonly isExpected: (entry: Entry, isThere: boolean) => boolean;
 }
 
-/** A change of a device or an address may make the kernel accept what it refused; a lost entry is only to be put back. */
-export type Concern = 'entries' | 'devices';
+/**
+ * What has changed. A device or an address may take entries along. The `underlay`'s may make the kernel accept what it
+ * refused; our own, `overlay`, changes with each try of ours as well, also one that fails, and not always by our port.
+ */
+export type Concern = 'entries' | 'overlay' | 'underlay';
 
 const UNKNOWN_MAC = '00:00:00:00:00:00';
 
@@ -68,15 +71,16 @@ export function concernOf(
     case RTM_NEWLINK:
     case RTM_DELLINK: {
       const { name, index } = decodeLink(message.body);
-      const isNamed = interests.overlay.has(name) || name === interests.underlay;
-      if (isNamed || isOverlay(index) || isUnderlay(index)) return 'devices';
+      if (name === interests.underlay || isUnderlay(index)) return 'underlay';
+      if (interests.overlay.has(name) || isOverlay(index)) return 'overlay';
       // By this name it was not known before; what else happens to it, with every container, is nothing to us.
       return name === interests.addressed && nameOf(devices, index) !== name ? 'entries' : undefined;
     }
     case RTM_NEWADDR:
     case RTM_DELADDR: {
       const { interfaceIndex } = decodeAddress(message.body);
-      if (isOverlay(interfaceIndex) || isUnderlay(interfaceIndex)) return 'devices';
+      if (isUnderlay(interfaceIndex)) return 'underlay';
+      if (isOverlay(interfaceIndex)) return 'overlay';
       return nameOf(devices, interfaceIndex) === interests.addressed ? 'entries' : undefined;
     }
     case RTM_NEWNEIGH:
@@ -112,7 +116,7 @@ export function concernOf(
       if (route.table !== RT_TABLE_MAIN) return undefined;
       if (isOverlay(route.outInterface) || leadsInto(route, interests.network)) return 'entries';
       // Which peers are on-link follows the kernel's own routes of the underlay.
-      return isUnderlay(route.outInterface) && route.protocol === RTPROT_KERNEL ? 'devices' : undefined;
+      return isUnderlay(route.outInterface) && route.protocol === RTPROT_KERNEL ? 'underlay' : undefined;
     }
     default:
       return undefined;

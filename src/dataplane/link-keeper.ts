@@ -34,6 +34,7 @@ export class LinkKeeper {
   readonly #offload: OffloadKeeper | undefined;
   readonly #backoff = new Backoff();
   #trouble: LinkTrouble | undefined;
+  #isRefusedByKernel = false;
 
   /**
    * @param contests shared with whoever keeps entries
@@ -63,9 +64,13 @@ export class LinkKeeper {
     return this.#backoff.retryAt;
   }
 
-  /** The world has changed: what failed may work now. */
-  retryNow(): void {
-    this.#backoff.reset();
+  /**
+   * The world has changed: what failed may work now.
+   * @param of our own device, or the underlay
+   */
+  retryNow(of: 'overlay' | 'underlay'): void {
+    // Each try to make a device that the kernel refuses in the end is a change of that device: it must not lead to the next.
+    if (of === 'underlay' || !this.#isRefusedByKernel) this.#backoff.reset();
   }
 
   /**
@@ -83,6 +88,7 @@ export class LinkKeeper {
       } catch (error) {
         const isOurs = error instanceof Refusal || error instanceof Contested;
         if (!isOurs && !isKernelTrouble(error)) throw error;
+        this.#isRefusedByKernel = !isOurs;
         this.#report(link.name, error);
         return undefined;
       }
@@ -94,6 +100,7 @@ export class LinkKeeper {
       );
     }
     this.#trouble = undefined;
+    this.#isRefusedByKernel = false;
     this.#backoff.reset();
     return touched;
   }

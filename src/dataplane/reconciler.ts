@@ -172,11 +172,12 @@ export class Reconciler {
   /**
    * As `doubt`, after a change of devices or addresses: what was refused before is tried again at once, and entries that
    * went with them are not put off as if another program had removed them.
+   * @param of our own device, or the underlay
    */
-  doubtAfterChange(): void {
+  doubtAfterChange(of: 'overlay' | 'underlay'): void {
     this.#deviceChanges.heard++;
     this.#entries.failures.retryAll();
-    this.#linkKeeper.retryNow();
+    this.#linkKeeper.retryNow(of);
     this.doubt();
   }
 
@@ -289,7 +290,9 @@ export class Reconciler {
     const { now } = this.#options;
     this.#drift += ops.filter(isRepair).length;
     const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
-    const repaired = (await this.#entries.apply(ops.filter(mayTry))).filter(isRepair);
+    const done = await this.#entries.apply(ops.filter(mayTry));
+    this.#forgetAnnounced(done);
+    const repaired = done.filter(isRepair);
     for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
     this.#noteRepairs(repaired);
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
@@ -306,6 +309,13 @@ export class Reconciler {
       !this.#touched.has(keyOfOp(op));
     const ops = opsAgainst(announced, desired.byKey).filter(mayTry);
     if (ops.length > 0) await this.#repair(ops, () => true, false);
+  }
+
+  /** What was announced while these were on their way may be why they were: the reading to come will tell. */
+  #forgetAnnounced(done: readonly Op[]): void {
+    if (this.#announced.length === 0) return;
+    const keys = new Set(done.map(keyOfOp));
+    this.#announced = this.#announced.filter(({ entry }) => !keys.has(keyOf(entry)));
   }
 
   async #hotPass(): Promise<void> {

@@ -45,6 +45,7 @@ function expected(...peers: number[]): string[] {
 const words = (text: string): string[] => text.split(' ');
 const bridge = (text: string): unknown => execFileSync('bridge', words(text), { encoding: 'utf8' });
 const run = (text: string): unknown => ip(...words(text));
+const isOfDevices = (concern?: Concern) => concern === 'overlay' || concern === 'underlay';
 const settings = (): unknown => linkWords(DEVICE)?.linkinfo?.info_data;
 
 /** A device with the peers as flanneld leaves it behind. */
@@ -100,6 +101,8 @@ void inNamespace(t, import.meta.url, () => {
 
   t.test('a device of flannel’s making is taken over as it is', async t => {
     prepareAsFlannel(2, 3, 9);
+    // Peer 3 had another MAC when flanneld wrote this.
+    bridge(`fdb replace ${macOf(33)} dev ${DEVICE} self permanent dst ${vtepOf(3)}`);
     const before = linkWords(DEVICE);
     let changesOfLinks = 0;
     const listener = new NotificationSocket({
@@ -253,6 +256,8 @@ void inNamespace(t, import.meta.url, () => {
       'device down': () => run(`link set ${DEVICE} down`),
       'device down and up': () => [run(`link set ${DEVICE} down`), run(`link set ${DEVICE} up`)],
       'MAC changed': () => run(`link set ${DEVICE} address 02:09:09:09:09:09`),
+      // The kernel flushes all permanent neighbours all the same.
+      'its own MAC written again': () => run(`link set ${DEVICE} address ${OWN_MAC}`),
       'MTU changed': () => run(`link set ${DEVICE} mtu 1300`),
       // `ip route flush` names the device along with the nexthop object, which the kernel refuses.
       'routes deleted': () => [2, 3, 4].forEach(n => run(`route del 10.5.${n}.0/24`)),
@@ -341,7 +346,7 @@ void inNamespace(t, import.meta.url, () => {
       await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'a peer less');
       await hears('gone', fdb);
       await mark(`after${n}`);
-      if (concerns.includes('devices') && n < 9) continue;
+      if (concerns.some(isOfDevices) && n < 9) continue;
       t.ok(concerns.length >= 8, 'each entry is announced as it comes and as it goes');
       t.same(
         concerns.filter(concern => concern !== undefined),
@@ -355,9 +360,14 @@ void inNamespace(t, import.meta.url, () => {
   t.test('a device that cannot be: why, and all is well once it can', async t => {
     const udp = createSocket('udp4').bind(8472);
     await once(udp, 'listening');
-    const { reconciler } = startRealHost(t);
+    const { reconciler, socket } = startRealHost(t);
     const code = (): string | undefined => reconciler.view.linkTrouble?.code;
     await becomes(t, code, 'EADDRINUSE', 'the port is taken');
+    const [began, { changes }] = [performance.now(), socket.stats];
+    // Each try makes the device, cannot set it up, and removes it: three changes, which are announced as nobody's. What is
+    // heard of the underlay for the first time may lead to one try more.
+    await poll(() => socket.stats.changes >= changes + 9);
+    t.ok(performance.now() - began >= 1_000, 'the pauses grow, whatever is announced of the tries');
     // It is there for a moment whenever it is tried again, such as at news of the underlay.
     await becomes(t, () => linkWords(DEVICE), undefined, 'and no half of a device stays behind');
     udp.close();

@@ -1,10 +1,14 @@
 /** The notification socket on the real kernel: it hears, outlives an overflow, and leaves no process behind. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { pino } from 'pino';
 import t from 'tap';
+import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
+import type { DeviceTable } from '../../src/dataplane/kinds/kind.js';
 import * as nl from '../../src/dataplane/netlink/constants.js';
 import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
 import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
+import { prefix } from '../support/dataplane.js';
 import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
 
 const DEADLINE_MS = 60_000;
@@ -42,6 +46,29 @@ void inNamespace(t, import.meta.url, () => {
     ip('neigh', 'replace', '10.99.0.2', 'lladdr', '02:53:00:00:00:01', 'dev', 'sv1', 'nud', 'permanent');
     await poll(() => heard.has('10.99.0.2'));
     t.pass('and what came later was heard');
+  });
+
+  t.test('a flood of what is no news makes all of it news', async t => {
+    const told: unknown[] = [];
+    const nobody = {
+      network: prefix('10.5.0.0/16'),
+      overlay: new Set(['sv9']),
+      underlay: 'sv8',
+      addressed: 'sv7',
+    };
+    const devices: DeviceTable = { indexOf: () => 0, nameOf: index => `device ${index}` };
+    const close = listenToKernel({
+      interests: { ...nobody, isExpected: () => true },
+      devices: () => devices,
+      ownPort: 0xffff,
+      log: pino({ level: 'silent' }),
+      onConcern: (...news) => told.push(news),
+    });
+    t.teardown(close);
+    // Again, for it is there by now, as somebody else's: that is announced, too.
+    execFileSync('ip', ['-batch', '-'], { input: FLOOD.replaceAll(':01 dev', ':02 dev') });
+    await poll(() => told.length > 0);
+    t.same(told, [['underlay', []]], 'so that everything is read and tried again');
   });
 
   t.test('a process without a descriptor left survives, and hears again once it has some', async t => {

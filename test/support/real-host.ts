@@ -105,8 +105,8 @@ export function startRealHost(
     log,
     onConcern: (concern, announced) => {
       moments.heard = performance.now();
-      if (concern === 'devices') reconciler.doubtAfterChange();
-      else reconciler.doubt(announced);
+      if (concern === 'entries') reconciler.doubt(announced);
+      else reconciler.doubtAfterChange(concern);
     },
   });
   reconciler.setHost([link], [OWN_ADDRESS]);

@@ -33,7 +33,7 @@ t.test('a host whose peers are programmed, and what takes its readiness away', a
   await reconciling.settled();
   t.equal(lack(facts), '1 of 3 peers are not programmed', 'while the kernel refuses a part of it');
   reconciling.disturbance.refused = undefined;
-  reconciling.reconciler.doubtAfterChange();
+  reconciling.reconciler.doubtAfterChange('underlay');
   await reconciling.settled();
   t.equal(lack(facts), undefined, 'and it comes back');
 });

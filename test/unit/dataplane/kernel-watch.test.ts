@@ -66,15 +66,15 @@ const OUR_ID = nexthopIdOf(subnetOf(2))!;
 const STALE = 0x04;
 const TABLE: readonly (readonly [what: string, type: number, write: Write, concern: Concern | undefined])[] =
   [
-    ['our device', nl.RTM_NEWLINK, link(VX, DEVICE), 'devices'],
-    ['our device gone', nl.RTM_DELLINK, link(VX, DEVICE), 'devices'],
-    ['our device made anew', nl.RTM_NEWLINK, link(99, DEVICE), 'devices'],
-    ['our device renamed', nl.RTM_NEWLINK, link(VX, 'vx'), 'devices'],
-    ['the underlay', nl.RTM_NEWLINK, link(UP0, UNDERLAY), 'devices'],
-    ['the underlay is back', nl.RTM_NEWLINK, link(99, UNDERLAY), 'devices'],
+    ['our device', nl.RTM_NEWLINK, link(VX, DEVICE), 'overlay'],
+    ['our device gone', nl.RTM_DELLINK, link(VX, DEVICE), 'overlay'],
+    ['our device made anew', nl.RTM_NEWLINK, link(99, DEVICE), 'overlay'],
+    ['our device renamed', nl.RTM_NEWLINK, link(VX, 'vx'), 'overlay'],
+    ['the underlay', nl.RTM_NEWLINK, link(UP0, UNDERLAY), 'underlay'],
+    ['the underlay is back', nl.RTM_NEWLINK, link(99, UNDERLAY), 'underlay'],
     ['another device', nl.RTM_NEWLINK, link(OTHER, 'eth9'), undefined],
-    ['address on our device', nl.RTM_DELADDR, address(VX), 'devices'],
-    ['address on the underlay', nl.RTM_NEWADDR, address(UP0), 'devices'],
+    ['address on our device', nl.RTM_DELADDR, address(VX), 'overlay'],
+    ['address on the underlay', nl.RTM_NEWADDR, address(UP0), 'underlay'],
     ['address on Docker’s bridge', nl.RTM_NEWADDR, address(BRIDGE), 'entries'],
     ['address gone from Docker’s bridge', nl.RTM_DELADDR, address(BRIDGE), 'entries'],
     ['Docker’s bridge, with a container more', nl.RTM_NEWLINK, link(BRIDGE, 'docker0'), undefined],
@@ -100,7 +100,7 @@ const TABLE: readonly (readonly [what: string, type: number, write: Write, conce
       route(VX, '10.5.2.0', { table: 255 }),
       undefined,
     ],
-    ['the underlay’s own route', nl.RTM_NEWROUTE, route(UP0, '172.16.0.0', { protocol: 2 }), 'devices'],
+    ['the underlay’s own route', nl.RTM_NEWROUTE, route(UP0, '172.16.0.0', { protocol: 2 }), 'underlay'],
     [
       'somebody’s route on the underlay',
       nl.RTM_NEWROUTE,

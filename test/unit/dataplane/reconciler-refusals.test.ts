@@ -30,7 +30,7 @@ t.test('while what replaces it is refused, what a live peer had stays', async t 
   lab.fake.act(nl.RTM_NEWADDR, CREATE, writer =>
     encodeAddress(writer, addressOn(lab.underlayIndex, '172.16.0.1', 24)),
   );
-  lab.reconciler.doubtAfterChange();
+  lab.reconciler.doubtAfterChange('underlay');
   await lab.settled();
   t.same(await lab.held(), programmed([...allOf(3, 4), direct]), 'once it is there the old goes');
 
@@ -39,7 +39,7 @@ t.test('while what replaces it is refused, what a live peer had stays', async t 
   await lab.settled();
   t.same(await lab.held(), programmed([...allOf(3, 4), direct]), 'another MAC');
   lab.disturbance.refused = undefined;
-  lab.reconciler.doubtAfterChange();
+  lab.reconciler.doubtAfterChange('underlay');
   await lab.settled();
   t.same(await lab.held(), programmed([...allOf(4), ...peerEntries(3, macOf(9)), direct]));
   t.match(lab.reconciler.view, { repairs: 0, drift: 0 }, 'all of which are no repairs');
@@ -102,7 +102,7 @@ t.test('the host’s last address stays while the next one is refused', async t 
   await lab.settled();
   t.same(await lab.held(), allOf(2, 3, 4));
   lab.disturbance.refused = undefined;
-  lab.reconciler.doubtAfterChange();
+  lab.reconciler.doubtAfterChange('underlay');
   await lab.settled();
   t.same(await lab.held(), programmed([next, ...[2, 3, 4].flatMap(n => peerEntries(n))]));
 });
@@ -141,7 +141,7 @@ t.test('of a burst the first few are told in full, then how many more', async t 
   lab.fake.act(nl.RTM_NEWADDR, CREATE, writer =>
     encodeAddress(writer, addressOn(lab.underlayIndex, '172.16.0.1', 24)),
   );
-  lab.reconciler.doubtAfterChange();
+  lab.reconciler.doubtAfterChange('underlay');
   await lab.settled();
   t.same(said(30).slice(-11), [
     ...words.slice(0, 10).map(text => `${text}: accepted by the kernel at last`),

@@ -5,7 +5,7 @@ import { describe } from '../../../src/dataplane/kinds/index.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
-import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
+import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
 import { NotificationSocket } from '../../../src/dataplane/netlink/notifications.js';
 import { encodeRoute } from '../../../src/dataplane/netlink/route.js';
 import {
@@ -85,7 +85,7 @@ t.test('one peer’s change sends that peer’s messages alone', async t => {
 
 t.test('a full pass over a kernel that is right changes nothing', async t => {
   const lab = await startWithPeers(t);
-  t.match(await sentBy(lab, () => lab.reconciler.doubtAfterChange()), { requests: 0, changes: 0 });
+  t.match(await sentBy(lab, () => lab.reconciler.doubtAfterChange('underlay')), { requests: 0, changes: 0 });
   t.equal(lab.reconciler.view.repairs, 0);
 });
 
@@ -103,48 +103,6 @@ t.test('the kernel is read again every minute', async t => {
     lastRepairs: [{ at: 61_000, what: /^create route / }],
   });
   t.equal(lab.reconciler.view.lastFullCheckAt, 61_000);
-});
-
-t.test('what is announced as gone is put back before anything is read', async t => {
-  const lab = await startWithPeers(t);
-  const lost = nexthopEntry(3);
-  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
-  t.equal((await lab.held()).length, allOf(2, 3, 4).length - 2, 'with its route');
-  lab.disturbance.refused = nl.RTM_GETROUTE;
-  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
-  await lab.settled();
-  t.ok(lab.reconciler.view.readTrouble, 'nothing could be read');
-  t.same(await lab.held(), allOf(2, 3, 4));
-  lab.disturbance.refused = undefined;
-  await lab.advance(500);
-  t.match(lab.reconciler.view, { repairs: 2, drift: 2, repairsByKind: { nexthop: 1, route: 1 } });
-  t.same(
-    lab.log.map(({ msg }) => msg).filter(msg => msg.startsWith('repaired')),
-    ['repaired 2 kernel entries'],
-  );
-});
-
-t.test('what is announced as gone by mistake, or was not wanted, makes no difference', async t => {
-  const lab = await startWithPeers(t);
-  const [route] = peerEntries(9).slice(-1);
-  t.match(await sentBy(lab, () => lab.reconciler.doubt([{ entry: route!, isThere: false }])), { changes: 0 });
-  const here = nexthopEntry(3);
-  await sentBy(lab, () => lab.reconciler.doubt([{ entry: here, isThere: false }]));
-  t.same(await lab.held(), allOf(2, 3, 4));
-  t.match(lab.reconciler.view, { failures: new Map(), conflicts: new Map() });
-});
-
-t.test('of what is fought over, an announcement makes no more repairs than a reading does', async t => {
-  const lab = await startWithPeers(t);
-  const lost = nexthopEntry(3);
-  const { changes } = lab.stats();
-  for (let round = 0; round < 20; round++) {
-    lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
-    lab.reconciler.doubt([{ entry: lost, isThere: false }]);
-    await lab.settled();
-  }
-  t.equal(lab.stats().changes - changes, 12, 'six repairs of two entries');
-  t.match(lab.reconciler.view.contests, [{ repairs: 6 }, { repairs: 6 }]);
 });
 
 t.test('EEXIST: what is ours after all is adopted', async t => {
@@ -246,7 +204,7 @@ t.test('a refused peer holds up no other, and is tried again ever more rarely', 
   lab.fake.act(nl.RTM_NEWADDR, CREATE, writer =>
     encodeAddress(writer, addressOn(lab.underlayIndex, '172.16.0.1', 24)),
   );
-  lab.reconciler.doubtAfterChange();
+  lab.reconciler.doubtAfterChange('underlay');
   await lab.settled();
   t.same(await lab.held(), programmed([...allOf(2, 3, 4, 6), unreachable]));
   t.equal(lab.reconciler.view.failures.size, 0);
@@ -292,7 +250,7 @@ t.test('what cannot be read is read ever more rarely, and told once', async t =>
   let { dumps } = lab.stats();
   for (let at = 500; at <= 100_000; at += 500) {
     // Whatever else happens on the host makes it no more frequent.
-    if (at % 1_000 === 0) lab.reconciler.doubtAfterChange();
+    if (at % 1_000 === 0) lab.reconciler.doubtAfterChange('underlay');
     await lab.advance(500);
     if (lab.stats().dumps > dumps) tries.push(at);
     dumps = lab.stats().dumps;
@@ -326,7 +284,7 @@ t.test('a device that is gone, changed or down is mended with the same MAC and a
   for (const [what, disturb] of Object.entries(cases)) {
     const lab = await startWithPeers(t);
     disturb(lab, deviceOf(lab).index);
-    lab.reconciler.doubtAfterChange();
+    lab.reconciler.doubtAfterChange('overlay');
     await lab.settled();
     t.same(await lab.held(), allOf(2, 3, 4), `${what}: all entries`);
     const link = deviceOf(lab);
@@ -336,6 +294,42 @@ t.test('a device that is gone, changed or down is mended with the same MAC and a
     t.ok(lab.reconciler.view.repairs > 0);
     t.match(await sentBy(lab, () => lab.reconciler.doubt()), { requests: 0 }, `${what}: and that is all`);
   }
+});
+
+t.test(
+  'a device that the kernel refuses is tried ever more rarely, whatever it announces of the tries',
+  async t => {
+    const lab = startReconciling(t);
+    lab.disturbance.refused = nl.RTM_NEWLINK;
+    lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
+    lab.reconciler.setPeersComplete();
+    await lab.settled();
+    const tries: number[] = [];
+    let { changes } = lab.stats();
+    for (let at = 100; at <= 10_000; at += 100) {
+      lab.reconciler.doubtAfterChange('overlay');
+      await lab.advance(100);
+      if (lab.stats().changes > changes) tries.push(at);
+      changes = lab.stats().changes;
+    }
+    t.same(tries, [500, 1_500, 3_500, 7_500]);
+    lab.disturbance.refused = undefined;
+    lab.reconciler.doubtAfterChange('underlay');
+    await lab.settled();
+    t.equal(lab.reconciler.view.linkTrouble, undefined, 'and at once when the underlay has changed');
+  },
+);
+
+t.test('a name that another device had is taken as soon as it is free', async t => {
+  const lab = startReconciling(t);
+  const index = lab.fake.addLink({ name: DEVICE });
+  lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
+  await lab.settled();
+  t.match(lab.reconciler.view.linkTrouble, { code: 'refused' });
+  lab.fake.act(nl.RTM_DELLINK, 0, writer => encodeLinkSelector(writer, index));
+  lab.reconciler.doubtAfterChange('overlay');
+  await lab.settled();
+  t.equal(lab.reconciler.view.linkTrouble, undefined);
 });
 
 t.test('a device without its underlay waits for it', async t => {
@@ -359,7 +353,7 @@ t.test('a device without its underlay waits for it', async t => {
   t.ok(lab.passes() - passes < 12, 'rarer and rarer');
   t.equal(warnings(lab).length, 1, 'told once');
   lab.fake.state.links.push(underlay!);
-  lab.reconciler.doubtAfterChange();
+  lab.reconciler.doubtAfterChange('underlay');
   await lab.settled();
   t.equal(lab.reconciler.view.linkTrouble, undefined);
   t.same(await lab.held(), allOf(2, 3));

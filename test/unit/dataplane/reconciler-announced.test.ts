@@ -1,0 +1,64 @@
+/** The reconciler and what the kernel announces of single entries: put right at once, and once. */
+import t from 'tap';
+import * as nl from '../../../src/dataplane/netlink/constants.js';
+import { encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
+import { nexthopEntry, peerEntries } from '../../support/dataplane.js';
+import { allOf, sentBy, startWithPeers, warnings } from '../../support/programmed-peers.js';
+
+t.test('what is announced as gone is put back before anything is read', async t => {
+  const lab = await startWithPeers(t);
+  const lost = nexthopEntry(3);
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
+  t.equal((await lab.held()).length, allOf(2, 3, 4).length - 2, 'with its route');
+  lab.disturbance.refused = nl.RTM_GETROUTE;
+  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+  await lab.settled();
+  t.ok(lab.reconciler.view.readTrouble, 'nothing could be read');
+  t.same(await lab.held(), allOf(2, 3, 4));
+  lab.disturbance.refused = undefined;
+  await lab.advance(500);
+  t.match(lab.reconciler.view, { repairs: 2, drift: 2, repairsByKind: { nexthop: 1, route: 1 } });
+  t.same(
+    lab.log.map(({ msg }) => msg).filter(msg => msg.startsWith('repaired')),
+    ['repaired 2 kernel entries'],
+  );
+});
+
+t.test('what is announced as gone by mistake, or was not wanted, makes no difference', async t => {
+  const lab = await startWithPeers(t);
+  const [route] = peerEntries(9).slice(-1);
+  t.match(await sentBy(lab, () => lab.reconciler.doubt([{ entry: route!, isThere: false }])), { changes: 0 });
+  const here = nexthopEntry(3);
+  await sentBy(lab, () => lab.reconciler.doubt([{ entry: here, isThere: false }]));
+  t.same(await lab.held(), allOf(2, 3, 4));
+  t.match(lab.reconciler.view, { failures: new Map(), conflicts: new Map() });
+});
+
+t.test('what is announced while a reading finds it, too, is put back once', async t => {
+  const lab = await startWithPeers(t);
+  const lost = nexthopEntry(3);
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
+  const { dumps, changes } = lab.stats();
+  lab.reconciler.doubt();
+  // The answer to the first dump comes with the next turn of the event loop.
+  while (lab.stats().dumps === dumps) await Promise.resolve();
+  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+  await lab.settled();
+  t.equal(lab.stats().changes - changes, 2);
+  t.same(await lab.held(), allOf(2, 3, 4));
+  t.same(warnings(lab), []);
+  t.match(lab.reconciler.view, { repairs: 2, drift: 2 });
+});
+
+t.test('of what is fought over, an announcement makes no more repairs than a reading does', async t => {
+  const lab = await startWithPeers(t);
+  const lost = nexthopEntry(3);
+  const { changes } = lab.stats();
+  for (let round = 0; round < 20; round++) {
+    lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
+    lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+    await lab.settled();
+  }
+  t.equal(lab.stats().changes - changes, 12, 'six repairs of two entries');
+  t.match(lab.reconciler.view.contests, [{ repairs: 6 }, { repairs: 6 }]);
+});
