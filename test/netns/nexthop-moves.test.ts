@@ -1,18 +1,12 @@
 /**
  * Numbered packets over the overlay while routes move between classic and nexthop objects, overlay and underlay.
- *
- * The other host is a namespace with a device and routes of flannel's making; the other peers exist in name only.
+ * The peers but for one exist in name only.
  */
-import { execFileSync } from 'node:child_process';
-import t, { type Test } from 'tap';
-import { Commands } from '../../src/demo/command.js';
-import { Namespace } from '../../src/demo/namespace.js';
+import t from 'tap';
 import { nexthopIdOf } from '../../src/dataplane/nexthop-id.js';
 import {
   ALWAYS,
   DEVICE,
-  macOf,
-  OWN_MAC,
   peerEntries,
   subnetOf,
   UNDERLAY,
@@ -20,9 +14,9 @@ import {
   vtepOf,
   vxlanLink,
 } from '../support/dataplane.js';
-import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
-import { startPackets, type PacketStream } from '../support/packets.js';
+import { inNamespace, ip } from '../support/in-namespace.js';
 import { becomes, makeUnderlay, startRealHost } from '../support/real-host.js';
+import { makeRemote, startStream } from '../support/remote-host.js';
 
 /** Packets in each direction before and after a move. */
 const SOME = 300;
@@ -39,41 +33,6 @@ const nexthopsOfOurs = (): string[] =>
   run('nexthop show')
     .split('\n')
     .filter(line => line.includes('proto 83'));
-
-function makeRemote(t: Test): Namespace {
-  const name = `${namespaceName()}-b`;
-  const remote = (text: string): unknown => ip('-n', name, ...text.split(' '));
-  ip('netns', 'add', name);
-  t.teardown(() => ip('netns', 'del', name));
-  run(`link set up1 netns ${name}`);
-  remote('link set lo up');
-  remote('link set up1 up');
-  remote(`address add ${vtepOf(2)}/24 dev up1`);
-  remote('address add 10.5.2.1/32 dev lo');
-  remote(
-    `link add ${DEVICE} address ${macOf(2)} type vxlan id 1 dev up1 local ${vtepOf(2)} dstport 8472 nolearning`,
-  );
-  remote(`address add 10.5.2.0/32 dev ${DEVICE}`);
-  remote(`link set ${DEVICE} up`);
-  remote(`neigh add 10.5.1.0 lladdr ${OWN_MAC} dev ${DEVICE} nud permanent`);
-  remote(`route add 10.5.1.0/24 via 10.5.1.0 dev ${DEVICE} onlink`);
-  const fdb = `fdb add ${OWN_MAC} dev ${DEVICE} self permanent dst ${vtepOf(1)}`;
-  execFileSync('bridge', ['-n', name, ...fdb.split(' ')]);
-  return new Namespace(name, new Commands(() => undefined));
-}
-
-/** Starts packets between the two hosts' containers' addresses, which are on the loopbacks. */
-async function startStream(t: Test, remote: Namespace): Promise<PacketStream> {
-  run('link set lo up');
-  run('address add 10.5.1.1/32 dev lo');
-  const here = new Namespace(namespaceName(), new Commands(() => undefined));
-  const stream = await startPackets(
-    { namespace: here, address: '10.5.1.1' },
-    { namespace: remote, address: '10.5.2.1' },
-  );
-  t.teardown(() => stream.abandon());
-  return stream;
-}
 
 void inNamespace(t, import.meta.url, () => {
   makeUnderlay();
