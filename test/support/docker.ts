@@ -66,7 +66,7 @@ export class Docker {
 
   /** Ends it, and its containers with it. What it did to the packet filter stays. */
   async stop(): Promise<void> {
-    await this.#daemon?.stop('SIGTERM', 30);
+    await this.#daemon?.stop('SIGTERM', 90);
     this.#daemon = undefined;
   }
 

@@ -65,7 +65,7 @@ async function startNamed(
     await exited;
   });
   const comm = async () => (await readFile(`/proc/${child.pid!}/comm`, 'utf8')).trim();
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while ((await comm()) !== name && Date.now() < deadline)
     await new Promise(resolve => setTimeout(resolve, 2));
   return child.pid!;
