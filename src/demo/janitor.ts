@@ -13,7 +13,7 @@ const REGULAR_END = 'swept';
  * `cat` returns when the pipe is closed: by `sweep`, or by the kernel when the lab's process has ended in any way. Then
  * its last command may still be at work, and make a namespace after we have looked for them: what bears the mark gets a
  * moment to end, else is killed, before anything is removed. A namespace is deleted only when nothing runs in it any
- * more, since nobody could find such a process afterwards.
+ * more, since nobody could find such a process afterwards; and it leaves its namespace a moment before its control group.
  */
 const SCRIPT = `
 if [ "$(cat)" != ${REGULAR_END} ]; then
@@ -30,7 +30,7 @@ for file in /run/netns/"$1"*; do
   [ -e "$file" ] || continue
   namespace=\${file##*/}
   tries=0
-  while pids=$(ip netns pids "$namespace") && [ -n "$pids" ] && [ $tries -lt 100 ]; do
+  while pids=$(ip netns pids "$namespace") && [ -n "$pids" ] && [ $tries -lt 500 ]; do
     kill -9 $pids 2>/dev/null
     tries=$((tries + 1))
     sleep 0.02
@@ -38,7 +38,13 @@ for file in /run/netns/"$1"*; do
   ip netns delete "$namespace"
 done
 for group in /sys/fs/cgroup/"$1"* /sys/fs/cgroup/*/"$1"*; do
-  [ -d "$group" ] && find "$group" -depth -type d -exec rmdir {} +
+  tries=0
+  while [ -d "$group" ] && [ $tries -lt 500 ]; do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+    [ -d "$group" ] && sleep 0.02
+    tries=$((tries + 1))
+  done
+  [ -d "$group" ] && echo "$group: a process is left in it" >&2
 done
 rm -rf -- "$2"
 `;
