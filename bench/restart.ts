@@ -10,6 +10,8 @@ import { spreadOf, type Spread } from './statistics.js';
 const DEFAULT_PEERS = [10_000];
 const ROUNDS = 3;
 const HEALTH_PORT = '10300';
+/** With these an agent tells its metrics. */
+export const METRICS_OPTIONS = ['--healthz-ip', '127.0.0.1', '--healthz-port', HEALTH_PORT] as const;
 
 export interface RestartRow {
   readonly peers: number;
@@ -56,7 +58,7 @@ async function measure(lab: Lab, peers: number, rounds: number): Promise<Restart
 
 async function startAndStop(lab: Lab, host: Host, peers: number): Promise<{ ms: number; changes: number }> {
   const began = performance.now();
-  await host.startAgent(['--healthz-ip', '127.0.0.1', '--healthz-port', HEALTH_PORT]);
+  await host.startAgent(METRICS_OPTIONS);
   await waitForPeers(lab, host, peers);
   const ms = performance.now() - began;
   const changes = await countChanges(host);
@@ -64,8 +66,8 @@ async function startAndStop(lab: Lab, host: Host, peers: number): Promise<{ ms: 
   return { ms, changes };
 }
 
-/** How many messages that change the kernel the agent has sent since its start. */
-async function countChanges({ namespace }: Host): Promise<number> {
+/** How many messages that change the kernel the agent, started with METRICS_OPTIONS, has sent since. */
+export async function countChanges({ namespace }: Host): Promise<number> {
   const url = `http://127.0.0.1:${HEALTH_PORT}/metrics`;
   const fetch = 'fetch(process.argv[1]).then(answer => answer.text()).then(console.log)';
   const { stdout } = await namespace.exec([process.execPath, '--eval', fetch, url]);

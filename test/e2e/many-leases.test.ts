@@ -1,8 +1,10 @@
-/** Thousands of leases in etcd, one agent: the kernel holds exactly them, also after hundreds have left. */
+/** Thousands of leases in etcd, one agent: the kernel holds exactly them, also after hundreds have left and a restart. */
 import t, { type Test } from 'tap';
 import { prepareHost, waitForPeers } from '../../bench/agent-lab.js';
 import { KEY_PREFIX, peer } from '../../bench/peers.js';
+import { countChanges, METRICS_OPTIONS } from '../../bench/restart.js';
 import { formatPrefix } from '../../src/address/prefix.js';
+import { nexthopIdOf } from '../../src/dataplane/nexthop-id.js';
 import type { Host } from '../../src/demo/host.js';
 import { waitFor } from '../../src/demo/wait.js';
 import { createLab } from '../support/lab.js';
@@ -15,8 +17,10 @@ const LEAVING = ['10.1.', '10.2.'];
 function expected(numbers: readonly number[]): string[] {
   const lines = numbers.map(peer).flatMap(({ subnet, publicIp, mac }) => {
     const base = subnet.address;
+    const id = nexthopIdOf(subnet);
     return [
-      `route ${formatPrefix(subnet)} via ${base}`,
+      `nexthop ${id} via ${base}`,
+      `route ${formatPrefix(subnet)} nhid ${id} via ${base}`,
       `neighbour ${base} ${mac}`,
       `fdb ${mac} ${publicIp}`,
     ];
@@ -26,11 +30,15 @@ function expected(numbers: readonly number[]): string[] {
 
 /** The same of what it holds, whoever made it. */
 async function held({ namespace }: Host): Promise<string[]> {
+  const nexthops = await namespace.ipJson('nexthop', 'show');
   const routes = await namespace.ipJson('route', 'show', 'dev', 'flannel.1');
   const neighbours = await namespace.ipJson('-4', 'neigh', 'show', 'dev', 'flannel.1', 'nud', 'permanent');
   const fdb = await namespace.bridgeJson('fdb', 'show', 'dev', 'flannel.1');
   const lines = [
-    ...routes.map(({ dst, gateway }) => `route ${String(dst)} via ${String(gateway)}`),
+    ...nexthops.map(({ id, gateway }) => `nexthop ${String(id)} via ${String(gateway)}`),
+    ...routes.map(
+      ({ dst, nhid, gateway }) => `route ${String(dst)} nhid ${String(nhid)} via ${String(gateway)}`,
+    ),
     ...neighbours.map(({ dst, lladdr }) => `neighbour ${String(dst)} ${String(lladdr)}`),
     ...fdb.map(({ mac, dst }) => `fdb ${String(mac)} ${String(dst)}`),
   ];
@@ -39,7 +47,7 @@ async function held({ namespace }: Host): Promise<string[]> {
 
 /**
  * Waits until the host holds what it is to hold. A table that changes while it is dumped may be told twice in part, so
- * the number says when to compare; and fifteen thousand lines are not printed when they differ.
+ * the number says when to compare; and twenty thousand lines are not printed when they differ.
  */
 async function holds(t: Test, host: Host, peers: readonly number[], what: string): Promise<void> {
   const wanted = expected(peers);
@@ -70,8 +78,9 @@ t.test(`${PEERS} peers join one host, and 512 leave`, async t => {
   t.match(left, { verdict: 'healthy', dataPlane: { repairs: 0 } });
 
   await host.stopAgent();
-  await host.startAgent();
+  await host.startAgent(METRICS_OPTIONS);
   const again = await waitForPeers(lab, host, staying.length);
   await holds(t, host, staying, 'after a restart');
   t.match(again, { verdict: 'healthy', dataPlane: { repairs: 0 } });
+  t.equal(await countChanges(host), 0, 'for which nothing was sent');
 });

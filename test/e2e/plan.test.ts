@@ -1,5 +1,6 @@
 /** `selvedge plan`: it says what an agent then does, and does nothing itself. */
 import t from 'tap';
+import { countChanges, METRICS_OPTIONS } from '../../bench/restart.js';
 import { agentArgv } from '../../src/demo/agent.js';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
@@ -61,9 +62,13 @@ t.test('a host whose agent runs, is stopped, and is damaged meanwhile', async t 
 
   await one.stopAgent();
   const key = await leaseOf(lab, one);
-  const peer = subnetOf(await leaseOf(lab, two));
+  const lease = await leaseOf(lab, two);
+  const peer = subnetOf(lease);
   const base = peer.replace('/24', '');
+  const mac = /"VtepMAC":"([^"]+)"/.exec(lease.value)![1]!;
   await one.namespace.ip('route', 'del', peer);
+  await one.namespace.ip('neigh', 'del', base, 'dev', 'flannel.1');
+  await one.namespace.exec(['bridge', 'fdb', 'del', mac, 'dev', 'flannel.1', 'self']);
   await one.namespace.ip('link', 'set', 'flannel.1', 'mtu', '1400');
   await one.namespace.ip(
     'route',
@@ -77,17 +82,21 @@ t.test('a host whose agent runs, is stopped, and is damaged meanwhile', async t 
     'proto',
     '83',
   );
-  t.same(await changes(lab, one), [
+  const planned = [
     'change kernel device flannel.1: mtu 1450',
+    `create kernel fdb ${mac} dev flannel.1 dst ${two.address}`,
+    `create kernel neighbour ${base} lladdr ${mac} dev flannel.1`,
     `create kernel route ${peer} via ${base} dev flannel.1 onlink`,
     'remove kernel route 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink',
-  ]);
+  ];
+  t.same(await changes(lab, one), planned);
   t.equal((await overlayRoutes(one)).length, 1, 'nothing was done');
   t.same(await leaseOf(lab, one), key, 'the key is as it was');
 
-  await one.startAgent();
+  await one.startAgent(METRICS_OPTIONS);
   await one.waitForHealth(1);
   t.match(await overlayRoutes(one), [{ dst: peer }], 'what was planned is what the agent does');
+  t.equal(await countChanges(one), planned.length, 'and all that it does to the kernel');
   t.same(await changes(lab, one), []);
 });
 

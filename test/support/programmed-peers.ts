@@ -11,9 +11,9 @@ const WARN = 40;
 export const CREATE = nl.NLM_F_CREATE | nl.NLM_F_EXCL;
 export const REPLACE = nl.NLM_F_CREATE | nl.NLM_F_REPLACE;
 
-/** A host with peers 2, 3 and 4, all programmed. */
-export async function startWithPeers(t: Test): Promise<Reconciling> {
-  const lab = startReconciling(t);
+/** A host with peers 2, 3 and 4, all programmed. @param random as in `startReconciling` */
+export async function startWithPeers(t: Test, random?: number): Promise<Reconciling> {
+  const lab = startReconciling(t, undefined, undefined, random);
   lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
   for (const n of [2, 3, 4]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
   lab.reconciler.setPeersComplete();

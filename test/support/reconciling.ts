@@ -55,8 +55,14 @@ export interface Reconciling {
  * Starts a reconciler, which ends with the test, on a kernel that has the underlay and its address.
  * @param fake the kernel that an earlier one has left
  * @param nexthopRange with how many peers nexthop objects are used: any, if not otherwise stated
+ * @param random what spreads the periodic check, in [0, 1)
  */
-export function startReconciling(t: Test, fake = new FakeKernel(), nexthopRange = ALWAYS): Reconciling {
+export function startReconciling(
+  t: Test,
+  fake = new FakeKernel(),
+  nexthopRange = ALWAYS,
+  random = 0.5,
+): Reconciling {
   const underlayIndex = fake.state.links.find(({ name }) => name === UNDERLAY)?.index ?? addUnderlay(fake);
   const disturbance: Disturbance = { losses: 0, refused: undefined };
   const socket = new NetlinkSocket(disturbed(fake.openTransport(), disturbance), { silenceMs: 20 });
@@ -71,7 +77,7 @@ export function startReconciling(t: Test, fake = new FakeKernel(), nexthopRange 
     ownership: OWNERSHIP,
     log: logger,
     now: () => clock,
-    random: () => 0.5,
+    random: () => random,
     nexthopRange,
     onPass: () => passes++,
   });
