@@ -144,13 +144,22 @@ export async function flow(ends: readonly End[]): Promise<void> {
   }
 }
 
-/** What has arrived, once it is so many packets, or they do not come. */
-export async function arrivalsAt({ child }: End, expected: number): Promise<KnockReport['arrivals']> {
+/** Waits until so many packets have come, which must all be from this address. What the end had no room for has come, too. */
+export async function allArriveAs(
+  t: Test,
+  { child }: End,
+  sent: number,
+  address: string,
+  what: string,
+): Promise<void> {
   const deadline = Date.now() + LATEST_MS;
   for (;;) {
-    const { arrivals } = await child.ask({ kind: 'report' });
-    const count = Object.values(arrivals).reduce((sum, each) => sum + each, 0);
-    if (count >= expected || Date.now() > deadline) return arrivals;
+    const { arrivals, overflowed } = await child.ask({ kind: 'report' });
+    const come = { ...arrivals, [address]: (arrivals[address] ?? 0) + overflowed };
+    const count = Object.values(come).reduce((sum, each) => sum + each, 0);
+    if (count < sent && Date.now() < deadline) continue;
+    t.same(come, { [address]: sent }, what);
+    return;
   }
 }
 

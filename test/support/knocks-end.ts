@@ -6,6 +6,7 @@
  * one, translated as that was when it began: they are counted up from FIRST.
  */
 import { createSocket } from 'node:dgram';
+import { readDrops } from './udp-drops.js';
 
 export type KnockRequest =
   | {
@@ -24,6 +25,8 @@ export interface KnockReport {
   readonly sent: number;
   /** Packets by the source address that they bore when they arrived. */
   readonly arrivals: Readonly<Record<string, number>>;
+  /** Packets that arrived and found no room in our socket. */
+  readonly overflowed: number;
 }
 
 const PAUSE_MS = 2;
@@ -32,6 +35,7 @@ const [port = 0, firstSourcePort = 0] = process.argv.slice(2).map(Number);
 const listener = createSocket('udp4');
 let arrivals: Record<string, number> = {};
 let sent = 0;
+let dropsBefore = 0;
 let sourcePort = firstSourcePort;
 let timer: NodeJS.Timeout | undefined;
 let underWay = new Set<Promise<void>>();
@@ -43,7 +47,7 @@ process.on('message', (request: KnockRequest) => void answer(request));
 process.on('disconnect', () => process.exit());
 
 function report(): void {
-  process.send!({ sent, arrivals } satisfies KnockReport);
+  process.send!({ sent, arrivals, overflowed: readDrops(port) - dropsBefore } satisfies KnockReport);
 }
 
 async function answer(request: KnockRequest): Promise<void> {
@@ -62,6 +66,7 @@ async function answer(request: KnockRequest): Promise<void> {
     case 'forget':
       arrivals = {};
       sent = 0;
+      dropsBefore = readDrops(port);
       break;
     case 'report':
       break;

@@ -5,8 +5,8 @@
  * so that packets of another stream do not count, and the packet's own, from 0 without gaps; both big-endian.
  */
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
+import { readDrops } from './udp-drops.js';
 
 export type EndRequest =
   | {
@@ -112,15 +112,7 @@ function report(): void {
     received: seen.size,
     duplicates,
     longestGapMs,
-    overflowed: readDrops(),
+    overflowed: readDrops(Number(portText)),
   };
   process.send?.(answer);
-}
-
-/** The `drops` column of our socket's line in /proc/net/udp, where a line begins with `N: HEXADDRESS:HEXPORT`. */
-function readDrops(): number {
-  const port = Number(portText).toString(16).toUpperCase().padStart(4, '0');
-  const lines = readFileSync('/proc/net/udp', 'utf8').trimEnd().split('\n').slice(1);
-  const ours = lines.map(line => line.trim().split(/\s+/)).find(fields => fields[1]?.endsWith(`:${port}`));
-  return Number(ours?.at(-1) ?? 0);
 }
