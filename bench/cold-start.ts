@@ -18,7 +18,7 @@ const DEVICE = 'flannel.1';
 /** The same in every turn, so that recorded bytes fit. */
 const DEVICE_INDEX = 100;
 const MAC = '02:5e:ff:00:00:01';
-const DEFAULT_PEERS = [100, 1_000, 10_000];
+const DEFAULT_PEERS = [100, 1_000, 10_000, 50_000];
 /** A classic batch of 50,000 peers takes minutes. */
 const BATCH_SECONDS = 900;
 
