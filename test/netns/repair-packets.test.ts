@@ -81,9 +81,10 @@ void inNamespace(t, import.meta.url, () => {
         await becomes(t, state, whole, `${what}: all is back`);
         t.comment(`${what}: ${lost} packets lost`);
       }
-      // Those of the last damage are all lost or here by now.
-      await stream.flow(SOME);
-      t.equal(await lostDuring(stream, () => stream.flow(SOME)), 0, 'and afterwards none is lost');
+      await stream.stop();
+      const after = await startStream(t, remote);
+      await after.flow(SOME);
+      await noneLost(t, after);
     });
   });
 });
