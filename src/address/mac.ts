@@ -3,6 +3,9 @@
 /** A MAC address such as `c6:d2:32:6f:8f:44`. */
 export type MacAddress = string;
 
+/** No device's: stands where an announcement tells none. */
+export const UNKNOWN_MAC: MacAddress = '00:00:00:00:00:00';
+
 /**
  * Reads a MAC as Go's parser does for 6 bytes (flannel nodes write the colon form; older tools the others):
  * `aa:bb:cc:dd:ee:ff`, `aa-bb-cc-dd-ee-ff`, `aabb.ccdd.eeff`.

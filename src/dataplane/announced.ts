@@ -1,5 +1,6 @@
 /** What the kernel says of single entries as they come and go, of announcements that came together. Pure. */
 import { ipFromBytes } from '../address/ip.js';
+import { UNKNOWN_MAC } from '../address/mac.js';
 import { keyOf, KINDS, sameEntry } from './kinds/index.js';
 import type { DeviceTable } from './kinds/kind.js';
 import type { Op } from './diff.js';
@@ -16,8 +17,6 @@ export interface Announced {
 
 /** Of more than these something larger has happened, and to read everything takes no longer than to put them back. */
 const MOST_ANNOUNCED = 100;
-
-const UNKNOWN_MAC = '00:00:00:00:00:00';
 
 /** Gathers announcements of entries. */
 export class Announcements {

@@ -5,6 +5,7 @@
  * links, addresses and nexthop objects count as much as those of routes.
  */
 import { ipFromBytes } from '../address/ip.js';
+import { UNKNOWN_MAC } from '../address/mac.js';
 import { containsIp, overlaps, type Prefix } from '../address/prefix.js';
 import { decodeAddress } from './netlink/address.js';
 import {
@@ -49,8 +50,6 @@ export interface Interests {
  * refused; our own, `overlay`, changes with each try of ours as well, also one that fails, and not always by our port.
  */
 export type Concern = 'entries' | 'overlay' | 'underlay';
-
-const UNKNOWN_MAC = '00:00:00:00:00:00';
 
 /**
  * What an announcement means for us.

@@ -80,7 +80,8 @@ class LibcTransport implements Transport {
   readonly #longest: number;
   /** What waits for the other thread, which is at work. */
   #waiting: Datagram[] = [];
-  #isSending = false;
+  /** What the other thread is reading; nobody else may hold it, and then only this keeps it from the collector. */
+  #sending: Uint8Array | undefined;
   #closed = false;
 
   constructor(libc: Libc, socket: number, receiveBuffer: number) {
@@ -98,7 +99,7 @@ class LibcTransport implements Transport {
   send(bytes: Uint8Array, callback: Callback): void {
     const done = guarded(callback);
     if (this.#closed) done(libcError('send', EBADF));
-    else if (this.#isSending) this.#waiting.push({ bytes, done });
+    else if (this.#sending !== undefined) this.#waiting.push({ bytes, done });
     else if (bytes.length >= BACKGROUND_BYTES) this.#sendInBackground([{ bytes, done }]);
     else {
       const result = this.#libc.send(this.#socket, bytes, bytes.length, 0);
@@ -120,16 +121,16 @@ class LibcTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     // The number of a descriptor that another thread is using must not become somebody else's.
-    if (!this.#isSending) this.#libc.close(this.#socket);
+    if (this.#sending === undefined) this.#libc.close(this.#socket);
   }
 
   /** @param datagrams are sent as one: to the kernel their messages are the same */
   #sendInBackground(datagrams: readonly Datagram[]): void {
-    this.#isSending = true;
     const bytes =
       datagrams.length === 1 ? datagrams[0]!.bytes : Buffer.concat(datagrams.map(each => each.bytes));
+    this.#sending = bytes;
     this.#libc.sendInBackground(this.#socket, bytes, bytes.length, 0, (result, errno) => {
-      this.#isSending = false;
+      this.#sending = undefined;
       if (this.#closed) {
         this.#libc.close(this.#socket);
         return;
