@@ -4,10 +4,15 @@ import { Announcements, type Announced } from './announced.js';
 import { concernOf, type Concern, type Interests } from './kernel-watch.js';
 import type { DeviceTable } from './kinds/kind.js';
 import { LastWord } from './last-word.js';
-import { NotificationSocket } from './netlink/notifications.js';
+import { RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_NEWNEIGH, RTM_NEWNEXTHOP } from './netlink/constants.js';
+import { NotificationSocket, type NotificationListener } from './netlink/notifications.js';
+import { openSubscription } from './netlink/subscription.js';
 
 /** Notifications come in flocks; one full read serves those of this many milliseconds. */
 const SETTLE_MS = 20;
+
+/** Announcements of these say `entries` at most, and come in tens of thousands with a device that goes. */
+const OF_ENTRIES: ReadonlySet<number> = new Set([RTM_NEWNEIGH, RTM_DELNEIGH, RTM_NEWNEXTHOP, RTM_DELNEXTHOP]);
 
 const WEIGHT: Readonly<Record<Concern, number>> = { entries: 0, overlay: 1, underlay: 2 };
 
@@ -48,11 +53,13 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
       if (settled !== undefined) onConcern(settled, settled === 'entries' ? announced : []);
     }, SETTLE_MS);
   };
-  const socket = new NotificationSocket({
+  const listener: NotificationListener = {
     onMessage: message => {
+      if (pending !== undefined && pending !== 'entries' && OF_ENTRIES.has(message.type)) return;
       const concern = concernOf(message, interests, devices(), ownPort);
-      // Our own doing, too: it may have put right what was announced just before.
-      if (concern === 'entries' || pending === 'entries') announcements.note(message, devices());
+      // Also what is as it should be: it may put right what was announced just before.
+      if (concern === 'entries' || (pending === 'entries' && message.port !== ownPort))
+        announcements.note(message, devices());
       // Nothing that the kernel refused a moment ago will it accept for a repetition.
       if (concern !== undefined)
         note(concern === 'underlay' && underlay.repeats(message) ? 'overlay' : concern);
@@ -61,7 +68,9 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
       log.info({ reason }, 'kernel notifications were lost: everything is read again');
       note('underlay');
     },
-  });
+  };
+  const open = (groups: readonly number[]) => openSubscription(groups, { withoutPort: ownPort });
+  const socket = new NotificationSocket(listener, { open });
   return () => {
     clearTimeout(timer);
     socket.close();

@@ -15,6 +15,16 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_TRUNC = 0x20;
 export const MSG_NOSIGNAL = 0x4000;
 
+/** Level and options of setsockopt(2) (asm-generic/socket.h). */
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+const SO_ATTACH_FILTER = 26;
+export const SO_RCVBUFFORCE = 33;
+
+/** struct sock_filter (linux/filter.h): u16 code, u8 jump if true, u8 jump if false, u32 k. */
+export const FILTER_INSTRUCTION_BYTES = 8;
+
 /** Calls as in their manual pages, section 2: -1 says that it failed, and `errno` why. Bytes are read and written in place. */
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
@@ -22,6 +32,8 @@ export interface Libc {
   getsockname(socket: number, address: Uint8Array, length: Uint32Array): number;
   setsockopt(socket: number, level: number, option: number, value: Uint32Array, length: number): number;
   getsockopt(socket: number, level: number, option: number, value: Uint32Array, length: Uint32Array): number;
+  /** setsockopt with SO_ATTACH_FILTER. @param program an array of struct sock_filter */
+  attachFilter(socket: number, program: Uint8Array): number;
   send(socket: number, bytes: Uint8Array, length: number, flags: number): number;
   sendto(
     socket: number,
@@ -63,11 +75,22 @@ export function loadLibc(): Libc {
   return (loaded ??= load());
 }
 
+/** The same; undefined where there is no binary. */
+export function findLibc(): Libc | undefined {
+  try {
+    return loadLibc();
+  } catch {
+    return undefined;
+  }
+}
+
 function load(): Libc {
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   const libc = koffi.load(null);
   const send = libc.func('intptr_t send(int, const void *, uintptr_t, int)');
-  const calls: Pick<Libc, Exclude<keyof Libc, 'sendInBackground' | 'errno'>> = {
+  const program = koffi.struct({ length: 'uint16_t', filter: 'const void *' });
+  const attach = libc.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(program), 'uint32_t']);
+  const calls: Pick<Libc, Exclude<keyof Libc, 'attachFilter' | 'sendInBackground' | 'errno'>> = {
     socket: libc.func('int socket(int, int, int)'),
     bind: libc.func('int bind(int, const void *, uint32_t)'),
     getsockname: libc.func('int getsockname(int, void *, void *)'),
@@ -80,6 +103,10 @@ function load(): Libc {
   };
   return {
     ...calls,
+    attachFilter: (socket, filter) => {
+      const value = { length: filter.length / FILTER_INSTRUCTION_BYTES, filter };
+      return attach(socket, SOL_SOCKET, SO_ATTACH_FILTER, value, koffi.sizeof(program)) as number;
+    },
     sendInBackground: (socket, bytes, length, flags, done) => {
       send.async(socket, bytes, length, flags, (error: Error | null, result: number) => {
         if (error === null) done(result, result < 0 ? koffi.errno() : 0);

@@ -6,10 +6,14 @@ import t from 'tap';
 import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
 import type { DeviceTable } from '../../src/dataplane/kinds/kind.js';
 import * as nl from '../../src/dataplane/netlink/constants.js';
-import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
+import type { Message } from '../../src/dataplane/netlink/message.js';
+import { decodeNeighbour, encodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
 import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
+import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
+import { openSubscription } from '../../src/dataplane/netlink/subscription.js';
 import { prefix } from '../support/dataplane.js';
 import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
+import { arpOn, MAC_A } from '../support/netlink-contract-entries.js';
 
 const DEADLINE_MS = 60_000;
 /** Processes in the namespace while nothing listens: this one, and the `ip` that counts. */
@@ -48,6 +52,43 @@ void inNamespace(t, import.meta.url, () => {
     t.pass('and what came later was heard');
   });
 
+  t.test('what a port causes is not even announced to a subscription without it', async t => {
+    const sockets = [new NetlinkSocket(), new NetlinkSocket()] as const;
+    t.teardown(() => sockets.forEach(socket => socket.close()));
+    const [own, other] = sockets;
+    const heard: (readonly [address: string, port: number])[] = [];
+    const listener = {
+      onMessage: ({ type, port, body }: Message) => {
+        const address = type === nl.RTM_NEWNEIGH ? decodeNeighbour(body).destination?.join('.') : undefined;
+        if (address?.startsWith('10.98.') === true) heard.push([address, port]);
+      },
+      onOverflow: (reason: string) => t.fail(reason),
+    };
+    const open = (groups: readonly number[]) => openSubscription(groups, { withoutPort: own.port });
+    const listening = new NotificationSocket(listener, { open });
+    t.teardown(() => listening.close());
+    const index = Number(/^(\d+):/.exec(ip('-o', 'link', 'show', 'sv1'))?.[1]);
+    const putNeighbour = (socket: NetlinkSocket, last: number) =>
+      socket.request({
+        type: nl.RTM_NEWNEIGH,
+        flags: nl.NLM_F_CREATE,
+        describe: () => `neighbour ${last}`,
+        write: writer => encodeNeighbour(writer, arpOn(index, `10.98.0.${last}`, MAC_A)),
+      });
+    for (const [socket, last] of [
+      [own, 1],
+      [other, 2],
+      [own, 3],
+      [other, 4],
+    ] as const)
+      await putNeighbour(socket, last);
+    await poll(() => heard.some(([address]) => address === '10.98.0.4'));
+    t.same(heard, [
+      ['10.98.0.2', other.port],
+      ['10.98.0.4', other.port],
+    ]);
+  });
+
   t.test('a flood of what is no news makes all of it news', async t => {
     const told: unknown[] = [];
     const nobody = {
@@ -69,6 +110,37 @@ void inNamespace(t, import.meta.url, () => {
     execFileSync('ip', ['-batch', '-'], { input: FLOOD.replaceAll(':01 dev', ':02 dev') });
     await poll(() => told.length > 0);
     t.same(told, [['underlay', []]], 'so that everything is read and tried again');
+  });
+
+  t.test('what is put back at once is told as there', async t => {
+    const told: unknown[][] = [];
+    const entry = 'fdb add 02:53:00:00:00:09 dev sv1 self permanent dst 192.168.77.9';
+    const bridge = (...lines: string[]) =>
+      execFileSync('bridge', ['-batch', '-'], { input: lines.join('\n') });
+    bridge(entry);
+    const devices: DeviceTable = { indexOf: () => 0, nameOf: () => 'sv1' };
+    const close = listenToKernel({
+      interests: {
+        network: prefix('10.5.0.0/16'),
+        overlay: new Set(['sv1']),
+        underlay: 'sv8',
+        addressed: 'sv7',
+        isExpected: (_, isThere) => isThere,
+      },
+      devices: () => devices,
+      ownPort: 0xffff,
+      log: pino({ level: 'silent' }),
+      onConcern: (...news) => told.push(news),
+    });
+    t.teardown(close);
+    // News of a device, which the kernel may tell a second late, covers that of its entries: then once more.
+    do {
+      told.length = 0;
+      bridge('fdb del 02:53:00:00:00:09 dev sv1 self', entry);
+      await poll(() => told.length > 0);
+    } while (told.some(([concern]) => concern !== 'entries'));
+    const fdb = { kind: 'fdb', device: 'sv1', mac: '02:53:00:00:00:09', vtep: '192.168.77.9' };
+    t.same(told, [['entries', [{ entry: fdb, isThere: true }]]]);
   });
 
   t.test('a process without a descriptor left survives, and hears again once it has some', async t => {

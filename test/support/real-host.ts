@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { pino } from 'pino';
 import type { Test } from 'tap';
-import type { Entry, VxlanLink } from '../../src/dataplane/model.js';
+import type { Entry, FdbEntry, VxlanLink } from '../../src/dataplane/model.js';
 import { keyOf } from '../../src/dataplane/kinds/index.js';
 import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
 import { concernOf, type Concern, type Interests } from '../../src/dataplane/kernel-watch.js';
@@ -47,10 +47,17 @@ export interface RealHost {
   /**
    * Waits until the loss of this FDB entry, which `lose` causes, has been heard, and what put it back as well. Announcements
    * come in order, so that those of before have been heard, too, and no pass is due because of them.
+   * @param lose is called again when the loss was passed over, as it is while a device is news (`kernel-listener.ts`)
    */
-  readonly mendsLoss: (fdb: Entry, lose: () => void) => Promise<void>;
-  /** Waits until the reconciler's listener has heard of an FDB entry that came or went, at any time. */
-  readonly hears: (what: 'new' | 'gone', entry: Entry) => Promise<void>;
+  readonly mendsLoss: (fdb: FdbEntry, lose: () => void) => Promise<void>;
+  /** How many times the reconciler has been told of a device. */
+  readonly deviceNews: () => number;
+  /**
+   * Waits until the listener has heard of an FDB entry that came or went, at any time, or has passed over it because a
+   * device was news.
+   * @param newsBefore `deviceNews` before
+   */
+  readonly hears: (what: 'new' | 'gone', entry: Entry, newsBefore: number) => Promise<void>;
 }
 
 /** Makes the underlay: a pair of devices, 192.168.77.1/24 on one end. */
@@ -71,6 +78,7 @@ export function startRealHost(
 ): RealHost {
   const log = pino({ level: 'silent' });
   const moments = { unexpected: -Infinity, heard: -Infinity, passBegun: -Infinity };
+  let deviceNews = 0;
   const announced: string[] = [];
   const socket = new NetlinkSocket();
   const kernel = new NetlinkKernel(socket);
@@ -106,7 +114,10 @@ export function startRealHost(
     onConcern: (concern, announced) => {
       moments.heard = performance.now();
       if (concern === 'entries') reconciler.doubt(announced);
-      else reconciler.doubtAfterChange(concern);
+      else {
+        deviceNews++;
+        reconciler.doubtAfterChange(concern);
+      }
     },
   });
   reconciler.setHost([link], [OWN_ADDRESS]);
@@ -128,18 +139,23 @@ export function startRealHost(
     await stop();
     if (linkWords(DEVICE) !== undefined) ip('link', 'del', DEVICE);
   });
-  const mendsLoss = async (fdb: Entry, lose: () => void): Promise<void> => {
-    const start = announced.length;
-    lose();
-    const isHeard = (what: string) => announced.includes(`${what}: ${keyOf(fdb)}`, start);
-    await poll(() => isHeard('gone') && isHeard('new'));
+  const mendsLoss = async (fdb: FdbEntry, lose: () => void): Promise<void> => {
+    for (;;) {
+      const start = announced.length;
+      const newsBefore = deviceNews;
+      lose();
+      const isHeard = (what: string) => announced.includes(`${what}: ${keyOf(fdb)}`, start);
+      await poll(() => (isHeard('gone') && isHeard('new')) || deviceNews > newsBefore);
+      if (isHeard('gone') && isHeard('new')) break;
+      await poll(() => entriesOn(fdb.device).includes(`fdb ${fdb.mac} ${fdb.vtep} permanent`));
+    }
     // What is heard is told a little later, for what comes together to be told together.
     await poll(() => moments.heard > moments.unexpected && moments.passBegun >= moments.heard);
   };
-  const hears = (what: 'new' | 'gone', entry: Entry) =>
-    poll(() => announced.includes(`${what}: ${keyOf(entry)}`));
+  const hears = (what: 'new' | 'gone', entry: Entry, newsBefore: number) =>
+    poll(() => announced.includes(`${what}: ${keyOf(entry)}`) || deviceNews > newsBefore);
   const concern = (message: Message) => concernOf(message, interests, kernel.devices, socket.port);
-  return { reconciler, socket, concernOf: concern, stop, mendsLoss, hears };
+  return { reconciler, socket, concernOf: concern, stop, mendsLoss, deviceNews: () => deviceNews, hears };
 }
 
 /**

@@ -37,7 +37,7 @@ export function listenToNft(names: FirewallNames, onChange: () => void): () => v
     },
     {
       groups: [NFNLGRP_NFTABLES],
-      open: groups => openSubscription(groups, NETLINK_NETFILTER),
+      open: groups => openSubscription(groups, { protocol: NETLINK_NETFILTER }),
     },
   );
   return () => socket.close();

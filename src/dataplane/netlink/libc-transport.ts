@@ -7,7 +7,18 @@
  * is at work it is given in one: waking it takes as long as some hundred messages do.
  */
 import { constants } from 'node:os';
-import { libcError, MSG_DONTWAIT, MSG_TRUNC, SOCK_CLOEXEC, SOCK_RAW, type Libc } from '../../libc/libc.js';
+import {
+  libcError,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_SNDBUF,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_SOCKET,
+  type Libc,
+} from '../../libc/libc.js';
 import {
   answerCapacityOf,
   DATAGRAM_BYTES,
@@ -18,12 +29,8 @@ import {
 
 const { EAGAIN, EBADF, EINTR, ENOBUFS } = constants.errno;
 
-/** From linux/socket.h and asm-generic/socket.h. */
+/** From linux/socket.h. */
 const AF_NETLINK = 16;
-const SOL_SOCKET = 1;
-const SO_SNDBUF = 7;
-const SO_RCVBUF = 8;
-const SO_RCVBUFFORCE = 33;
 
 /** struct sockaddr_nl of linux/netlink.h: family, padding, port id, groups. */
 const ADDRESS_BYTES = 12;

@@ -38,7 +38,7 @@ export interface NotificationListener {
 
 export interface NotificationOptions {
   readonly groups?: readonly number[];
-  /** Where announcements come from; a test brings its own. */
+  /** Where announcements come from: a subscription with other options, or a test's own. */
   readonly open?: (groups: readonly number[]) => Subscription;
 }
 

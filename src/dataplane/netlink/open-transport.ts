@@ -1,5 +1,5 @@
 /** Which way to the kernel there is. */
-import { loadLibc, type Libc } from '../../libc/libc.js';
+import { findLibc } from '../../libc/libc.js';
 import { NETLINK_ROUTE } from './constants.js';
 import { openLibcTransport } from './libc-transport.js';
 import { openPackageTransport } from './package-transport.js';
@@ -11,15 +11,6 @@ import type { Transport } from './transport.js';
  * @throws an Error with `code` when the kernel refuses
  */
 export function openTransport(protocol = NETLINK_ROUTE): Transport {
-  const libc = libcIfAny();
+  const libc = findLibc();
   return libc === undefined ? openPackageTransport(protocol) : openLibcTransport(libc, protocol);
-}
-
-/** Undefined where koffi has no binary for this platform. */
-function libcIfAny(): Libc | undefined {
-  try {
-    return loadLibc();
-  } catch {
-    return undefined;
-  }
 }

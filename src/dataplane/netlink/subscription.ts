@@ -11,7 +11,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { findLibc, SO_RCVBUFFORCE, SOL_SOCKET } from '../../libc/libc.js';
 import { NETLINK_ROUTE } from './constants.js';
+import { programWithoutPort } from './port-filter.js';
 import { RECEIVE_BUFFER_BYTES } from './transport.js';
 
 /** Announcements of some groups, until they are lost or not wanted any more. */
@@ -29,20 +31,28 @@ export interface Subscription {
  */
 const PUMP = 'exec 4<&0 </dev/null; cat <&4 & exec >/dev/null 4<&-; read -r _ <&3; kill $!';
 
+export interface SubscriptionOptions {
+  /** NETLINK_ROUTE when left out, or NETLINK_NETFILTER. */
+  readonly protocol?: number;
+  /** What this port has caused is not announced, where libc can be called; elsewhere it is, with that port. */
+  readonly withoutPort?: number;
+}
+
 /**
  * Subscribes to multicast groups. What happens after the return will be heard.
  * @param groups of the protocol, such as RTNLGRP_* numbers
- * @param protocol NETLINK_ROUTE or NETLINK_NETFILTER
  * @throws an Error when the kernel refuses the socket or a group
  */
-export function openSubscription(groups: readonly number[], protocol = NETLINK_ROUTE): Subscription {
+export function openSubscription(groups: readonly number[], options: SubscriptionOptions = {}): Subscription {
+  const { protocol = NETLINK_ROUTE } = options;
   const socket = new RawNetlinkSocket(protocol, {
     recvBufferSize: RECEIVE_BUFFER_BYTES,
     sendBufferSize: 0, // as it is
   });
   try {
-    for (const group of groups) socket.addMembership(group);
     const descriptor = descriptorOf(socket.address().port, protocol);
+    prepare(descriptor, options.withoutPort);
+    for (const group of groups) socket.addMembership(group);
     // detached: a Ctrl-C in the terminal is ours to handle.
     const child = spawn('/bin/sh', ['-c', PUMP], {
       stdio: [descriptor, 'pipe', 'ignore', 'pipe'],
@@ -52,6 +62,16 @@ export function openSubscription(groups: readonly number[], protocol = NETLINK_R
   } finally {
     socket.close();
   }
+}
+
+/** What the package has no way to. Nothing depends on its success: less is lost, and less is heard that is no news. */
+function prepare(descriptor: number, port: number | undefined): void {
+  const libc = findLibc();
+  if (libc === undefined) return;
+  const size = Uint32Array.of(RECEIVE_BUFFER_BYTES);
+  // Beyond net.core.rmem_max, which is a twentieth of it on most hosts.
+  libc.setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, size, size.byteLength);
+  if (port !== undefined) libc.attachFilter(descriptor, programWithoutPort(port));
 }
 
 function subscriptionOf(child: ChildProcess): Subscription {
