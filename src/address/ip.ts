@@ -116,7 +116,7 @@ export function notAHostAddress(address: IpAddress): string | undefined {
     if (/^fe[89ab][0-9a-f]:/.test(address)) return 'link-local';
     return /^ff[0-9a-f]{2}:/.test(address) ? 'multicast' : undefined;
   }
-  const first = Number(address.split('.', 1)[0]);
+  const first = ipv4ToNumber(address) >>> 24;
   if (first === 0) return 'unspecified';
   if (first === 127) return 'loopback';
   if (address.startsWith('169.254.')) return 'link-local';

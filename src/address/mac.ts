@@ -12,6 +12,7 @@ export const UNKNOWN_MAC: MacAddress = '00:00:00:00:00:00';
  * @returns the canonical text, or undefined
  */
 export function parseMac(text: string): MacAddress | undefined {
+  if (CANONICAL.test(text)) return text;
   const colon = /^([0-9a-f]{2})([:-])[0-9a-f]{2}(?:\2[0-9a-f]{2}){4}$/i;
   const dotted = /^[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}$/i;
   if (!colon.test(text) && !dotted.test(text)) return undefined;
@@ -19,9 +20,12 @@ export function parseMac(text: string): MacAddress | undefined {
   return digits.replace(/(..)(?!$)/g, '$1:');
 }
 
+/** As nearly all MACs come. */
+const CANONICAL = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
+
 /** Why no device of a peer can have this MAC, or undefined when it can. */
 export function notADeviceMac(mac: MacAddress): string | undefined {
-  if (mac === '00:00:00:00:00:00') return 'all zero';
+  if (mac === UNKNOWN_MAC) return 'all zero';
   return Number.parseInt(mac.slice(0, 2), 16) & 1 ? 'multicast' : undefined;
 }
 

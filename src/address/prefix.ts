@@ -51,6 +51,7 @@ export function maskPrefix(prefix: Prefix): Prefix {
 
 /** Whether no bit is set beyond the prefix length. */
 export function isMasked(prefix: Prefix): boolean {
+  if (prefix.family === 4) return ipv4ToNumber(prefix.address) % 2 ** (32 - prefix.length) === 0;
   return ipToNumber(prefix.address) % sizeOf(prefix) === 0n;
 }
 
@@ -61,8 +62,10 @@ export function sizeOf(prefix: Prefix): bigint {
 
 /** First and last address of the (masked) prefix as numbers. */
 export function rangeOf(prefix: Prefix): { first: bigint; last: bigint } {
-  const first = ipToNumber(maskPrefix(prefix).address);
-  return { first, last: first + sizeOf(prefix) - 1n };
+  const size = sizeOf(prefix);
+  const value = ipToNumber(prefix.address);
+  const first = value - (value % size);
+  return { first, last: first + size - 1n };
 }
 
 export function samePrefix(a: Prefix, b: Prefix): boolean {

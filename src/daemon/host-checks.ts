@@ -1,4 +1,5 @@
 /** What must hold on this host before the agent may start: capabilities, no flanneld beside it, writable paths. */
+import { readFileSync } from 'node:fs';
 import { open, readFile, readdir, readlink, stat, unlink } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +74,7 @@ export async function findFlannelds(): Promise<RunningFlanneld[]> {
   const own = await readlink('/proc/self/ns/net');
   const found: RunningFlanneld[] = [];
   for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid) || !(await isFlanneld(pid, own))) continue;
+    if (!/^\d+$/.test(pid) || nameOf(pid) !== 'flanneld' || !(await isIn(own, pid))) continue;
     found.push({ pid, etcdPrefix: await flanneldPrefix(pid) });
   }
   return found;
@@ -98,11 +99,22 @@ export async function readKernelWord(): Promise<KernelWord> {
   return { release: release(), signature };
 }
 
-/** Processes come and go while we look. */
-async function isFlanneld(pid: string, ownNamespace: string): Promise<boolean> {
+/**
+ * A process's name, undefined when it has ended meanwhile. Synchronous, because the kernel answers at once, and there may be
+ * thousands: a way through Node's threads takes ten times as long, and every start waits for all of them.
+ */
+function nameOf(pid: string): string | undefined {
   try {
-    if ((await readFile(`/proc/${pid}/comm`, 'utf8')).trim() !== 'flanneld') return false;
-    return (await readlink(`/proc/${pid}/ns/net`)) === ownNamespace;
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a process is in this network namespace. */
+async function isIn(namespace: string, pid: string): Promise<boolean> {
+  try {
+    return (await readlink(`/proc/${pid}/ns/net`)) === namespace;
   } catch (error) {
     // Only root may see another user's namespaces; a flanneld is hardly ever in one of its own.
     return (error as NodeJS.ErrnoException).code === 'EACCES';

@@ -42,22 +42,51 @@ export interface ReadObject<T> {
   readonly faults: readonly Fault[];
   /** Keys that the shape does not know, as written. */
   readonly unknown: readonly string[];
+  /** Fields of the shape that stand there as `null`, once at least. */
+  readonly nulls: readonly string[];
 }
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 type Fields<S extends Shape> = { [K in keyof S]: z.output<S[K]> };
 
-/** By shape, of which there are few, while there are thousands of leases. */
-const namesByShape = new WeakMap<Shape, ReadonlyMap<string, string>>();
+/** A field of a shape, with what its type said last: thousands of leases say the same in most fields, or nothing. */
+interface Field {
+  readonly index: number;
+  readonly name: string;
+  readonly type: z.ZodType;
+  last: { readonly value: unknown; readonly parsed: ReturnType<z.ZodType['safeParse']> } | undefined;
+}
 
-/** The names of a shape's fields by how they are in lower case. */
-function namesOf(shape: Shape): ReadonlyMap<string, string> {
-  let names = namesByShape.get(shape);
-  if (names === undefined) {
-    names = new Map(Object.keys(shape).map(name => [name.toLowerCase(), name]));
-    namesByShape.set(shape, names);
-  }
-  return names;
+interface PreparedShape {
+  readonly fields: readonly Field[];
+  /** By the name as it is, which nearly every writer writes, and in lower case. */
+  readonly byName: ReadonlyMap<string, Field>;
+}
+
+const preparedShapes = new WeakMap<Shape, PreparedShape>();
+
+function prepare(shape: Shape): PreparedShape {
+  const known = preparedShapes.get(shape);
+  if (known !== undefined) return known;
+  const fields = Object.entries(shape).map(([name, type], index): Field => ({
+    index,
+    name,
+    type,
+    last: undefined,
+  }));
+  const byName = new Map<string, Field>();
+  for (const field of fields) byName.set(field.name, field).set(field.name.toLowerCase(), field);
+  const prepared = { fields, byName };
+  preparedShapes.set(shape, prepared);
+  return prepared;
+}
+
+/** What a type says of text or a number depends on nothing else, and is the same when it comes again. */
+function parse(field: Field, value: unknown): ReturnType<z.ZodType['safeParse']> {
+  if (typeof value === 'object') return field.type.safeParse(value);
+  if (field.last === undefined || !Object.is(field.last.value, value))
+    field.last = { value, parsed: field.type.safeParse(value) };
+  return field.last.parsed;
 }
 
 /**
@@ -69,25 +98,28 @@ function namesOf(shape: Shape): ReadonlyMap<string, string> {
 export function readGoObject<S extends Shape>(shape: S, json: unknown, path = ''): ReadObject<Fields<S>> {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     const fault = { field: path.replace(/\.$/, ''), value: json, rule: 'must be a JSON object' };
-    return { fields: {} as Partial<Fields<S>>, faults: [fault], unknown: [] };
+    return { fields: {} as Partial<Fields<S>>, faults: [fault], unknown: [], nulls: [] };
   }
-  const names = namesOf(shape);
-  const found = new Map<string, unknown>();
+  const prepared = prepare(shape);
+  const found: unknown[] = prepared.fields.map(() => undefined);
   const unknown: string[] = [];
-  for (const [key, value] of Object.entries(json)) {
-    const name = names.get(key.toLowerCase());
-    if (name === undefined) unknown.push(path + key);
-    else if (value !== null) found.set(name, value);
+  const nulls: string[] = [];
+  for (const key of Object.keys(json)) {
+    const value = (json as Readonly<Record<string, unknown>>)[key];
+    const field = prepared.byName.get(key) ?? prepared.byName.get(key.toLowerCase());
+    if (field === undefined) unknown.push(path + key);
+    else if (value === null) nulls.push(field.name);
+    else found[field.index] = value;
   }
   const fields: Record<string, unknown> = {};
   const faults: Fault[] = [];
-  for (const name of names.values()) {
-    const value = found.get(name);
-    const parsed = shape[name]!.safeParse(value);
-    if (parsed.success) fields[name] = parsed.data;
+  for (const field of prepared.fields) {
+    const value = found[field.index];
+    const parsed = parse(field, value);
+    if (parsed.success) fields[field.name] = parsed.data;
     else
       for (const issue of parsed.error.issues)
-        faults.push({ field: path + name, value, rule: issue.message });
+        faults.push({ field: path + field.name, value, rule: issue.message });
   }
-  return { fields: fields as Partial<Fields<S>>, faults, unknown };
+  return { fields: fields as Partial<Fields<S>>, faults, unknown, nulls };
 }

@@ -26,10 +26,7 @@ const nodeId = z.string().regex(/^[0-9a-f]{32}$/);
 
 const field = z.object({
   NodeID: nodeId,
-  Name: z
-    .string()
-    .refine(name => printableName(name) === name)
-    .catch(''),
+  Name: z.string().refine(isPrintableName).catch(''),
   Since: z.iso.datetime({ precision: 0 }).optional().catch(undefined),
 });
 
@@ -51,6 +48,10 @@ export function readHolder(json: unknown): LeaseHolder | undefined {
 /** The field as it is written into a lease; an empty name and an unknown time are left out. */
 export function formatHolder({ nodeId, name, since }: LeaseHolder): object {
   return { NodeID: nodeId, Name: name === '' ? undefined : name, Since: since };
+}
+
+function isPrintableName(name: string): boolean {
+  return PRINTABLE.test(name) && (name.length <= LONGEST_NAME || Array.from(name).length <= LONGEST_NAME);
 }
 
 /** A host's name without what no reader takes. */

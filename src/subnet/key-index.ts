@@ -17,11 +17,11 @@ export class KeyIndex {
     this.#keys.set(name, last!);
   }
 
-  /** The keys under this name. */
-  get(name: string): Iterable<string> {
+  /** The keys under this name but this one. */
+  others(name: string, key: string): readonly string[] {
     const present = this.#keys.get(name);
-    if (present === undefined) return [];
-    return typeof present === 'string' ? [present] : present;
+    if (present === undefined || present === key) return [];
+    return typeof present === 'string' ? [present] : Array.from(present).filter(each => each !== key);
   }
 
   /** Every key under any name. */

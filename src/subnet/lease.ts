@@ -96,9 +96,10 @@ export function parseLeaseValue(text: string): Parsed<LeaseAttributes> {
   } catch {
     return fault('value is not JSON');
   }
-  const { fields, faults } = readGoObject(leaseValue, json);
-  if (faults.length === 0 && hasNullIp(json)) return fault('PublicIP: null must be an IPv4 address');
+  const { fields, faults, nulls } = readGoObject(leaseValue, json);
   if (faults.length > 0) return fault(faults.map(formatFault).join('; '));
+  // Go's decoder takes null for a missing field, but not in the place of an IPv4 address.
+  if (nulls.includes('PublicIP')) return fault('PublicIP: null must be an IPv4 address');
   const { PublicIP: publicIp = '0.0.0.0', BackendType: backendType = '' } = fields;
   const { PublicIPv6: publicIpv6, BackendData: backendData, BackendV6Data: backendV6Data } = fields;
   const holder = readHolder(fields.Selvedge);
@@ -128,12 +129,6 @@ function withOptional<T extends object>(
   return full;
 }
 
-/** Go's decoder takes null for a missing field, but not in the place of an IPv4 address. */
-function hasNullIp(json: unknown): boolean {
-  const entries = Object.entries(json ?? {});
-  return entries.some(([key, value]) => key.toLowerCase() === 'publicip' && value === null);
-}
-
 /**
  * Writes a lease value: compact JSON with flannel's field order, our own field last; empty fields are left out as flannel
  * leaves them out.
@@ -149,18 +144,20 @@ export function formatLeaseValue(attributes: LeaseAttributes): string {
   });
 }
 
-/** What was read of an entry, and for which prefix: the search for our own lease and the judgement of peers read all. */
-const parsedLeases = new WeakMap<KeyValue, { readonly keyPrefix: string; readonly parsed: ParsedLease }>();
+/** By prefix, what was read of each entry: the search for our own lease and the judgement of peers read all. */
+const parsedLeases = new Map<string, WeakMap<KeyValue, ParsedLease>>();
 
 /**
  * Reads a lease from its key and value, once of each entry.
  * @param keyPrefix `<prefix>/subnets/`, which the key starts with
  */
 export function parseLease(entry: KeyValue, keyPrefix: string): ParsedLease {
-  const known = parsedLeases.get(entry);
-  if (known?.keyPrefix === keyPrefix) return known.parsed;
+  let ofPrefix = parsedLeases.get(keyPrefix);
+  if (ofPrefix === undefined) parsedLeases.set(keyPrefix, (ofPrefix = new WeakMap()));
+  const known = ofPrefix.get(entry);
+  if (known !== undefined) return known;
   const parsed = readLease(entry, keyPrefix);
-  parsedLeases.set(entry, { keyPrefix, parsed });
+  ofPrefix.set(entry, parsed);
   return parsed;
 }
 

@@ -84,10 +84,24 @@ interface Candidate {
   readonly claims: readonly string[];
 }
 
+/** A candidate, and the keys of all that it competes with; one that does so in two ways may be there twice. */
+interface Contest {
+  readonly candidate: Candidate;
+  readonly rivals: readonly string[];
+}
+
+/** What was thought of a key. */
+interface Standing {
+  readonly lease: Lease | undefined;
+  readonly reason: string | undefined;
+}
+
+const UNHEARD_OF: Standing = { lease: undefined, reason: undefined };
+
 export class PeerTable {
   readonly #rules: PeerRules;
   readonly #candidates = new Map<string, Candidate>();
-  /** Candidates by prefix length, then by prefix, so that overlaps are found by look-up. */
+  /** Candidates by prefix length, then by base address, so that overlaps are found by look-up. */
   readonly #byLength = new Map<number, KeyIndex>();
   readonly #byClaim = new KeyIndex();
   readonly #accepted = new Map<string, Lease>();
@@ -139,14 +153,9 @@ export class PeerTable {
    *   or `forgetKept` is called
    */
   apply(changes: readonly KeyChange[], deletions: 'believe' | 'keep' = 'believe'): PeerDelta {
-    const before = new Map<string, Lease | undefined>();
-    const reasonsBefore = new Map<string, string | undefined>();
-    const touched = new Set<string>();
+    const before = new Map<string, Standing>();
     const note = (key: string) => {
-      if (touched.has(key)) return;
-      touched.add(key);
-      before.set(key, this.#accepted.get(key));
-      reasonsBefore.set(key, this.#setAside.get(key)?.reason);
+      if (!before.has(key)) before.set(key, this.#standingOf(key));
     };
     for (const change of changes) {
       const key = change.kind === 'put' ? change.entry.key : change.key;
@@ -159,30 +168,52 @@ export class PeerTable {
       for (const rival of this.#forget(key)) note(rival);
       if (change.kind === 'put') this.#learn(change.entry);
     }
-    // Whoever competes with somebody whose place is in question may gain or lose his own by it.
-    for (const key of touched) {
+    this.#decide(this.#contestsOf(before.keys(), note));
+    return this.#differencesFrom(before);
+  }
+
+  #standingOf(key: string): Standing {
+    const lease = this.#accepted.get(key);
+    const reason = this.#setAside.get(key)?.reason;
+    return lease === undefined && reason === undefined ? UNHEARD_OF : { lease, reason };
+  }
+
+  /**
+   * The contests of the candidates among these keys, and of all that is drawn into them: whoever competes with somebody
+   * whose place is in question may gain or lose his own by it.
+   * @param note called with each key that a contest draws in; it adds the key to `keys`
+   */
+  #contestsOf(keys: Iterable<string>, note: (key: string) => void): Contest[] {
+    const contests: Contest[] = [];
+    for (const key of keys) {
       const candidate = this.#candidates.get(key);
-      if (candidate !== undefined) for (const rival of this.#rivals(candidate)) note(rival);
+      if (candidate === undefined) continue;
+      const rivals = this.#rivals(candidate);
+      for (const rival of rivals) note(rival);
+      contests.push({ candidate, rivals });
     }
-    this.#decide([...touched].flatMap(key => this.#candidates.get(key) ?? []));
-    return {
-      peers: [...touched]
-        .map(key => ({ key, before: before.get(key), after: this.#accepted.get(key) }))
-        .filter(change => change.before !== change.after),
-      setAside: [...touched].flatMap(key => {
-        const now = this.#setAside.get(key);
-        return now === undefined || now.reason === reasonsBefore.get(key) ? [] : [{ key, ...now }];
-      }),
-    };
+    return contests;
+  }
+
+  #differencesFrom(before: ReadonlyMap<string, Standing>): PeerDelta {
+    const peers: PeerChange[] = [];
+    const setAside: (SetAside & { readonly key: string })[] = [];
+    for (const [key, { lease, reason }] of before) {
+      const after = this.#accepted.get(key);
+      if (after !== lease) peers.push({ key, before: lease, after });
+      const now = this.#setAside.get(key);
+      if (now !== undefined && now.reason !== reason) setAside.push({ key, ...now });
+    }
+    return { peers, setAside };
   }
 
   /** Takes a key out. @returns the candidates that it stood in the way of */
-  #forget(key: string): string[] {
-    this.#kept.delete(key);
+  #forget(key: string): readonly string[] {
     this.#setAside.delete(key);
-    this.#accepted.delete(key);
     const candidate = this.#candidates.get(key);
     if (candidate === undefined) return [];
+    this.#kept.delete(key);
+    this.#accepted.delete(key);
     this.#candidates.delete(key);
     this.#unindex(candidate);
     return this.#rivals(candidate);
@@ -201,23 +232,28 @@ export class PeerTable {
   /**
    * Accepts each candidate unless an accepted one of higher rank overlaps it, or is another host's and has one of its
    * claims. One that lost itself stands in nobody's way.
-   * @param candidates with all their rivals, and their rivals' rivals
+   * @param contests of candidates with all their rivals, and their rivals' rivals
    */
-  #decide(candidates: readonly Candidate[]): void {
-    for (const { lease } of candidates) this.#accepted.delete(lease.key);
-    const ranked = candidates.toSorted((a, b) => (this.#outranks(a.lease, b.lease) ? -1 : 1));
-    for (const candidate of ranked) {
-      const { lease } = candidate;
-      const [winner] = this.#rivals(candidate)
+  #decide(contests: readonly Contest[]): void {
+    const contested: Contest[] = [];
+    for (const contest of contests) {
+      if (contest.rivals.length === 0) this.#accept(contest.candidate);
+      else contested.push(contest);
+    }
+    for (const { candidate } of contested) this.#accepted.delete(candidate.lease.key);
+    contested.sort((a, b) => (this.#outranks(a.candidate.lease, b.candidate.lease) ? -1 : 1));
+    for (const { candidate, rivals } of contested) {
+      const [winner] = rivals
         .flatMap(rival => this.#accepted.get(rival) ?? [])
         .sort((a, b) => (this.#outranks(a, b) ? -1 : 1));
-      if (winner === undefined) {
-        this.#setAside.delete(lease.key);
-        this.#accepted.set(lease.key, lease);
-      } else {
-        this.#setAside.set(lease.key, whyRival(candidate, this.#candidates.get(winner.key)!));
-      }
+      if (winner === undefined) this.#accept(candidate);
+      else this.#setAside.set(candidate.lease.key, whyRival(candidate, this.#candidates.get(winner.key)!));
     }
+  }
+
+  #accept({ lease }: Candidate): void {
+    this.#setAside.delete(lease.key);
+    this.#accepted.set(lease.key, lease);
   }
 
   /** A lease in the store before one that is only kept; then the older one. */
@@ -227,41 +263,41 @@ export class PeerTable {
   }
 
   /** All other candidates that overlap this one, or claim the same for another host. IPv6 subnets have no data plane yet. */
-  #rivals(candidate: Candidate): string[] {
-    const subnet = candidate.lease.subnets.ipv4;
-    const rivals = new Set<string>();
+  #rivals({ lease, claims }: Candidate): readonly string[] {
+    const { key, publicIp } = lease;
+    const subnet = lease.subnets.ipv4;
+    const rivals: string[] = [];
     for (const [length, index] of this.#byLength) {
       if (length <= subnet.length) {
         const wider = length === subnet.length ? subnet : maskPrefix({ ...subnet, length });
-        for (const key of index.get(formatPrefix(wider))) rivals.add(key);
+        rivals.push(...index.others(wider.address, key));
       } else {
-        for (const key of index.all()) {
-          if (containsPrefix(subnet, this.#candidates.get(key)!.lease.subnets.ipv4)) rivals.add(key);
+        for (const other of index.all()) {
+          if (containsPrefix(subnet, this.#candidates.get(other)!.lease.subnets.ipv4)) rivals.push(other);
         }
       }
     }
-    for (const claim of candidate.claims) {
-      for (const key of this.#byClaim.get(claim)) {
+    for (const claim of claims) {
+      for (const other of this.#byClaim.others(claim, key)) {
         // What leads to a host is made of its claims and its public IP: of the same ones, the same.
-        if (this.#candidates.get(key)!.lease.publicIp !== candidate.lease.publicIp) rivals.add(key);
+        if (this.#candidates.get(other)!.lease.publicIp !== publicIp) rivals.push(other);
       }
     }
-    rivals.delete(candidate.lease.key);
-    return [...rivals];
+    return rivals;
   }
 
   #index({ lease, claims }: Candidate): void {
-    const { length } = lease.subnets.ipv4;
-    const ofLength = this.#byLength.get(length) ?? new KeyIndex();
-    this.#byLength.set(length, ofLength);
-    ofLength.add(formatPrefix(lease.subnets.ipv4), lease.key);
+    const { address, length } = lease.subnets.ipv4;
+    let ofLength = this.#byLength.get(length);
+    if (ofLength === undefined) this.#byLength.set(length, (ofLength = new KeyIndex()));
+    ofLength.add(address, lease.key);
     for (const claim of claims) this.#byClaim.add(claim, lease.key);
   }
 
   #unindex({ lease, claims }: Candidate): void {
-    const { length } = lease.subnets.ipv4;
+    const { address, length } = lease.subnets.ipv4;
     const ofLength = this.#byLength.get(length);
-    ofLength?.remove(formatPrefix(lease.subnets.ipv4), lease.key);
+    ofLength?.remove(address, lease.key);
     if (ofLength?.isEmpty === true) this.#byLength.delete(length);
     for (const claim of claims) this.#byClaim.remove(claim, lease.key);
   }

@@ -15,6 +15,7 @@ t.test('keys are read in any case, null is as if missing, unknown keys are told'
     fields: { Name: 'a', SubnetLen: 24, On: true },
     faults: [],
     unknown: [],
+    nulls: ['On'],
   });
   const { fields, unknown } = readGoObject(shape, { name: 'a', Color: 1, 'Sub.Net': 2 }, 'Backend.');
   t.strictSame(fields, { Name: 'a', SubnetLen: undefined, On: true });
@@ -38,9 +39,9 @@ t.test('all faults are told, in the order of the shape, and sound fields kept', 
 
 t.test('what is no object', async t => {
   for (const json of [null, undefined, true, 0, 'text', [], [{}]]) {
-    const { fields, faults, unknown } = readGoObject(shape, json, 'Backend.');
+    const { faults, ...rest } = readGoObject(shape, json, 'Backend.');
     t.strictSame(faults, [{ field: 'Backend', value: json, rule: 'must be a JSON object' }]);
-    t.strictSame([fields, unknown], [{}, []]);
+    t.strictSame(rest, { fields: {}, unknown: [], nulls: [] });
   }
 });
 
@@ -51,6 +52,23 @@ t.test('keys that are names of Object.prototype are unknown keys like any other'
   t.strictSame(unknown, ['__proto__', 'constructor', 'toString', 'hasOwnProperty']);
   t.equal(Object.getPrototypeOf(fields), Object.prototype);
   t.equal(({} as Record<string, unknown>).On, undefined);
+});
+
+t.test('null is told, whatever else the key is given', async t => {
+  for (const text of ['{"on":null,"On":true}', '{"On":true,"ON":null}'])
+    t.match(readGoObject(shape, JSON.parse(text)), { fields: { On: true }, nulls: ['On'] }, text);
+});
+
+t.test('what was read before changes nothing', async t => {
+  const value = fc.oneof(fc.constantFrom<unknown>(null, 0, -0, 24, 31, 'a', true, [], {}), fc.jsonValue());
+  const keys = fc.constantFrom('Name', 'name', 'SubnetLen', 'On');
+  const json = fc.dictionary(keys, value, { noNullPrototype: true });
+  fc.assert(
+    fc.property(fc.array(json, { maxLength: 5 }), documents => {
+      for (const document of documents)
+        t.strictSame(readGoObject(shape, document), readGoObject({ ...shape }, document));
+    }),
+  );
 });
 
 t.test('any JSON is read without an exception, and every fault is one line', async t => {

@@ -4,12 +4,15 @@ import { KeyIndex } from '../../../src/subnet/key-index.js';
 t.test('keys by name', async t => {
   const index = new KeyIndex();
   t.ok(index.isEmpty);
-  t.strictSame([...index.get('x')], []);
+  t.strictSame(index.others('x', 'one'), []);
   index.add('x', 'one');
   index.add('x', 'one');
   index.add('x', 'two');
   index.add('y', 'three');
-  t.strictSame([...index.get('x')], ['one', 'two']);
+  t.strictSame(index.others('x', 'none'), ['one', 'two']);
+  t.strictSame(index.others('x', 'one'), ['two']);
+  t.strictSame(index.others('y', 'three'), []);
+  t.strictSame(index.others('y', 'none'), ['three']);
   t.strictSame([...index.all()], ['one', 'two', 'three']);
 
   index.remove('x', 'three');
