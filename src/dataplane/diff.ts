@@ -67,8 +67,28 @@ export function diff(
 }
 
 /**
- * Compares everything, as `diff` does under the keys of both sides, slice by slice. What is to be removed comes last.
- * @param desired what the kernel should hold; no key is made of what it holds nothing alike of, as at a first start
+ * Compares everything, as `diff` does under the keys of both sides.
+ * @param desired what the kernel should hold, by `keyOf`
+ * @param held what it holds, by `keyOf`
+ * @param prune whether what is ours and not desired may go
+ * @returns what is to be removed comes last
+ */
+export function diffAll(
+  desired: ReadonlyMap<string, Entry>,
+  held: ReadonlyMap<string, Entry>,
+  ownership: Ownership,
+  prune: boolean,
+): Difference {
+  const findings = new Findings(ownership, prune);
+  for (const [key, wanted] of desired) findings.add(wanted, held.get(key));
+  for (const [key, found] of held) if (!desired.has(key)) findings.add(undefined, found);
+  return findings.difference();
+}
+
+/**
+ * The same, slice by slice, without an index of what is desired. What is to be removed comes last.
+ * @param desired what the kernel should hold; of what it holds nothing alike, as at a first start, no key is made: that
+ * takes longer than to compare it
  */
 export function* diffSlices(
   desired: Iterable<Iterable<Entry>>,
@@ -76,12 +96,17 @@ export function* diffSlices(
   ownership: Ownership,
   prune: boolean,
 ): Generator<Difference> {
-  const heldKinds = new Set<string>();
-  for (const { kind } of held.values()) heldKinds.add(kind);
+  const heldParts = new Map<string, Set<string | number>>();
+  for (const entry of held.values()) {
+    const parts = heldParts.get(entry.kind);
+    const part = kindOf(entry).keyPart(entry);
+    if (parts === undefined) heldParts.set(entry.kind, new Set([part]));
+    else parts.add(part);
+  }
   const wantedKeys = new Set<string>();
   for (const slice of desired) {
     const findings = new Findings(ownership, prune);
-    findings.addAll(slice, held, heldKinds, wantedKeys);
+    findings.addAll(slice, held, heldParts, wantedKeys);
     yield findings.difference();
   }
   const findings = new Findings(ownership, prune);
@@ -121,17 +146,18 @@ class Findings {
 
   /**
    * All of these, with what is found under their keys.
-   * @param heldKinds of `held`
+   * @param heldParts of `held`, the parts of keys by kind
    * @param wantedKeys takes the keys under which there is something
    */
   addAll(
     entries: Iterable<Entry>,
     held: ReadonlyMap<string, Entry>,
-    heldKinds: ReadonlySet<string>,
+    heldParts: ReadonlyMap<string, ReadonlySet<string | number>>,
     wantedKeys: Set<string>,
   ): void {
     for (const wanted of entries) {
-      if (!heldKinds.has(wanted.kind)) {
+      const parts = heldParts.get(wanted.kind);
+      if (parts?.has(kindOf(wanted).keyPart(wanted)) !== true) {
         this.add(wanted, undefined);
         continue;
       }

@@ -9,6 +9,7 @@ import {
   allKeys,
   countOps,
   diff,
+  diffAll,
   diffSlices,
   entryOf,
   keyOfOp,
@@ -124,13 +125,9 @@ export class EntryKeeper {
 
   /** The same with all that is desired, held or listed. */
   compareAll(prune: boolean): readonly Op[] {
-    const { formerOwners } = this.desired;
+    const { byKey, formerOwners } = this.desired;
     const listed = allKeys(this.#conflicts, this.failures.all, formerOwners);
-    const parts = [...this.#differences(Infinity, prune)];
-    return this.#heed(listed, {
-      ops: parts.flatMap(({ ops }) => ops),
-      conflicts: parts.flatMap(({ conflicts }) => conflicts),
-    });
+    return this.#heed(listed, diffAll(byKey, this.held, this.#options.ownership, prune));
   }
 
   /**
@@ -145,7 +142,8 @@ export class EntryKeeper {
     }
     const conflicts: Conflict[] = [];
     const sent: Promise<Sent>[] = [];
-    for (const difference of this.#differences(OWNERS_AT_A_TIME, prune)) {
+    const slices = this.desired.slices(OWNERS_AT_A_TIME);
+    for (const difference of diffSlices(slices, this.held, this.#options.ownership, prune)) {
       conflicts.push(...difference.conflicts);
       // Removals come last, and the results of all else decide on them.
       if (isRemoval(difference.ops)) await Promise.all(sent);
@@ -161,10 +159,6 @@ export class EntryKeeper {
     }
     this.#list(conflicts, new Map());
     this.#tellResults(await Promise.all(sent));
-  }
-
-  #differences(owners: number, prune: boolean): Generator<Difference> {
-    return diffSlices(this.desired.slices(owners), this.held, this.#options.ownership, prune);
   }
 
   /** Makes the indexes of what is desired and held, which a start leaves for later. */

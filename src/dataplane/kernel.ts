@@ -55,8 +55,9 @@ export interface Kernel {
   /**
    * All addresses, nexthop objects and routes of table main, and the permanent neighbours and FDB entries of these
    * devices.
+   * @param only those of this kind, when it is given
    */
-  readEntries(devices: ReadonlySet<string>): Promise<readonly Entry[]>;
+  readEntries(devices: ReadonlySet<string>, only?: Entry['kind']): Promise<readonly Entry[]>;
   /** Carries the ops out in their order. @returns what was not simply done, by its place among the ops */
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>>;
   /** Creates the device and sets it up. @throws with the kernel's error name in `code` */

@@ -16,6 +16,14 @@ export interface LinkTrouble {
   readonly code: string | undefined;
 }
 
+/** A device that had to be touched. */
+export interface Mended {
+  readonly device: string;
+  readonly isNew: boolean;
+  /** Its MAC was written, or it had been set down: the kernel has flushed its neighbours. */
+  readonly isFlushed: boolean;
+}
+
 /** The name is taken, or there is no underlay: the kernel was not even asked. */
 class Refusal extends Error {
   readonly code = 'refused';
@@ -76,15 +84,15 @@ export class LinkKeeper {
   /**
    * Makes all devices as wanted.
    * @param held all devices of the namespace
-   * @returns the number of devices that had to be touched, or undefined when one is not as it should be
+   * @returns the devices that had to be touched, or undefined when one is not as it should be
    */
-  async ensure(wanted: readonly Link[], held: readonly HeldLink[]): Promise<number | undefined> {
-    let touched = 0;
+  async ensure(wanted: readonly Link[], held: readonly HeldLink[]): Promise<readonly Mended[] | undefined> {
+    const mended: Mended[] = [];
     for (const link of wanted) {
       try {
-        const isChanged = await this.#carryOut(link, held);
+        const step = await this.#carryOut(link, held);
         const isSwitched = await this.#keepOffload(link.name);
-        if (isChanged || isSwitched) touched++;
+        if (step.kind !== 'keep' || isSwitched) mended.push({ device: link.name, ...effectsOf(step) });
       } catch (error) {
         const isOurs = error instanceof Refusal || error instanceof Contested;
         if (!isOurs && !isKernelTrouble(error)) throw error;
@@ -102,7 +110,7 @@ export class LinkKeeper {
     this.#trouble = undefined;
     this.#isRefusedByKernel = false;
     this.#backoff.reset();
-    return touched;
+    return mended;
   }
 
   /** Postpones the next try; logged when it is news. */
@@ -115,12 +123,12 @@ export class LinkKeeper {
     this.#backoff.postpone(this.#now());
   }
 
-  /** @returns whether anything was changed */
-  async #carryOut(link: Link, links: readonly HeldLink[]): Promise<boolean> {
+  /** @returns what was done */
+  async #carryOut(link: Link, links: readonly HeldLink[]): Promise<LinkStep> {
     const step = this.#admitted(link.name, planLink(link, links));
     switch (step.kind) {
       case 'keep':
-        return false;
+        return step;
       case 'refuse':
         throw new Refusal(step.why);
       case 'create':
@@ -136,7 +144,7 @@ export class LinkKeeper {
     }
     this.#log.info({ device: link.name }, `device ${link.name} ${describeStep(step)}`);
     for (const subject of subjectsOf(link.name, step)) this.#note(subject);
-    return true;
+    return step;
   }
 
   /** The step without what is fought over and not due yet. @throws Contested when that is the whole device */
@@ -176,6 +184,13 @@ export class LinkKeeper {
 function subjectsOf(device: string, step: LinkStep): string[] {
   if (step.kind !== 'change') return [deviceSubject(device)];
   return Object.entries(step.change).map(([name, value]) => attributeSubject(device, name, value));
+}
+
+function effectsOf(step: LinkStep): Omit<Mended, 'device'> {
+  return {
+    isNew: step.kind === 'create' || step.kind === 'recreate',
+    isFlushed: step.kind === 'change' && (step.change.mac !== undefined || step.change.up === true),
+  };
 }
 
 function deviceSubject(device: string): string {

@@ -63,11 +63,12 @@ export class NetlinkKernel implements Kernel {
     return links;
   }
 
-  async readEntries(overlay: ReadonlySet<string>): Promise<readonly Entry[]> {
+  async readEntries(overlay: ReadonlySet<string>, only?: Entry['kind']): Promise<readonly Entry[]> {
     const devices = this.#devices;
     const present = [...overlay].filter(name => devices.has(name));
     const entries: Entry[] = [];
     for (const kind of KINDS) {
+      if (only !== undefined && kind.name !== only) continue;
       if (kind.name === 'nexthop' && !this.#hasNexthops) continue;
       for (const dump of kind.dumps(present, devices)) {
         for (const { body } of await this.#dump(kind, dump)) {

@@ -4,7 +4,8 @@
  * Level-triggered, at two speeds. When a peer changes, its keys alone are compared with what we know the kernel to hold,
  * and the difference is sent at once, together with whatever else came meanwhile: no dump, no timer. Any doubt (the
  * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison. What a
- * notification says is gone is put back before that: with ten thousand peers the reading takes a while.
+ * notification says is gone is put back before that, and what goes with a device's MAC or address: with ten thousand peers
+ * the reading takes a while.
  */
 import type { Logger } from 'pino';
 import { opsAgainst, type Announced } from './announced.js';
@@ -13,13 +14,15 @@ import { HOST, type Owner, type Plan } from './desired.js';
 import { allKeys, countOps, entryOf, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
-import { LinkKeeper } from './link-keeper.js';
+import { opsAgainstLosses } from './known-losses.js';
+import { LinkKeeper, type Mended } from './link-keeper.js';
 import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
 import type { Entry, Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
 import { ReadTrouble } from './read-trouble.js';
+import { RecentChanges } from './recent-changes.js';
 import type { OwnerState, ReconcilerView, Repair } from './reconciler-view.js';
 import { tellFew, TOLD_IN_FULL } from './tell-few.js';
 
@@ -53,6 +56,7 @@ export class Reconciler {
   readonly #reading: ReadTrouble;
   readonly #entries: EntryKeeper;
   readonly #contests = new Contests();
+  readonly #recentChanges = new RecentChanges();
   readonly #touched = new Set<string>();
   #announced: readonly Announced[] = [];
   #links: readonly Link[] = [];
@@ -259,10 +263,13 @@ export class Reconciler {
     const links = this.#links;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return;
-    if (this.#settled) this.#repairsByKind.device += mended;
-    await kernel.readLinks();
+    if (this.#settled) this.#repairsByKind.device += mended.length;
+    // Indexes are new with a device.
+    if (mended.length > 0) await kernel.readLinks();
+    const isConsequence = heard > this.#deviceChanges.seen || mended.length > 0;
+    // What the host needs may change meanwhile: its devices come before entries, so this pass gives way to the next then.
+    if (this.#settled && isConsequence && this.#links === links) await this.#putBackKnownLosses(mended);
     const entries = await kernel.readEntries(ownership.devices);
-    // What the host needs has changed meanwhile: its devices come before entries, so this pass gives way to the next.
     if (this.#links !== links) return;
     onRead?.(entries);
     const relowered = this.#entries.take(entries);
@@ -270,13 +277,16 @@ export class Reconciler {
     this.#touched.clear();
     const isFirstPruning = this.#pruning === 'due';
     const prune = this.#pruning !== 'held';
-    const isConsequence = heard > this.#deviceChanges.seen || mended > 0;
     this.#deviceChanges.seen = heard;
     if (this.#settled) {
       // What nobody asked for is damage, but for what an earlier life has left.
-      const isRepair = (op: Op) => !asked.has(keyOfOp(op)) && !(isFirstPruning && op.kind === 'remove');
+      const isRepair = (op: Op) =>
+        (asked.size === 0 || !asked.has(keyOfOp(op))) && !(isFirstPruning && op.kind === 'remove');
       await this.#repair(this.#entries.compareAll(prune), isRepair, isConsequence);
-    } else await this.#entries.fill(prune);
+    } else {
+      await this.#entries.fill(prune);
+      this.#recentChanges.noteMany(now());
+    }
     if (this.#peersComplete) this.#settled = true;
     if (isFirstPruning) this.#pruning = 'on';
     this.#reading.clear();
@@ -291,14 +301,28 @@ export class Reconciler {
     this.#drift += ops.filter(isRepair).length;
     const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
     const done = await this.#entries.apply(ops.filter(mayTry));
-    this.#forgetAnnounced(done);
+    this.#recentChanges.note(done, now());
     const repaired = done.filter(isRepair);
     for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
     this.#noteRepairs(repaired);
     this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
   }
 
-  /** By what was announced alone. What is fought over or refused at present is left to the reading that follows. */
+  /** A device has changed: what has certainly gone with it is put back before everything is read. */
+  async #putBackKnownLosses(mended: readonly Mended[]): Promise<void> {
+    const { kernel, ownership } = this.#options;
+    const { desired } = this.#entries;
+    const addresses = await kernel.readEntries(ownership.devices, 'address');
+    const ops = opsAgainstLosses(mended, desired.entriesOf(HOST), addresses, desired.byKey.values());
+    // What is asked for at the same time is no repair.
+    const isLoss = (op: Op) => this.#touched.size === 0 || !this.#touched.has(keyOfOp(op));
+    if (ops.length > 0) await this.#repair(ops.filter(isLoss), () => true, true);
+  }
+
+  /**
+   * By what was announced alone. What is fought over or refused at present is left to the reading that follows, and what
+   * we changed a moment ago: the announcement may be why.
+   */
   async #putRight(announced: readonly Announced[]): Promise<void> {
     if (announced.length === 0) return;
     const { desired, failures } = this.#entries;
@@ -306,22 +330,17 @@ export class Reconciler {
     const mayTry = (op: Op) =>
       this.#contests.mayRepair(keyOfOp(op), at) &&
       failures.mayTry(keyOfOp(op), at) &&
+      !this.#recentChanges.has(keyOfOp(op), at) &&
       !this.#touched.has(keyOfOp(op));
     const ops = opsAgainst(announced, desired.byKey).filter(mayTry);
     if (ops.length > 0) await this.#repair(ops, () => true, false);
   }
 
-  /** What was announced while these were on their way may be why they were: the reading to come will tell. */
-  #forgetAnnounced(done: readonly Op[]): void {
-    if (this.#announced.length === 0) return;
-    const keys = new Set(done.map(keyOfOp));
-    this.#announced = this.#announced.filter(({ entry }) => !keys.has(keyOf(entry)));
-  }
-
   async #hotPass(): Promise<void> {
     const keys = [...this.#touched];
     this.#touched.clear();
-    await this.#entries.apply(this.#entries.compare(keys, this.#pruning !== 'held'));
+    const done = await this.#entries.apply(this.#entries.compare(keys, this.#pruning !== 'held'));
+    this.#recentChanges.note(done, this.#options.now());
   }
 
   #noteRepairs(ops: readonly Op[]): void {

@@ -170,7 +170,7 @@ function counting(kernel: Kernel, calls: { open: number }): Kernel {
       return kernel.hasNexthops;
     },
     readLinks: () => count(kernel.readLinks()),
-    readEntries: devices => count(kernel.readEntries(devices)),
+    readEntries: (devices, only) => count(kernel.readEntries(devices, only)),
     apply: ops => count(kernel.apply(ops)),
     createLink: link => count(kernel.createLink(link)),
     changeLink: (link, change) => count(kernel.changeLink(link, change)),

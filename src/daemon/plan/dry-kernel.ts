@@ -37,10 +37,11 @@ export class DryKernel implements Kernel {
     return this.#held;
   }
 
-  async readEntries(devices: ReadonlySet<string>): Promise<readonly Entry[]> {
-    const found = await this.#kernel.readEntries(devices);
+  async readEntries(devices: ReadonlySet<string>, only?: Entry['kind']): Promise<readonly Entry[]> {
+    const found = await this.#kernel.readEntries(devices, only);
     const untouched = found.filter(entry => !this.#entries.has(keyOf(entry)) && !this.#isLost(entry));
-    return [...untouched, ...[...this.#entries.values()].filter(entry => entry !== undefined)];
+    const put = [...this.#entries.values()].filter(entry => entry !== undefined);
+    return [...untouched, ...put.filter(({ kind }) => only === undefined || kind === only)];
   }
 
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {

@@ -18,6 +18,7 @@ export const address: Kind<AddressEntry> = {
   name: 'address',
   order: 0,
   key: entry => `${entry.device} ${formatPrefix(entry.prefix)}`,
+  keyPart: entry => entry.prefix.address,
   describe: entry => `address ${formatPrefix(entry.prefix)} dev ${entry.device}`,
   same: () => true,
   // An admin may have put addresses of other networks on the device; flannel leaves these alone too.

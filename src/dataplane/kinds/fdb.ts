@@ -25,6 +25,7 @@ export const fdb: Kind<FdbEntry> = {
   name: 'fdb',
   order: 1,
   key: entry => `${entry.device} ${entry.mac}`,
+  keyPart: entry => entry.mac,
   describe: entry => `fdb ${entry.mac} dev ${entry.device} dst ${entry.vtep}`,
   same: (a, b) => a.vtep === b.vtep,
   isOurs: (entry, { devices }) => devices.has(entry.device),

@@ -33,6 +33,8 @@ export interface Kind<E extends Entry = Entry> {
   readonly order: number;
   /** The kernel's own key, without the kind: two entries with one key cannot both exist. */
   key(entry: E): string;
+  /** Of the key, what is at hand without making text: entries that differ in it differ in the key. */
+  keyPart(entry: E): string | number;
   /** The entry as operators know it from iproute2. */
   describe(entry: E): string;
   /** Whether two entries of one key say the same. */

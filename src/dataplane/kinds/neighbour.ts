@@ -27,6 +27,7 @@ export const neighbour: Kind<NeighbourEntry> = {
   name: 'neighbour',
   order: 2,
   key: entry => `${entry.device} ${entry.address}`,
+  keyPart: entry => entry.address,
   describe: entry => `neighbour ${entry.address} lladdr ${entry.mac} dev ${entry.device}`,
   same: (a, b) => a.mac === b.mac,
   isOurs: (entry, { devices }) => devices.has(entry.device),

@@ -27,6 +27,7 @@ export const nexthop: Kind<NexthopEntry> = {
   name: 'nexthop',
   order: 3,
   key: entry => String(entry.id),
+  keyPart: entry => entry.id,
   describe(entry) {
     const words = [`nexthop ${entry.id}`];
     if (entry.special !== undefined) words.push(entry.special);

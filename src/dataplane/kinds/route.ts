@@ -33,6 +33,7 @@ export const route: Kind<RouteEntry> = {
   name: 'route',
   order: 4,
   key: entry => `${formatPrefix(entry.destination)} metric ${entry.metric}`,
+  keyPart: entry => entry.destination.address,
   describe: describeRoute,
   same: (a, b) =>
     a.protocol === b.protocol &&

@@ -5,13 +5,14 @@ import {
   allKeys,
   byKey,
   diff,
+  diffAll,
   diffSlices,
   heldByKey,
   keyOfOp,
   sparingUsedNexthops,
   type Op,
 } from '../../../src/dataplane/diff.js';
-import { isOurs, keyOf, sameEntry } from '../../../src/dataplane/kinds/index.js';
+import { isOurs, keyOf, kindOf, sameEntry } from '../../../src/dataplane/kinds/index.js';
 import { lower, NO_OBSTACLES } from '../../../src/dataplane/lowering.js';
 import type { Entry, RouteEntry } from '../../../src/dataplane/model.js';
 import {
@@ -157,19 +158,34 @@ t.test('comparing all is comparing under all keys', async t => {
     fc.property(desiredMap, heldMap, fc.boolean(), (desired, held, prune) => {
       const expected = compare(desired, held, prune);
       const parts = [...diffSlices([desired.values()], held, OWNERSHIP, prune)];
-      const [ops, conflicts] = [parts.flatMap(p => p.ops), parts.flatMap(p => p.conflicts)];
-      t.same(sorted(ops, keyOfOp), sorted(expected.ops, keyOfOp));
-      t.same(
-        ops.map(({ kind, ...op }) => [kind, Object.values(op)[0]?.kind]),
-        expected.ops.map(({ kind, ...op }) => [kind, Object.values(op)[0]?.kind]),
-        'in the same order of kinds',
-      );
-      t.same(
-        sorted(conflicts, c => c.key),
-        sorted(expected.conflicts, c => c.key),
-      );
+      const inSlices = { ops: parts.flatMap(p => p.ops), conflicts: parts.flatMap(p => p.conflicts) };
+      for (const { ops, conflicts } of [diffAll(desired, held, OWNERSHIP, prune), inSlices]) {
+        t.same(sorted(ops, keyOfOp), sorted(expected.ops, keyOfOp));
+        t.same(
+          ops.map(({ kind, ...op }) => [kind, Object.values(op)[0]?.kind]),
+          expected.ops.map(({ kind, ...op }) => [kind, Object.values(op)[0]?.kind]),
+          'in the same order of kinds',
+        );
+        t.same(
+          sorted(conflicts, c => c.key),
+          sorted(expected.conflicts, c => c.key),
+        );
+      }
     }),
   );
+});
+
+t.test('entries of one key have one part of it', async t => {
+  let alike = 0;
+  fc.assert(
+    fc.property(heldEntry, heldEntry, (a, b) => {
+      if (keyOf(a) !== keyOf(b)) return true;
+      alike++;
+      return kindOf(a).keyPart(a) === kindOf(b).keyPart(b);
+    }),
+    { numRuns: 1_000 },
+  );
+  t.ok(alike > 0, 'some were alike');
 });
 
 t.test('only the given keys are looked at', async () => {

@@ -5,8 +5,12 @@ import { encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js
 import { nexthopEntry, peerEntries } from '../../support/dataplane.js';
 import { allOf, sentBy, startWithPeers, warnings } from '../../support/programmed-peers.js';
 
+/** Then what we have changed before is no longer taken for the reason of what is announced. */
+const LATER_MS = 1_001;
+
 t.test('what is announced as gone is put back before anything is read', async t => {
   const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
   const lost = nexthopEntry(3);
   lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
   t.equal((await lab.held()).length, allOf(2, 3, 4).length - 2, 'with its route');
@@ -54,11 +58,30 @@ t.test('of what is fought over, an announcement makes no more repairs than a rea
   const lab = await startWithPeers(t);
   const lost = nexthopEntry(3);
   const { changes } = lab.stats();
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 8; round++) {
+    await lab.advance(LATER_MS);
     lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
     lab.reconciler.doubt([{ entry: lost, isThere: false }]);
     await lab.settled();
   }
-  t.equal(lab.stats().changes - changes, 12, 'six repairs of two entries');
-  t.match(lab.reconciler.view.contests, [{ repairs: 6 }, { repairs: 6 }]);
+  t.equal(lab.stats().changes - changes, 14, 'seven repairs of two entries, and then a pause');
+  t.match(lab.reconciler.view, { contests: [{ repairs: 7 }, { repairs: 7 }], drift: 16 });
+});
+
+t.test('what is announced of our own changes of a moment ago changes nothing', async t => {
+  const lab = await startWithPeers(t);
+  const doubts = async (n: number) =>
+    sentBy(lab, () => lab.reconciler.doubt([{ entry: nexthopEntry(n), isThere: false }]));
+  t.match(await doubts(3), { changes: 0 }, 'of a start');
+  await lab.advance(LATER_MS);
+  lab.reconciler.setPeer('5', peerEntries(5));
+  await lab.settled();
+  t.match(await doubts(5), { changes: 0 }, 'of a peer that has joined');
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, nexthopEntry(3).id));
+  lab.reconciler.doubt();
+  await lab.settled();
+  await lab.advance(300);
+  t.match(await doubts(3), { changes: 0 }, 'of a repair, heard after a long pass');
+  t.same(warnings(lab), []);
+  t.match(lab.reconciler.view, { repairs: 2, drift: 2 });
 });
