@@ -6,7 +6,8 @@ import type { StatusDocument } from '../src/daemon/status.js';
 import { runInside } from './lab.js';
 import { CONFIG } from './peers.js';
 
-const DEADLINE_SECONDS = 120;
+/** For an agent to program whatever peers there are. */
+export const PEERS_DEADLINE_SECONDS = 120;
 
 /** Starts etcd with the config and the leases of peers 1 to `peers`, and a host without its agent. */
 export async function prepareHost(lab: Lab, peers: number, config: object = CONFIG): Promise<Host> {
@@ -34,13 +35,14 @@ export async function startHost(
 export async function waitForPeers(lab: Lab, host: Host, peers: number): Promise<StatusDocument> {
   return lab.waitFor({
     what: `${peers} programmed peers`,
-    deadlineSeconds: DEADLINE_SECONDS,
+    deadlineSeconds: PEERS_DEADLINE_SECONDS,
     intervalMs: 100,
     read: () => readStatus(host.files.socket),
-    until: status => status.phase === 'running' && programmedIn(status) === peers,
+    until: status => runsWith(status, peers),
   });
 }
 
-function programmedIn({ peers }: StatusDocument): number {
-  return peers.filter(({ state }) => state === 'programmed').length;
+/** Whether the agent runs and has programmed exactly so many peers. */
+export function runsWith({ phase, peers }: StatusDocument, number: number): boolean {
+  return phase === 'running' && peers.filter(({ state }) => state === 'programmed').length === number;
 }

@@ -8,6 +8,8 @@ import type { KeyValue } from '../src/subnet/store.js';
 /** A /8 has room for 65,000 subnets of 24 bits. */
 export const NETWORK = '10.0.0.0/8';
 export const KEY_PREFIX = '/net/subnets/';
+/** Of all subnets. */
+export const SUBNET_LENGTH = 24;
 export const MOST_PEERS = 60_000;
 
 /** Where all their public IPs are. */
@@ -16,7 +18,7 @@ export const PUBLIC_IPS = '172.16.0.0/16';
 /** The config of a network with these peers; the agents' own subnets come after the last of them. */
 export const CONFIG = {
   Network: NETWORK,
-  SubnetLen: 24,
+  SubnetLen: SUBNET_LENGTH,
   SubnetMin: '10.250.0.0',
   SubnetMax: '10.255.0.0',
   Backend: { Type: 'vxlan' },
@@ -33,7 +35,7 @@ export interface Peer {
 export function peer(number: number): Peer {
   const [high, low] = [number >> 8, number & 0xff];
   return {
-    subnet: parsePrefix(`10.${high}.${low}.0/24`)!,
+    subnet: parsePrefix(`10.${high}.${low}.0/${SUBNET_LENGTH}`)!,
     publicIp: `172.16.${high}.${low}`,
     mac: macFromBytes(Uint8Array.of(0x02, 0x5e, 0, 0, high, low)),
   };

@@ -20,6 +20,8 @@ export interface RepairRow {
   /** Null when too much was announced to be heard in full, in every round. */
   readonly p50: number | null;
   readonly worst: number | null;
+  /** Until the damaging command had ended, the median. */
+  readonly damaging: number | null;
   /** Those of which the time is known. */
   readonly rounds: number;
 }
@@ -73,24 +75,35 @@ async function startDirectHost(lab: Lab, peers: number): Promise<Host> {
 /** A row for each damage, in the order in which they came first. */
 function rowsOf(taken: RepairsAnswer): RepairRow[] {
   return [...new Set(taken.map(({ damage }) => damage))].map(damage => {
-    const times = taken.flatMap(each => (each.damage === damage ? (each.tookMs ?? []) : []));
-    const [p50, worst] = times.length === 0 ? [null, null] : [quantile(times, 0.5), quantile(times, 1)];
-    return { damage, p50, worst, rounds: times.length };
+    const known = taken.filter(each => each.damage === damage && each.tookMs !== null);
+    const times = known.flatMap(({ tookMs }) => tookMs ?? []);
+    const damaging = known.flatMap(({ damagingMs }) => damagingMs ?? []);
+    const of = (values: readonly number[], share: number) =>
+      values.length === 0 ? null : quantile(values, share);
+    return {
+      damage,
+      p50: of(times, 0.5),
+      worst: of(times, 1),
+      damaging: of(damaging, 0.5),
+      rounds: times.length,
+    };
   });
 }
 
 function table(all: readonly RepairData[]): Table {
   return {
-    header: ['DAMAGE', 'PEERS', 'P50', 'WORST', 'ROUNDS'],
+    header: ['DAMAGE', 'PEERS', 'P50', 'WORST', 'DAMAGING', 'ROUNDS'],
     rows: all.flatMap(({ peers, rows }) =>
-      rows.map(({ damage, p50, worst, rounds }) => [
+      rows.map(({ damage, p50, worst, damaging, rounds }) => [
         damage,
         String(peers),
-        p50 === null ? '-' : formatNumber(p50),
-        worst === null ? '-' : formatNumber(worst),
+        ...[p50, worst, damaging].map(value => (value === null ? '-' : formatNumber(value))),
         String(rounds),
       ]),
     ),
-    remarks: ['A repair of which some announcements were lost has no time: it is not among the rounds.'],
+    remarks: [
+      'DAMAGING: of P50, until the damaging command had ended; before, the kernel is at work on that and takes no repair.',
+      'A repair of which some announcements were lost has no time: it is not among the rounds.',
+    ],
   };
 }

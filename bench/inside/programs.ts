@@ -2,6 +2,7 @@
 import type { EtcdRequests } from '../../test/support/etcd-requests.js';
 import type { BurstAnswer, BurstTask } from './burst.js';
 import type { ColdStartAnswer, ColdStartTask } from './cold-start.js';
+import type { FirstStartAnswer, FirstStartTask } from './first-start.js';
 import type { JoinsAnswer, JoinsTask } from './joins.js';
 import type { LoadTask } from './load.js';
 import type { RepairsAnswer, RepairsTask } from './repairs.js';
@@ -12,6 +13,7 @@ export interface InsidePrograms {
   readonly load: { readonly task: LoadTask; readonly answer: object };
   readonly joins: { readonly task: JoinsTask; readonly answer: JoinsAnswer };
   readonly burst: { readonly task: BurstTask; readonly answer: BurstAnswer };
+  readonly 'first-start': { readonly task: FirstStartTask; readonly answer: FirstStartAnswer };
   readonly repairs: { readonly task: RepairsTask; readonly answer: RepairsAnswer };
   readonly requests: { readonly task: RequestsTask; readonly answer: EtcdRequests };
 }

@@ -28,6 +28,8 @@ export interface Repair {
   readonly damage: Damage;
   /** Null: so much was announced that some of it was lost, and the time is not known. */
   readonly tookMs: number | null;
+  /** Of that, until the damaging command had ended: before, the kernel was at work on the damage and took no repair. */
+  readonly damagingMs: number | null;
 }
 
 /** All repairs; without damages for which there was nothing to damage. */
@@ -60,8 +62,7 @@ await answer('repairs', async ({ device, address, peers, damages, rounds }): Pro
     const damage = damages[turn % damages.length]!;
     const victim = peer(1 + (turn % peers));
     const act = damageTo(damage, device, address, victim, nexthops.get(formatPrefix(victim.subnet)));
-    if (act !== undefined)
-      taken.push({ damage, tookMs: await timeRepair(watch, device, whole, damage, act) });
+    if (act !== undefined) taken.push({ damage, ...(await timeRepair(watch, device, whole, damage, act)) });
   }
   watch.close();
   return taken;
@@ -110,9 +111,10 @@ async function timeRepair(
   whole: readonly string[],
   damage: Damage,
   act: () => Promise<void>,
-): Promise<number | null> {
+): Promise<Omit<Repair, 'damage'>> {
   watch.forget();
   await act();
+  const acted = performance.now();
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     await sleep(QUIET_MS / 4);
@@ -121,7 +123,8 @@ async function timeRepair(
       const now = await snapshot(device);
       // What was announced during the reading belongs to the repair as well.
       if (watch.heard.last === last && now.join('\n') === whole.join('\n')) {
-        return isIncomplete || first === undefined ? null : last - first;
+        if (isIncomplete || first === undefined) return { tookMs: null, damagingMs: null };
+        return { tookMs: last - first, damagingMs: Math.max(0, Math.min(acted, last) - first) };
       }
     }
     if (performance.now() > deadline) throw new Error(`${damage}: not repaired within ${DEADLINE_MS} ms`);

@@ -8,9 +8,10 @@ const PEERS = 20;
 t.test('restart', async t => {
   const [row] = await restart.run({ peers: [PEERS], rounds: 1, progress: () => undefined });
   t.equal(row!.peers, PEERS);
-  t.ok(row!.changesAtFirst >= 3 * PEERS, 'every peer was sent to the kernel');
-  t.equal(row!.changesAtRestart, 0, 'and nothing the second time');
-  t.ok(row!.firstStart > 0 && row!.restart.median > 0);
+  t.equal(row!.changesAtRestart, 0, 'nothing is sent the second time');
+  const { lastEntry, firstStart, restart: again } = row!;
+  t.ok(lastEntry!.median > 0 && again.median > 0);
+  t.ok(firstStart.median > lastEntry!.median, 'who runs has programmed all');
 });
 
 t.test('repair', async t => {
