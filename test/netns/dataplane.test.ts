@@ -281,14 +281,17 @@ void inNamespace(t, import.meta.url, () => {
       'address removed': () => run(`address del 10.5.1.0/32 dev ${DEVICE}`),
       'another address of the Network added': () => run(`address add 10.5.99.0/32 dev ${DEVICE}`),
     };
+    const state = () => {
+      const link = linkWords(DEVICE);
+      const up = link?.flags.includes('UP');
+      return { mtu: link?.mtu, address: link?.address, up, entries: entriesOn(DEVICE) };
+    };
     for (const [what, damage] of Object.entries(damages)) {
       const { repairs } = reconciler.view;
       damage();
       await poll(() => reconciler.view.repairs > repairs);
-      await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), what);
-      const link = linkWords(DEVICE);
-      t.match(link, { mtu: 1450, address: OWN_MAC }, `${what}: the device too`);
-      t.ok(link?.flags.includes('UP'), `${what}: and up`);
+      // Together: a pass that was under way may put entries back before it hears what became of the device.
+      await becomes(t, state, { mtu: 1450, address: OWN_MAC, up: true, entries: expected(2, 3, 4) }, what);
     }
   });
 
@@ -343,6 +346,8 @@ void inNamespace(t, import.meta.url, () => {
       // Of a peer that is gone when its coming is heard of, it would be news.
       const [fdb] = peerEntries(n);
       await hears('new', fdb, news);
+      // The listener here has heard of it as well then.
+      await mark(`between${n}`);
       reconciler.setPeer(`${n}`, []);
       await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'a peer less');
       await hears('gone', fdb, news);
@@ -359,6 +364,8 @@ void inNamespace(t, import.meta.url, () => {
   });
 
   t.test('a device that cannot be: why, and all is well once it can', async t => {
+    // The test before gave the underlay its IPv6 address back: once that has proved to be its alone, it is announced.
+    await poll(() => ip('-6', 'address', 'show', 'dev', UNDERLAY, 'tentative') === '');
     const udp = createSocket('udp4').bind(8472);
     await once(udp, 'listening');
     const { reconciler, socket } = startRealHost(t);

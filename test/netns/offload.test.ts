@@ -90,10 +90,12 @@ void inNamespace(t, import.meta.url, () => {
 
   t.test('set on a new device, and put back when somebody changes it', async t => {
     const keeper = startWith(t, 'off');
+    const known = { wanted: 'off', held: 'off', error: undefined } as const;
     await becomes(t, offload, 'off', 'off');
+    await becomes(t, () => keeper.state, known, 'and known to be');
     set('on');
     await becomes(t, offload, 'off', 'off again');
-    t.same(keeper.state, { wanted: 'off', held: 'off', error: undefined });
+    await becomes(t, () => keeper.state, known, 'and known to be');
   });
 
   t.test('on likewise', async t => {
