@@ -261,6 +261,8 @@ export class Reconciler {
     const { heard } = this.#deviceChanges;
     if (this.#settled && heard === this.#deviceChanges.seen) await this.#putRight(announced);
     const links = this.#links;
+    // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
+    const isComplete = this.#peersComplete;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return;
     if (this.#settled) this.#repairsByKind.device += mended.length;
@@ -287,7 +289,7 @@ export class Reconciler {
       await this.#entries.fill(prune);
       this.#recentChanges.noteMany(now());
     }
-    if (this.#peersComplete) this.#settled = true;
+    if (isComplete) this.#settled = true;
     if (isFirstPruning) this.#pruning = 'on';
     this.#reading.clear();
     this.#lastFullCheckAt = now();

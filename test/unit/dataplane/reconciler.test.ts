@@ -439,3 +439,18 @@ t.test('a restart with everything in place sends nothing', async t => {
   await next.settled();
   t.equal(next.stats().changes, 0);
 });
+
+t.test('peers that are handed over in the midst of the first pass are no repair', async t => {
+  for (let turns = 0; turns < 90; turns++) {
+    const lab = startReconciling(t);
+    lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
+    for (let turn = 0; turn < turns; turn++) await new Promise(resolve => setImmediate(resolve));
+    lab.reconciler.doubt();
+    for (const n of [2, 3, 4]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
+    lab.reconciler.setPeersComplete();
+    lab.reconciler.allowPruning();
+    await lab.settled();
+    t.equal(lab.reconciler.view.repairs, 0, `after ${turns} turns`);
+    t.same(await lab.held(), allOf(2, 3, 4));
+  }
+});
