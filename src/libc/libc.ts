@@ -55,7 +55,7 @@ export interface Libc {
   /**
    * `send` on another thread, so that this one goes on while the kernel works. The bytes must stay where they are and as
    * they are until `done`: 64 or fewer may be moved by the collector.
-   * @param done is told what `send` returned, and 0 or the errno
+   * @param done is told what `send` returned, and 0 or the errno; ENOBUFS as well when too many are under way
    */
   sendInBackground(
     socket: number,
@@ -108,10 +108,15 @@ function load(): Libc {
       return attach(socket, SOL_SOCKET, SO_ATTACH_FILTER, value, koffi.sizeof(program)) as number;
     },
     sendInBackground: (socket, bytes, length, flags, done) => {
-      send.async(socket, bytes, length, flags, (error: Error | null, result: number) => {
-        if (error === null) done(result, result < 0 ? koffi.errno() : 0);
-        else done(-1, constants.errno.EIO);
-      });
+      try {
+        send.async(socket, bytes, length, flags, (error: Error | null, result: number) => {
+          if (error === null) done(result, result < 0 ? koffi.errno() : 0);
+          else done(-1, constants.errno.EIO);
+        });
+      } catch {
+        // koffi takes so many calls at once and no more. Who asked is told as ever: later.
+        setImmediate(done, -1, constants.errno.ENOBUFS);
+      }
     },
     errno: () => koffi.errno(),
   };

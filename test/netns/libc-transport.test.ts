@@ -99,6 +99,16 @@ void inNamespace(t, import.meta.url, () => {
     t.equal(heard.length, 202);
   });
 
+  t.test('of more calls than other threads take at once, all are told what became of them', async t => {
+    const transports = Array.from({ length: 300 }, () => open());
+    const ends = await Promise.all(transports.map(({ send }) => send(paddedRequest(8_000, 1))));
+    t.same([...new Set(ends)].sort(), ['ENOBUFS', undefined]);
+    const late = transports[ends.indexOf('ENOBUFS')]!;
+    t.equal(await late.send(paddedRequest(8_000, 2)), undefined, 'and it goes on');
+    t.same(late.heard, [2]);
+    for (const { transport } of transports) transport.close();
+  });
+
   t.test('answers that the buffer cannot hold are told to be lost, and it goes on', async t => {
     const { transport, heard, errors, send } = open();
     t.equal(await send(refusedRequests(transport.answerCapacity)), undefined);
