@@ -1,6 +1,7 @@
 /** Programs that the demo, the tests and the benches need, and their Debian packages. */
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { run, say } from './setup.mjs';
 
 /** Package and purpose by program. */
@@ -67,14 +68,28 @@ function isInstalled(program) {
 
 /** @returns {Promise<string | undefined>} what failed */
 async function install(packages) {
-  const env = { ...process.env, PATH, DEBIAN_FRONTEND: 'noninteractive' };
   for (const args of [['update'], ['install', '--yes', '--no-install-recommends', ...packages]]) {
-    const { code, output } = await run(['apt-get', ...args], { env, quiet: true });
+    const { code, output } = await aptGet(args);
     if (code !== 0) {
       return `apt-get ${args.join(' ')} failed with exit code ${code}:\n${output.trimEnd()}`;
     }
   }
   return undefined;
+}
+
+/** A machine that has just been set up often installs something by itself: apt-get is waited for if another runs. */
+const LOCK_SECONDS = 300;
+
+async function aptGet(args) {
+  const env = { ...process.env, PATH, DEBIAN_FRONTEND: 'noninteractive' };
+  const deadline = Date.now() + LOCK_SECONDS * 1000;
+  for (;;) {
+    const argv = ['apt-get', '-o', `DPkg::Lock::Timeout=${LOCK_SECONDS}`, ...args];
+    const result = await run(argv, { env, quiet: true });
+    // The option is heeded by install and not by update.
+    if (!result.output.includes('Could not get lock') || Date.now() > deadline) return result;
+    await setTimeout(1000);
+  }
 }
 
 /**
