@@ -10,8 +10,8 @@ import { Members } from '../support/members.js';
 import { asProgrammed, keyOf, peerByHand, programmed, valueOf } from '../support/peers-by-hand.js';
 import { uninterrupted } from '../support/uninterrupted.js';
 
-/** Renewed every 4 s. */
-const TTL = '12s';
+/** Renewed every 8 s; a busy machine notices late that nothing is answered, and before 16 s have gone it must have healed. */
+const TTL = '24s';
 
 /** A peer joins: written to etcd, and programmed by these hosts. */
 async function joins(members: Members, number: number, hosts: readonly Host[]): Promise<void> {
