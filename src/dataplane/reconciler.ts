@@ -9,9 +9,9 @@
  */
 import type { Logger } from 'pino';
 import { opsAgainst, type Announced } from './announced.js';
-import { Contests, describeContest } from './contests.js';
+import { Contests } from './contests.js';
 import { HOST, type Owner, type Plan } from './desired.js';
-import { allKeys, countOps, entryOf, keyOfOp, type Op } from './diff.js';
+import { allKeys, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
 import { opsAgainstLosses } from './known-losses.js';
@@ -23,14 +23,12 @@ import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
 import { ReadTrouble } from './read-trouble.js';
 import { RecentChanges } from './recent-changes.js';
-import type { OwnerState, ReconcilerView, Repair } from './reconciler-view.js';
-import { tellFew, TOLD_IN_FULL } from './tell-few.js';
+import type { OwnerState, ReconcilerView } from './reconciler-view.js';
+import { Repairs } from './repairs.js';
 
 const FULL_CHECK_SECONDS = 60;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
 const LONGEST_SLEEP_MS = 3_600_000;
-/** So many of the latest repairs are shown. */
-const SHOWN_REPAIRS = 5;
 
 export interface ReconcilerOptions {
   readonly kernel: Kernel;
@@ -56,6 +54,7 @@ export class Reconciler {
   readonly #reading: ReadTrouble;
   readonly #entries: EntryKeeper;
   readonly #contests = new Contests();
+  readonly #repairs: Repairs;
   readonly #recentChanges = new RecentChanges();
   readonly #touched = new Set<string>();
   #announced: readonly Announced[] = [];
@@ -68,8 +67,6 @@ export class Reconciler {
   readonly #deviceChanges = { heard: 0, seen: 0 };
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
-  readonly #repairsByKind = { address: 0, fdb: 0, neighbour: 0, nexthop: 0, route: 0, device: 0 };
-  #lastRepairs: readonly Repair[] = [];
   #drift = 0;
   #lastFullCheckAt: number | undefined;
   #nextFullCheckAt = Infinity;
@@ -78,8 +75,9 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     const { kernel, ownership, log, now, offload } = options;
+    this.#repairs = new Repairs(log, this.#contests);
     this.#linkKeeper = new LinkKeeper(kernel, log, now, this.#contests, offload);
-    this.#reading = new ReadTrouble(options.log);
+    this.#reading = new ReadTrouble(log);
     const { nexthopRange = NEXTHOPS_PAY } = options;
     const onDoubt = () => (this.#doubt = true);
     this.#entries = new EntryKeeper({ kernel, ownership, log, now, nexthopRange, onDoubt });
@@ -102,9 +100,9 @@ export class Reconciler {
       linkTrouble: this.#linkKeeper.trouble,
       readTrouble: this.#reading.error,
       settled: this.#settled,
-      repairs: Object.values(this.#repairsByKind).reduce((sum, count) => sum + count, 0),
-      repairsByKind: this.#repairsByKind,
-      lastRepairs: this.#lastRepairs,
+      repairs: this.#repairs.total,
+      repairsByKind: this.#repairs.byKind,
+      lastRepairs: this.#repairs.latest,
       drift: this.#drift,
       refusals: this.#entries.failures.total,
       lastFullCheckAt: this.#lastFullCheckAt,
@@ -257,7 +255,7 @@ export class Reconciler {
     const announced = this.#announced;
     this.#announced = [];
     if (now() < this.#troubleEndsAt) return;
-    this.#endContests();
+    this.#repairs.endContests(now());
     const { heard } = this.#deviceChanges;
     if (this.#settled && heard === this.#deviceChanges.seen) await this.#putRight(announced);
     const links = this.#links;
@@ -265,7 +263,7 @@ export class Reconciler {
     const isComplete = this.#peersComplete;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return;
-    if (this.#settled) this.#repairsByKind.device += mended.length;
+    if (this.#settled) this.#repairs.noteDevices(mended.length);
     // Indexes are new with a device.
     if (mended.length > 0) await kernel.readLinks();
     const isConsequence = heard > this.#deviceChanges.seen || mended.length > 0;
@@ -304,10 +302,7 @@ export class Reconciler {
     const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
     const done = await this.#entries.apply(ops.filter(mayTry));
     this.#recentChanges.note(done, now());
-    const repaired = done.filter(isRepair);
-    for (const op of repaired) this.#repairsByKind[entryOf(op).kind]++;
-    this.#noteRepairs(repaired);
-    this.#tellRepairs(isConsequence ? repaired : this.#withoutContested(repaired));
+    this.#repairs.note(done.filter(isRepair), now(), isConsequence);
   }
 
   /** A device has changed: what has certainly gone with it is put back before everything is read. */
@@ -345,39 +340,6 @@ export class Reconciler {
     this.#recentChanges.note(done, this.#options.now());
   }
 
-  #noteRepairs(ops: readonly Op[]): void {
-    const at = this.#options.now();
-    const latest = ops.slice(-SHOWN_REPAIRS).map(op => ({ at, what: describeOp(op) }));
-    this.#lastRepairs = [...latest.reverse(), ...this.#lastRepairs].slice(0, SHOWN_REPAIRS);
-  }
-
-  #tellRepairs(ops: readonly Op[]): void {
-    if (ops.length === 0) return;
-    const first = ops.slice(0, TOLD_IN_FULL).map(describeOp);
-    const what = ops.length === 1 ? 'entry' : 'entries';
-    this.#options.log.info({ ...countOps([ops]), first }, `repaired ${ops.length} kernel ${what}`);
-  }
-
-  /** Counts repairs as rounds of contests, and tells those. @returns the repairs that belong to none */
-  #withoutContested(ops: readonly Op[]): Op[] {
-    const { log, now } = this.#options;
-    const news = ops.flatMap(op => this.#contests.note(keyOfOp(op), describe(entryOf(op)), now()) ?? []);
-    tellFew(
-      news,
-      contest => log.warn({ what: contest.what, repairs: contest.repairs }, describeContest(contest)),
-      count => log.warn({ count }, `another program keeps undoing ${count} entries more`),
-    );
-    return ops.filter(op => !this.#contests.isOpen(keyOfOp(op)));
-  }
-
-  #endContests(): void {
-    for (const { what, repairs } of this.#contests.startPass(this.#options.now()))
-      this.#options.log.info(
-        { what, repairs },
-        `${what} is left alone by now: it was put right ${repairs} times`,
-      );
-  }
-
   /** When there is something to do again, milliseconds. While there is trouble, only that matters. */
   #dueAt(): number {
     if (this.#troubleText !== undefined) return this.#troubleEndsAt;
@@ -409,8 +371,4 @@ export class Reconciler {
     for (const [key, failure] of this.#entries.failures.all)
       if (failure.notBefore <= now) this.#touched.add(key);
   }
-}
-
-function describeOp(op: Op): string {
-  return `${op.kind} ${describe(entryOf(op))}`;
 }
