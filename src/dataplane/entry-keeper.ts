@@ -225,6 +225,33 @@ export class EntryKeeper {
     return sent.flatMap(({ done }) => done);
   }
 
+  /**
+   * Puts back what is lost without a look at what is there. What is there after all stays as it is, whosever it is, but for
+   * what only we write; a route by a nexthop object is made where that object has just been.
+   * @param entries in the order in which they are to be put back
+   * @returns the ops that the kernel has carried out
+   */
+  async putBack(entries: readonly Entry[]): Promise<readonly Op[]> {
+    const ops = entries.map((entry): Op => ({ kind: 'create', entry }));
+    const isRoute = ({ kind }: Entry) => kind === 'route';
+    const ways = await this.#send(
+      ops.filter(op => !isRoute(entryOf(op))),
+      isThere,
+    );
+    const made = new Set(
+      ways.done.map(entryOf).map(entry => (entry.kind === 'nexthop' ? entry.id : undefined)),
+    );
+    // Without an id it is by no such object, and needs none.
+    made.add(undefined);
+    const mayMake = (entry: Entry) => entry.kind === 'route' && made.has(entry.nexthopId);
+    const routes = await this.#send(
+      ops.filter(op => mayMake(entryOf(op))),
+      isThere,
+    );
+    this.#tellResults([ways, routes]);
+    return [...ways.done, ...routes.done];
+  }
+
   #sendRemovals(removals: readonly Op[]): Promise<Sent> {
     const may = removals.filter(op => this.#mayRemove(keyOfOp(op)));
     return this.#send(sparingUsedNexthops(may, this.held));
@@ -241,11 +268,13 @@ export class EntryKeeper {
     return owner === undefined || this.missing(owner).length === 0;
   }
 
-  async #send(ops: readonly Op[]): Promise<Sent> {
+  /** @param isNoMatter of which trouble nothing is to be made */
+  async #send(ops: readonly Op[], isNoMatter: (trouble: OpTrouble) => boolean = () => false): Promise<Sent> {
     if (ops.length === 0) return NOTHING_SENT;
     const troubles = await this.#options.kernel.apply(ops);
     const done = troubles.size === 0 ? ops : ops.filter((_, place) => !troubles.has(place));
-    const sent = { done, accepted: this.#forgetTroubleOf(done), refused: this.#heedTroubles(ops, troubles) };
+    const heeded = [...troubles].filter(([, trouble]) => !isNoMatter(trouble));
+    const sent = { done, accepted: this.#forgetTroubleOf(done), refused: this.#heedTroubles(ops, heeded) };
     this.#held.record(done);
     return sent;
   }
@@ -260,7 +289,7 @@ export class EntryKeeper {
   }
 
   /** @returns the refusals that were not known yet */
-  #heedTroubles(ops: readonly Op[], troubles: ReadonlyMap<number, OpTrouble>): readonly Refusal[] {
+  #heedTroubles(ops: readonly Op[], troubles: Iterable<readonly [number, OpTrouble]>): readonly Refusal[] {
     const { now, onDoubt } = this.#options;
     const news: Refusal[] = [];
     for (const [place, trouble] of troubles) {
@@ -306,6 +335,11 @@ interface Refusal {
   readonly entry: Entry;
   readonly code: string;
   readonly message: string;
+}
+
+/** Whether the kernel refused to make what is there already. */
+function isThere(trouble: OpTrouble): boolean {
+  return trouble.kind === 'refused' && trouble.code === 'EEXIST';
 }
 
 /** Whether there are removals among these, which are last. */

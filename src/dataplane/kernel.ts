@@ -58,6 +58,8 @@ export interface Kernel {
    * @param only those of this kind, when it is given
    */
   readEntries(devices: ReadonlySet<string>, only?: Entry['kind']): Promise<readonly Entry[]>;
+  /** Whether there is a nexthop object with this id, whosever it is. */
+  hasNexthop(id: number): Promise<boolean>;
   /** Carries the ops out in their order. @returns what was not simply done, by its place among the ops */
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>>;
   /** Creates the device and sets it up. @throws with the kernel's error name in `code` */

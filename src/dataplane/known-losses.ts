@@ -3,43 +3,71 @@
  * thousand peers the reading takes longer than the putting back. Pure.
  *
  * The kernel flushes a device's permanent neighbours when its MAC is written, even if it is the same (net/core/neighbour.c,
- * neigh_changeaddr), and when it is set down or its last IPv4 address goes (net/ipv4/fib_frontend.c, fib_disable_ip).
+ * neigh_changeaddr), and when its last IPv4 address goes (net/ipv4/fib_frontend.c, fib_disable_ip). When it is set down they
+ * go, and its nexthop objects with their routes (net/ipv4/nexthop.c, nexthop_flush_dev); with the device itself, all.
  */
-import type { Op } from './diff.js';
-import { keyOf } from './kinds/index.js';
+import { keyOf, kindOf, KINDS, sameEntry } from './kinds/index.js';
 import type { Mended } from './link-keeper.js';
-import type { Entry } from './model.js';
+import type { Entry, NexthopEntry } from './model.js';
+
+/** What was looked at after a change of devices. */
+export interface Findings {
+  /** The devices that have been touched just now. */
+  readonly mended: readonly Mended[];
+  /** All addresses that are there. */
+  readonly addresses: readonly Entry[];
+  /** Devices of which a nexthop object that must be there is not. */
+  readonly withoutNexthops: ReadonlySet<string>;
+}
 
 /**
- * Puts back the host's addresses that are gone, and all neighbours of devices that were flushed. Those replace what is
- * there, since all on our own devices is ours; of a device that is bare of addresses some may be there, for peers that
- * came after its address went.
- * @param mended the devices that have been touched just now
+ * What is lost, in the order in which it is to be put back.
  * @param host what the host itself needs
- * @param addresses all that are there
  * @param wanted all desired entries
  */
-export function opsAgainstLosses(
-  mended: readonly Mended[],
+export function lostEntries(
+  { mended, addresses, withoutNexthops }: Findings,
   host: readonly Entry[],
-  addresses: readonly Entry[],
   wanted: Iterable<Entry>,
-): readonly Op[] {
-  // On a device that has just been made there is nothing yet, and to read that takes no time.
-  const made = new Set(mended.filter(({ isNew }) => isNew).map(({ device }) => device));
+): readonly Entry[] {
   const present = new Set(addresses.map(keyOf));
-  const lost = host
-    .filter(entry => entry.kind === 'address')
-    .filter(entry => !made.has(entry.device) && !present.has(keyOf(entry)));
+  const lost = host.filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)));
   const addressed = new Set(addresses.map(({ device }) => device));
+  const bare = lost.map(({ device }) => device).filter(device => !addressed.has(device));
+  const made = new Set(mended.filter(({ isNew }) => isNew).map(({ device }) => device));
+  const emptied = new Set([...made, ...withoutNexthops]);
   const flushed = new Set([
     ...mended.filter(({ isFlushed }) => isFlushed).map(({ device }) => device),
-    ...lost.map(({ device }) => device).filter(device => !addressed.has(device)),
+    ...bare,
+    ...emptied,
   ]);
-  const ops: Op[] = lost.map(entry => ({ kind: 'create', entry }));
-  if (flushed.size === 0) return ops;
+  if (flushed.size === 0) return lost;
+  const onWhich: Partial<Record<Entry['kind'], ReadonlySet<string | undefined>>> = {
+    fdb: made,
+    neighbour: flushed,
+    nexthop: emptied,
+    route: emptied,
+  };
+  const byOrder: Entry[][] = KINDS.map(() => []);
+  for (const entry of wanted)
+    if (onWhich[entry.kind]?.has(entry.device) === true) byOrder[kindOf(entry).order]!.push(entry);
+  return lost.concat(...byOrder);
+}
+
+/**
+ * A nexthop object of each device, to be asked for: if that is gone the device has been down, and all of them are.
+ * @param wanted all desired entries
+ * @param held what the kernel holds as far as is known, by `keyOf`: what is not ours or yet to come says nothing
+ */
+export function nexthopSamples(
+  wanted: Iterable<Entry>,
+  held: ReadonlyMap<string, Entry>,
+): ReadonlyMap<string, NexthopEntry> {
+  const samples = new Map<string, NexthopEntry>();
   for (const entry of wanted) {
-    if (entry.kind === 'neighbour' && flushed.has(entry.device)) ops.push({ kind: 'create', entry });
+    if (entry.kind !== 'nexthop' || entry.device === undefined || samples.has(entry.device)) continue;
+    const known = held.get(keyOf(entry));
+    if (known !== undefined && sameEntry(entry, known)) samples.set(entry.device, entry);
   }
-  return ops;
+  return samples;
 }

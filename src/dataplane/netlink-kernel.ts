@@ -15,6 +15,7 @@ import {
   NLM_F_REQUEST,
   RTM_DELLINK,
   RTM_GETLINK,
+  RTM_GETNEXTHOP,
   RTM_NEWLINK,
 } from './netlink/constants.js';
 import { isAlreadyGone, NetlinkError } from './netlink/errors.js';
@@ -28,6 +29,7 @@ import {
   type LinkRequest,
 } from './netlink/link.js';
 import type { Message, MessageWriter } from './netlink/message.js';
+import { encodeNexthopSelector } from './netlink/nexthop.js';
 import type { NetlinkSocket } from './netlink/socket.js';
 
 /** How kernels refuse a type of request that they do not know. */
@@ -89,6 +91,18 @@ export class NetlinkKernel implements Kernel {
       if (kind.name !== 'nexthop' || !isUnknown) throw error;
       this.#hasNexthops = false;
       return [];
+    }
+  }
+
+  async hasNexthop(id: number): Promise<boolean> {
+    try {
+      const describe = () => `nexthop ${id}`;
+      const write = (writer: MessageWriter) => encodeNexthopSelector(writer, id);
+      await this.#socket.request({ type: RTM_GETNEXTHOP, flags: 0, describe, write });
+      return true;
+    } catch (error) {
+      if (error instanceof NetlinkError && error.code === 'ENOENT') return false;
+      throw error;
     }
   }
 

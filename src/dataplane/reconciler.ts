@@ -14,7 +14,7 @@ import { HOST, type Owner, type Plan } from './desired.js';
 import { allKeys, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
-import { opsAgainstLosses } from './known-losses.js';
+import { lostEntries, nexthopSamples } from './known-losses.js';
 import { LinkKeeper, type Mended } from './link-keeper.js';
 import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
@@ -174,7 +174,7 @@ export class Reconciler {
   /**
    * As `doubt`, after a change of devices or addresses: what was refused before is tried again at once, and entries that
    * went with them are not put off as if another program had removed them.
-   * @param of our own device, or the underlay
+   * @param of our own device, or the underlay, perhaps with our own
    */
   doubtAfterChange(of: 'overlay' | 'underlay'): void {
     this.#deviceChanges.heard++;
@@ -256,8 +256,8 @@ export class Reconciler {
     this.#announced = [];
     if (now() < this.#troubleEndsAt) return;
     this.#repairs.endContests(now());
-    const { heard } = this.#deviceChanges;
-    if (this.#settled && heard === this.#deviceChanges.seen) await this.#putRight(announced);
+    const { heard, seen } = this.#deviceChanges;
+    if (this.#settled && heard === seen) await this.#putRight(announced);
     const links = this.#links;
     // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
     const isComplete = this.#peersComplete;
@@ -266,7 +266,7 @@ export class Reconciler {
     if (this.#settled) this.#repairs.noteDevices(mended.length);
     // Indexes are new with a device.
     if (mended.length > 0) await kernel.readLinks();
-    const isConsequence = heard > this.#deviceChanges.seen || mended.length > 0;
+    const isConsequence = heard > seen || mended.length > 0;
     // What the host needs may change meanwhile: its devices come before entries, so this pass gives way to the next then.
     if (this.#settled && isConsequence && this.#links === links) await this.#putBackKnownLosses(mended);
     const entries = await kernel.readEntries(ownership.devices);
@@ -307,13 +307,21 @@ export class Reconciler {
 
   /** A device has changed: what has certainly gone with it is put back before everything is read. */
   async #putBackKnownLosses(mended: readonly Mended[]): Promise<void> {
-    const { kernel, ownership } = this.#options;
-    const { desired } = this.#entries;
+    const { kernel, ownership, now } = this.#options;
+    const { desired, held } = this.#entries;
     const addresses = await kernel.readEntries(ownership.devices, 'address');
-    const ops = opsAgainstLosses(mended, desired.entriesOf(HOST), addresses, desired.byKey.values());
+    const withoutNexthops = new Set<string>();
+    for (const [device, { id }] of nexthopSamples(desired.byKey.values(), held))
+      if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
+    const findings = { mended, addresses, withoutNexthops };
+    const lost = lostEntries(findings, desired.entriesOf(HOST), desired.byKey.values());
     // What is asked for at the same time is no repair.
-    const isLoss = (op: Op) => this.#touched.size === 0 || !this.#touched.has(keyOfOp(op));
-    if (ops.length > 0) await this.#repair(ops.filter(isLoss), () => true, true);
+    const done = await this.#entries.putBack(
+      this.#touched.size === 0 ? lost : lost.filter(entry => !this.#touched.has(keyOf(entry))),
+    );
+    this.#drift += done.length;
+    this.#recentChanges.note(done, now());
+    this.#repairs.note(done, now(), true);
   }
 
   /**

@@ -44,6 +44,11 @@ export class DryKernel implements Kernel {
     return [...untouched, ...put.filter(({ kind }) => only === undefined || kind === only)];
   }
 
+  async hasNexthop(id: number): Promise<boolean> {
+    const all = await this.readEntries(new Set(this.#held.map(({ name }) => name)), 'nexthop');
+    return all.some(entry => entry.kind === 'nexthop' && entry.id === id);
+  }
+
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {
     for (const op of ops) {
       const entry = entryOf(op);

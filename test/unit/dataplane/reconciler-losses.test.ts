@@ -3,9 +3,19 @@ import t from 'tap';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
 import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
-import { peerEntries } from '../../support/dataplane.js';
-import { addressOn } from '../../support/netlink-contract-entries.js';
-import { allOf, CREATE, deviceOf, sentBy, startWithPeers } from '../../support/programmed-peers.js';
+import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
+import { nexthopIdOf } from '../../../src/dataplane/nexthop-id.js';
+import { peerEntries, subnetOf } from '../../support/dataplane.js';
+import { addressOn, nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
+import {
+  allOf,
+  CREATE,
+  deviceOf,
+  putRoute,
+  sentBy,
+  startWithPeers,
+  warnings,
+} from '../../support/programmed-peers.js';
 import type { Reconciling } from '../../support/reconciling.js';
 
 const OWN = '10.5.1.0';
@@ -21,8 +31,37 @@ const rewriteMac = (lab: Reconciling): void => {
   lab.fake.act(nl.RTM_NEWLINK, 0, writer => encodeLink(writer, { index, linkAddress: STRANGER }));
 };
 
+const setUp = (lab: Reconciling, isUp: boolean): void => {
+  const { index } = deviceOf(lab);
+  const flags = { value: isUp ? nl.IFF_UP : 0, mask: nl.IFF_UP };
+  lab.fake.act(nl.RTM_NEWLINK, 0, writer => encodeLink(writer, { index, flags }));
+};
+const deleteDevice = (lab: Reconciling): void => {
+  const { index } = deviceOf(lab);
+  lab.fake.act(nl.RTM_DELLINK, 0, writer => encodeLinkSelector(writer, index));
+};
+
 t.test('with routes that cannot be read', async t => {
+  const downs = { address: 0, fdb: 0, neighbour: 3, nexthop: 3, route: 3 };
   const cases = {
+    'set down': {
+      damage: (lab: Reconciling) => setUp(lab, false),
+      gone: 9,
+      repairs: { device: 1, ...downs },
+    },
+    'set down, and up before we looked': {
+      damage: (lab: Reconciling) => {
+        setUp(lab, false);
+        setUp(lab, true);
+      },
+      gone: 9,
+      repairs: { device: 0, ...downs },
+    },
+    deleted: {
+      damage: deleteDevice,
+      gone: 13,
+      repairs: { device: 1, address: 1, fdb: 3, neighbour: 3, nexthop: 3, route: 3 },
+    },
     MAC: { damage: rewriteMac, gone: 3, repairs: { device: 1, address: 0, neighbour: 3 } },
     address: {
       damage: (lab: Reconciling) => changeAddress(lab, nl.RTM_DELADDR, 0, OWN),
@@ -35,7 +74,8 @@ t.test('with routes that cannot be read', async t => {
     damage(lab);
     t.equal((await lab.held()).length, allOf(2, 3, 4).length - gone, `${what}: what goes with it`);
     lab.disturbance.refused = nl.RTM_GETROUTE;
-    lab.reconciler.doubtAfterChange('overlay');
+    // The weightier stands for both, and for lost notifications.
+    lab.reconciler.doubtAfterChange(what === 'set down' ? 'underlay' : 'overlay');
     await lab.settled();
     t.ok(lab.reconciler.view.readTrouble, 'not everything was read');
     t.same(await lab.held(), allOf(2, 3, 4), 'and all is back');
@@ -46,6 +86,7 @@ t.test('with routes that cannot be read', async t => {
       { changes: 0 },
       'once it can be read nothing is amiss',
     );
+    t.match(lab.reconciler.view, { drift: lab.reconciler.view.repairs - repairs.device, refusals: 0 });
   }
 });
 
@@ -55,36 +96,6 @@ t.test('an address that was not the last takes no neighbours along, and none are
   changeAddress(lab, nl.RTM_DELADDR, 0, OWN);
   t.match(await sentBy(lab, () => lab.reconciler.doubtAfterChange('overlay')), { changes: 1 });
   t.match(lab.reconciler.view.repairsByKind, { address: 1, neighbour: 0 });
-});
-
-t.test('with routes that cannot be read at first', async t => {
-  const down = (index: number) => ({ index, flags: { value: 0, mask: nl.IFF_UP } });
-  const cases = {
-    'a device that was set down: its neighbours first, then what is found missing': {
-      damage: ({ fake }: Reconciling, index: number) =>
-        fake.act(nl.RTM_NEWLINK, 0, writer => encodeLink(writer, down(index))),
-      first: { device: 1, neighbour: 3, nexthop: 0, route: 0 },
-      then: { device: 1, neighbour: 3, nexthop: 3, route: 3 },
-    },
-    'of a device that was deleted nothing is known: all is found missing, and written once': {
-      damage: ({ fake }: Reconciling, index: number) =>
-        fake.act(nl.RTM_DELLINK, 0, writer => encodeLinkSelector(writer, index)),
-      first: { device: 1, address: 0, neighbour: 0 },
-      then: { device: 1, address: 1, neighbour: 3, fdb: 3 },
-    },
-  };
-  for (const [what, { damage, first, then }] of Object.entries(cases)) {
-    const lab = await startWithPeers(t);
-    damage(lab, deviceOf(lab).index);
-    lab.disturbance.refused = nl.RTM_GETROUTE;
-    lab.reconciler.doubtAfterChange('overlay');
-    await lab.settled();
-    t.match(lab.reconciler.view.repairsByKind, first, what);
-    lab.disturbance.refused = undefined;
-    await lab.advance(500);
-    t.same(await lab.held(), allOf(2, 3, 4));
-    t.match(lab.reconciler.view.repairsByKind, then, what);
-  }
 });
 
 t.test('peers that come and go at the same time are no repair', async t => {
@@ -97,3 +108,42 @@ t.test('peers that come and go at the same time are no repair', async t => {
   t.same(await lab.held(), allOf(2, 3, 5));
   t.match(lab.reconciler.view.repairsByKind, { device: 1, neighbour: 2 });
 });
+
+t.test(
+  'what others have put there meanwhile stays theirs, and is told by the reading that follows',
+  async t => {
+    const lab = await startWithPeers(t);
+    setUp(lab, false);
+    setUp(lab, true);
+    const { index } = deviceOf(lab);
+    const theirs = nexthopOn(lab.underlayIndex, nexthopIdOf(subnetOf(3))!, '192.168.77.9');
+    lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, { ...theirs, protocol: 4 }));
+    putRoute(lab, { ...routeOn(lab.underlayIndex, '10.5.4.0', '192.168.77.9'), protocol: 4 });
+    lab.disturbance.refused = nl.RTM_GETROUTE;
+    lab.reconciler.doubtAfterChange('overlay');
+    await lab.settled();
+    const routes = () =>
+      lab.fake.state.routes.map(({ destination, outInterface, nexthopId }) => [
+        [...destination].join('.'),
+        outInterface,
+        nexthopId,
+      ]);
+    t.same(
+      routes(),
+      [
+        ['10.5.4.0', lab.underlayIndex, undefined],
+        ['10.5.2.0', index, nexthopIdOf(subnetOf(2))],
+      ],
+      'none leads by way of the stranger’s object',
+    );
+    t.match(lab.reconciler.view, { repairsByKind: { nexthop: 2, route: 1 }, refusals: 0 });
+    t.same(
+      warnings(lab).filter(msg => msg.includes('EEXIST')),
+      [],
+    );
+    lab.disturbance.refused = undefined;
+    await lab.advance(500);
+    t.match(routes()[2], ['10.5.3.0', index, undefined], 'a classic one does');
+    t.same([...lab.reconciler.view.conflicts.keys()].length, 1);
+  },
+);

@@ -50,6 +50,16 @@ t.test('entries', async t => {
   t.same(await lab.held(), before, 'the kernel holds what it held');
 });
 
+t.test('nexthop objects by their id', async t => {
+  const { lab, kernel } = await dryKernel(t);
+  const [held, other] = (await lab.held()).filter(entry => entry.kind === 'nexthop');
+  await kernel.apply([{ kind: 'remove', held: held! }]);
+  const has = (id: number) => kernel.hasNexthop(id);
+  t.same(await Promise.all([held!.id, other!.id, 1].map(has)), [false, true, false]);
+  await kernel.removeLink(DEVICE);
+  t.notOk(await has(other!.id), 'they go with their device');
+});
+
 t.test('a device that is made anew has nothing on it, one with another MAC no neighbours', async t => {
   const { lab, kernel } = await dryKernel(t);
   await kernel.changeLink(vxlanLink(), { mac: '02:00:00:00:00:01' });
