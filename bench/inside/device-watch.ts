@@ -17,8 +17,12 @@ import { decodeAddress } from '../../src/dataplane/netlink/address.js';
 import { decodeLink } from '../../src/dataplane/netlink/link.js';
 import type { Message } from '../../src/dataplane/netlink/message.js';
 import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
-import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
+import { NotificationSocket, type NotificationListener } from '../../src/dataplane/netlink/notifications.js';
+import { openSubscription } from '../../src/dataplane/netlink/subscription.js';
 import { decodeRoute } from '../../src/dataplane/netlink/route.js';
+
+/** A device of 10,000 peers that goes and comes back is announced 70,000 times, 1 KiB or more each. */
+const RECEIVE_BUFFER_BYTES = 256 * 1024 * 1024;
 
 /** RTM_NEWNEXTHOP and RTM_DELNEXTHOP of linux/rtnetlink.h. */
 const NEXTHOP_TYPES: readonly number[] = [104, 105];
@@ -44,7 +48,7 @@ export function watchDevice(name: string): DeviceWatch {
   let last: number | undefined;
   let isIncomplete = false;
   const isConcern = concerns(name);
-  const socket = new NotificationSocket({
+  const listener: NotificationListener = {
     onMessage: message => {
       if (!isConcern(message)) return;
       last = performance.now();
@@ -54,7 +58,10 @@ export function watchDevice(name: string): DeviceWatch {
       isIncomplete = true;
       last = performance.now();
     },
-  });
+  };
+  const open = (groups: readonly number[]) =>
+    openSubscription(groups, { receiveBuffer: RECEIVE_BUFFER_BYTES });
+  const socket = new NotificationSocket(listener, { open });
   return {
     get heard() {
       return { first, last, isIncomplete };

@@ -36,6 +36,8 @@ export interface SubscriptionOptions {
   readonly protocol?: number;
   /** What this port has caused is not announced, where libc can be called; elsewhere it is, with that port. */
   readonly withoutPort?: number;
+  /** Bytes that are wished for; RECEIVE_BUFFER_BYTES when left out. */
+  readonly receiveBuffer?: number;
 }
 
 /**
@@ -44,14 +46,14 @@ export interface SubscriptionOptions {
  * @throws an Error when the kernel refuses the socket or a group
  */
 export function openSubscription(groups: readonly number[], options: SubscriptionOptions = {}): Subscription {
-  const { protocol = NETLINK_ROUTE } = options;
+  const { protocol = NETLINK_ROUTE, receiveBuffer = RECEIVE_BUFFER_BYTES, withoutPort } = options;
   const socket = new RawNetlinkSocket(protocol, {
-    recvBufferSize: RECEIVE_BUFFER_BYTES,
+    recvBufferSize: receiveBuffer,
     sendBufferSize: 0, // as it is
   });
   try {
     const descriptor = descriptorOf(socket.address().port, protocol);
-    prepare(descriptor, options.withoutPort);
+    prepare(descriptor, receiveBuffer, withoutPort);
     for (const group of groups) socket.addMembership(group);
     // detached: a Ctrl-C in the terminal is ours to handle.
     const child = spawn('/bin/sh', ['-c', PUMP], {
@@ -65,10 +67,10 @@ export function openSubscription(groups: readonly number[], options: Subscriptio
 }
 
 /** What the package has no way to. Nothing depends on its success: less is lost, and less is heard that is no news. */
-function prepare(descriptor: number, port: number | undefined): void {
+function prepare(descriptor: number, receiveBuffer: number, port: number | undefined): void {
   const libc = findLibc();
   if (libc === undefined) return;
-  const size = Uint32Array.of(RECEIVE_BUFFER_BYTES);
+  const size = Uint32Array.of(receiveBuffer);
   // Beyond net.core.rmem_max, which is a twentieth of it on most hosts.
   libc.setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, size, size.byteLength);
   if (port !== undefined) libc.attachFilter(descriptor, programWithoutPort(port));
