@@ -20,6 +20,7 @@ import {
 } from './diff.js';
 import { Failures } from './failures.js';
 import { HeldEntries } from './held.js';
+import type { Losses } from './known-losses.js';
 import type { Kernel, OpTrouble } from './kernel.js';
 import { describe, sameEntry } from './kinds/index.js';
 import {
@@ -228,28 +229,15 @@ export class EntryKeeper {
   /**
    * Puts back what is lost without a look at what is there. What is there after all stays as it is, whosever it is, but for
    * what only we write; a route by a nexthop object is made where that object has just been.
-   * @param entries in the order in which they are to be put back
+   * @param losses ops of the kind `create`
    * @returns the ops that the kernel has carried out
    */
-  async putBack(entries: readonly Entry[]): Promise<readonly Op[]> {
-    const ops = entries.map((entry): Op => ({ kind: 'create', entry }));
-    const isRoute = ({ kind }: Entry) => kind === 'route';
-    const ways = await this.#send(
-      ops.filter(op => !isRoute(entryOf(op))),
-      isThere,
-    );
-    const made = new Set(
-      ways.done.map(entryOf).map(entry => (entry.kind === 'nexthop' ? entry.id : undefined)),
-    );
-    // Without an id it is by no such object, and needs none.
-    made.add(undefined);
-    const mayMake = (entry: Entry) => entry.kind === 'route' && made.has(entry.nexthopId);
-    const routes = await this.#send(
-      ops.filter(op => mayMake(entryOf(op))),
-      isThere,
-    );
-    this.#tellResults([ways, routes]);
-    return [...ways.done, ...routes.done];
+  async putBack({ ways, routes }: Losses): Promise<readonly Op[]> {
+    const first = await this.#send(ways, isThere);
+    const isComplete = first.done.length === ways.length;
+    const then = await this.#send(isComplete ? routes : routesBy(first.done, routes), isThere);
+    this.#tellResults([first, then]);
+    return first.done.concat(then.done);
   }
 
   #sendRemovals(removals: readonly Op[]): Promise<Sent> {
@@ -335,6 +323,15 @@ interface Refusal {
   readonly entry: Entry;
   readonly code: string;
   readonly message: string;
+}
+
+/** Of these routes, those by a nexthop object that is among what has been made, and those that need none. */
+function routesBy(made: readonly Op[], routes: readonly Op[]): readonly Op[] {
+  const ids = new Set<number | undefined>([undefined]);
+  for (const op of made) if (op.kind === 'create' && op.entry.kind === 'nexthop') ids.add(op.entry.id);
+  return routes.filter(
+    op => op.kind === 'create' && op.entry.kind === 'route' && ids.has(op.entry.nexthopId),
+  );
 }
 
 /** Whether the kernel refused to make what is there already. */

@@ -6,7 +6,8 @@
  * neigh_changeaddr), and when its last IPv4 address goes (net/ipv4/fib_frontend.c, fib_disable_ip). When it is set down they
  * go, and its nexthop objects with their routes (net/ipv4/nexthop.c, nexthop_flush_dev); with the device itself, all.
  */
-import { keyOf, kindOf, KINDS, sameEntry } from './kinds/index.js';
+import type { Op } from './diff.js';
+import { keyOf, sameEntry } from './kinds/index.js';
 import type { Mended } from './link-keeper.js';
 import type { Entry, NexthopEntry } from './model.js';
 
@@ -20,16 +21,24 @@ export interface Findings {
   readonly withoutNexthops: ReadonlySet<string>;
 }
 
+/** What puts back what is lost, in the order in which that is to be done. */
+export interface Losses {
+  /** All that is no route. */
+  readonly ways: readonly Op[];
+  /** What needs those ways. */
+  readonly routes: readonly Op[];
+}
+
 /**
- * What is lost, in the order in which it is to be put back.
+ * One look at each entry, by code that runs rarely and so is slow.
  * @param host what the host itself needs
  * @param wanted all desired entries
  */
-export function lostEntries(
+export function lossesOf(
   { mended, addresses, withoutNexthops }: Findings,
   host: readonly Entry[],
   wanted: Iterable<Entry>,
-): readonly Entry[] {
+): Losses {
   const present = new Set(addresses.map(keyOf));
   const lost = host.filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)));
   const addressed = new Set(addresses.map(({ device }) => device));
@@ -41,25 +50,37 @@ export function lostEntries(
     ...bare,
     ...emptied,
   ]);
-  if (flushed.size === 0) return lost;
-  const onWhich: Partial<Record<Entry['kind'], ReadonlySet<string | undefined>>> = {
+  const ops: Record<Entry['kind'], Op[]> = {
+    address: lost.map(entry => ({ kind: 'create', entry })),
+    fdb: [],
+    neighbour: [],
+    nexthop: [],
+    route: [],
+  };
+  const onWhich: Record<Entry['kind'], ReadonlySet<string | undefined>> = {
+    // Looked at one by one.
+    address: new Set(),
     fdb: made,
     neighbour: flushed,
     nexthop: emptied,
     route: emptied,
   };
-  const byOrder: Entry[][] = KINDS.map(() => []);
-  for (const entry of wanted)
-    if (onWhich[entry.kind]?.has(entry.device) === true) byOrder[kindOf(entry).order]!.push(entry);
-  return lost.concat(...byOrder);
+  if (flushed.size > 0) {
+    for (const entry of wanted)
+      if (onWhich[entry.kind].has(entry.device)) ops[entry.kind].push({ kind: 'create', entry });
+  }
+  const { address, fdb, neighbour, nexthop, route } = ops;
+  return { ways: address.concat(fdb, neighbour, nexthop), routes: route };
 }
 
 /**
  * A nexthop object of each device, to be asked for: if that is gone the device has been down, and all of them are.
+ * @param devices of the overlay
  * @param wanted all desired entries
  * @param held what the kernel holds as far as is known, by `keyOf`: what is not ours or yet to come says nothing
  */
 export function nexthopSamples(
+  devices: ReadonlySet<string>,
   wanted: Iterable<Entry>,
   held: ReadonlyMap<string, Entry>,
 ): ReadonlyMap<string, NexthopEntry> {
@@ -67,7 +88,9 @@ export function nexthopSamples(
   for (const entry of wanted) {
     if (entry.kind !== 'nexthop' || entry.device === undefined || samples.has(entry.device)) continue;
     const known = held.get(keyOf(entry));
-    if (known !== undefined && sameEntry(entry, known)) samples.set(entry.device, entry);
+    if (known === undefined || !sameEntry(entry, known)) continue;
+    samples.set(entry.device, entry);
+    if (samples.size === devices.size) break;
   }
   return samples;
 }

@@ -14,7 +14,7 @@ import { HOST, type Owner, type Plan } from './desired.js';
 import { allKeys, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
-import { lostEntries, nexthopSamples } from './known-losses.js';
+import { lossesOf, nexthopSamples } from './known-losses.js';
 import { LinkKeeper, type Mended } from './link-keeper.js';
 import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
@@ -311,14 +311,14 @@ export class Reconciler {
     const { desired, held } = this.#entries;
     const addresses = await kernel.readEntries(ownership.devices, 'address');
     const withoutNexthops = new Set<string>();
-    for (const [device, { id }] of nexthopSamples(desired.byKey.values(), held))
+    for (const [device, { id }] of nexthopSamples(ownership.devices, desired.byKey.values(), held))
       if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
     const findings = { mended, addresses, withoutNexthops };
-    const lost = lostEntries(findings, desired.entriesOf(HOST), desired.byKey.values());
+    const { ways, routes } = lossesOf(findings, desired.entriesOf(HOST), desired.byKey.values());
     // What is asked for at the same time is no repair.
-    const done = await this.#entries.putBack(
-      this.#touched.size === 0 ? lost : lost.filter(entry => !this.#touched.has(keyOf(entry))),
-    );
+    const unasked = (ops: readonly Op[]) =>
+      this.#touched.size === 0 ? ops : ops.filter(op => !this.#touched.has(keyOfOp(op)));
+    const done = await this.#entries.putBack({ ways: unasked(ways), routes: unasked(routes) });
     this.#drift += done.length;
     this.#recentChanges.note(done, now());
     this.#repairs.note(done, now(), true);
