@@ -228,14 +228,14 @@ export class EntryKeeper {
 
   /**
    * Puts back what is lost without a look at what is there. What is there after all stays as it is, whosever it is, but for
-   * what only we write; a route by a nexthop object is made where that object has just been.
+   * what only we write; a route by a nexthop object is made where that object has just been. What the kernel refuses is not
+   * listed: its caller reads everything next, and then it is tried again.
    * @param losses ops of the kind `create`
    * @returns the ops that the kernel has carried out
    */
   async putBack({ ways, routes }: Losses): Promise<readonly Op[]> {
-    const first = await this.#send(ways, isThere);
-    const isComplete = first.done.length === ways.length;
-    const then = await this.#send(isComplete ? routes : routesBy(first.done, routes), isThere);
+    const first = await this.#send(ways, 'unheeded');
+    const then = await this.#send(routesBy(first.done, routes), 'unheeded');
     this.#tellResults([first, then]);
     return first.done.concat(then.done);
   }
@@ -256,13 +256,13 @@ export class EntryKeeper {
     return owner === undefined || this.missing(owner).length === 0;
   }
 
-  /** @param isNoMatter of which trouble nothing is to be made */
-  async #send(ops: readonly Op[], isNoMatter: (trouble: OpTrouble) => boolean = () => false): Promise<Sent> {
+  /** @param troubles whether what is refused, or may be, is listed and looked at again */
+  async #send(ops: readonly Op[], troubles: 'heeded' | 'unheeded' = 'heeded'): Promise<Sent> {
     if (ops.length === 0) return NOTHING_SENT;
-    const troubles = await this.#options.kernel.apply(ops);
-    const done = troubles.size === 0 ? ops : ops.filter((_, place) => !troubles.has(place));
-    const heeded = [...troubles].filter(([, trouble]) => !isNoMatter(trouble));
-    const sent = { done, accepted: this.#forgetTroubleOf(done), refused: this.#heedTroubles(ops, heeded) };
+    const found = await this.#options.kernel.apply(ops);
+    const done = found.size === 0 ? ops : ops.filter((_, place) => !found.has(place));
+    const refused = troubles === 'heeded' ? this.#heedTroubles(ops, found) : [];
+    const sent = { done, accepted: this.#forgetTroubleOf(done), refused };
     this.#held.record(done);
     return sent;
   }
@@ -277,7 +277,7 @@ export class EntryKeeper {
   }
 
   /** @returns the refusals that were not known yet */
-  #heedTroubles(ops: readonly Op[], troubles: Iterable<readonly [number, OpTrouble]>): readonly Refusal[] {
+  #heedTroubles(ops: readonly Op[], troubles: ReadonlyMap<number, OpTrouble>): readonly Refusal[] {
     const { now, onDoubt } = this.#options;
     const news: Refusal[] = [];
     for (const [place, trouble] of troubles) {
@@ -332,11 +332,6 @@ function routesBy(made: readonly Op[], routes: readonly Op[]): readonly Op[] {
   return routes.filter(
     op => op.kind === 'create' && op.entry.kind === 'route' && ids.has(op.entry.nexthopId),
   );
-}
-
-/** Whether the kernel refused to make what is there already. */
-function isThere(trouble: OpTrouble): boolean {
-  return trouble.kind === 'refused' && trouble.code === 'EEXIST';
 }
 
 /** Whether there are removals among these, which are last. */

@@ -19,6 +19,8 @@ export interface Findings {
   readonly addresses: readonly Entry[];
   /** Devices of which a nexthop object that must be there is not. */
   readonly withoutNexthops: ReadonlySet<string>;
+  /** The neighbours that are there on those devices: none if they have been down, and that object was not just deleted. */
+  readonly neighbours: readonly Entry[];
 }
 
 /** What puts back what is lost, in the order in which that is to be done. */
@@ -35,11 +37,11 @@ export interface Losses {
  * @param wanted all desired entries
  */
 export function lossesOf(
-  { mended, addresses, withoutNexthops }: Findings,
+  { mended, addresses, withoutNexthops, neighbours }: Findings,
   host: readonly Entry[],
   wanted: Iterable<Entry>,
 ): Losses {
-  const present = new Set(addresses.map(keyOf));
+  const present = new Set([...addresses, ...neighbours].map(keyOf));
   const lost = host.filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)));
   const addressed = new Set(addresses.map(({ device }) => device));
   const bare = lost.map(({ device }) => device).filter(device => !addressed.has(device));
@@ -65,16 +67,18 @@ export function lossesOf(
     nexthop: emptied,
     route: emptied,
   };
+  const isThere = (entry: Entry) => neighbours.length > 0 && present.has(keyOf(entry));
   if (flushed.size > 0) {
     for (const entry of wanted)
-      if (onWhich[entry.kind].has(entry.device)) ops[entry.kind].push({ kind: 'create', entry });
+      if (onWhich[entry.kind].has(entry.device) && !isThere(entry))
+        ops[entry.kind].push({ kind: 'create', entry });
   }
   const { address, fdb, neighbour, nexthop, route } = ops;
   return { ways: address.concat(fdb, neighbour, nexthop), routes: route };
 }
 
 /**
- * A nexthop object of each device, to be asked for: if that is gone the device has been down, and all of them are.
+ * A nexthop object of each device, to be asked for: if that is gone the device has most likely been down, and all of them are.
  * @param devices of the overlay
  * @param wanted all desired entries
  * @param held what the kernel holds as far as is known, by `keyOf`: what is not ours or yet to come says nothing

@@ -4,8 +4,8 @@
  * Level-triggered, at two speeds. When a peer changes, its keys alone are compared with what we know the kernel to hold,
  * and the difference is sent at once, together with whatever else came meanwhile: no dump, no timer. Any doubt (the
  * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison. What a
- * notification says is gone is put back before that, and what goes with a device's MAC or address: with ten thousand peers
- * the reading takes a while.
+ * notification says is gone is put back before that, and what goes with a device, its MAC or address: with ten thousand
+ * peers the reading takes a while.
  */
 import type { Logger } from 'pino';
 import { opsAgainst, type Announced } from './announced.js';
@@ -313,7 +313,9 @@ export class Reconciler {
     const withoutNexthops = new Set<string>();
     for (const [device, { id }] of nexthopSamples(ownership.devices, desired.byKey.values(), held))
       if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
-    const findings = { mended, addresses, withoutNexthops };
+    const neighbours =
+      withoutNexthops.size === 0 ? [] : await kernel.readEntries(withoutNexthops, 'neighbour');
+    const findings = { mended, addresses, withoutNexthops, neighbours };
     const { ways, routes } = lossesOf(findings, desired.entriesOf(HOST), desired.byKey.values());
     // What is asked for at the same time is no repair.
     const unasked = (ops: readonly Op[]) =>

@@ -1,0 +1,87 @@
+/** Putting back what is lost without a look at what is there. */
+import t from 'tap';
+import { entryOf, type Op } from '../../../src/dataplane/diff.js';
+import { EntryKeeper } from '../../../src/dataplane/entry-keeper.js';
+import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
+import type { Entry } from '../../../src/dataplane/model.js';
+import { ALWAYS, OWNERSHIP, peerEntries, programmed } from '../../support/dataplane.js';
+import { recordedLog } from '../../support/recorded-log.js';
+
+const create = (entry: Entry): Op => ({ kind: 'create', entry });
+const ENTRIES = programmed([1, 2, 3].flatMap(n => peerEntries(n)));
+const isRoute = ({ kind }: Entry) => kind === 'route';
+const LOSSES = {
+  ways: ENTRIES.filter(entry => !isRoute(entry)).map(create),
+  routes: ENTRIES.filter(isRoute).map(create),
+};
+
+/** Puts all of it back. @param refusalOf why the kernel refuses an entry, if it does */
+async function putBack(refusalOf: (entry: Entry) => OpTrouble | undefined) {
+  const applied: Entry[][] = [];
+  const kernel: Pick<Kernel, 'apply' | 'hasNexthops'> = {
+    hasNexthops: true,
+    apply: ops => {
+      const entries = ops.map(entryOf);
+      applied.push(entries);
+      return Promise.resolve(
+        new Map(
+          [...entries.entries()].flatMap(([place, entry]) => {
+            const trouble = refusalOf(entry);
+            return trouble === undefined ? [] : [[place, trouble] as const];
+          }),
+        ),
+      );
+    },
+  };
+  const { log, lines } = recordedLog();
+  let doubts = 0;
+  const keeper = new EntryKeeper({
+    kernel: kernel as Kernel,
+    ownership: OWNERSHIP,
+    log,
+    now: () => 0,
+    nexthopRange: ALWAYS,
+    onDoubt: () => doubts++,
+  });
+  const done = (await keeper.putBack(LOSSES)).map(entryOf);
+  return { keeper, applied, done, doubts, lines };
+}
+
+const refused = (code: string): OpTrouble => ({ kind: 'refused', code, message: code });
+const isNexthopOf = (entry: Entry, n: number) => entry.kind === 'nexthop' && entry.gateway === `10.5.${n}.0`;
+
+t.test('routes follow when their nexthop objects are there, and all is known to be held', async t => {
+  const { keeper, applied, done } = await putBack(() => undefined);
+  t.same(
+    applied,
+    [LOSSES.ways, LOSSES.routes].map(ops => ops.map(entryOf)),
+  );
+  t.same(done, applied.flat());
+  t.equal(keeper.held.size, ENTRIES.length);
+});
+
+for (const [what, trouble] of Object.entries({
+  'what is there after all': refused('EEXIST'),
+  'what the kernel refuses': refused('ENETDOWN'),
+  'what has no answer': { kind: 'unknown' } as const,
+})) {
+  t.test(`${what} is neither listed nor told, and no route leads by it`, async t => {
+    const { keeper, applied, done, doubts, lines } = await putBack(entry =>
+      isNexthopOf(entry, 2) ? trouble : undefined,
+    );
+    t.same(
+      applied[1]?.map(entry => entry.kind === 'route' && entry.gateway),
+      ['10.5.1.0', '10.5.3.0'],
+    );
+    t.equal(done.length, ENTRIES.length - 2);
+    t.equal(keeper.held.size, ENTRIES.length - 2);
+    t.same(
+      { failures: keeper.failures.all.size, total: keeper.failures.total, doubts },
+      { failures: 0, total: 0, doubts: 0 },
+    );
+    t.same(
+      lines.filter(({ level }) => level !== 'debug'),
+      [],
+    );
+  });
+}
