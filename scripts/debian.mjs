@@ -81,20 +81,25 @@ async function install(packages) {
 const LOCK_SECONDS = 300;
 
 async function aptGet(args) {
-  const env = { ...process.env, PATH, DEBIAN_FRONTEND: 'noninteractive' };
+  const env = { ...process.env, PATH, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', [OURS]: '1' };
   const deadline = Date.now() + LOCK_SECONDS * 1000;
   for (;;) {
     const argv = ['apt-get', '-o', `DPkg::Lock::Timeout=${LOCK_SECONDS}`, ...args];
     const result = await run(argv, { env, quiet: true });
     // The option is heeded by install and not by update.
-    if (!result.output.includes('Could not get lock') || Date.now() > deadline) return result;
+    const isLocked = result.code !== 0 && result.output.includes('Could not get lock');
+    if (!isLocked || Date.now() > deadline) return result;
     await setTimeout(1000);
   }
 }
 
+/** In the environment of our own apt-get. */
+const OURS = 'SELVEDGE_SETUP';
+
 /**
  * Debian starts a service as soon as its package is installed, unless this file says no: we want the program and
- * not a server on the machine's own ports. A policy that is there already is the administrator's and stays.
+ * not a server on the machine's own ports. What others install at the same time starts as ever. A policy that is there
+ * already is the administrator's and stays.
  */
 async function withoutStartingServices(body) {
   const policy = '/usr/sbin/policy-rc.d';
@@ -102,7 +107,7 @@ async function withoutStartingServices(body) {
   // Ctrl-C ends apt-get, which it reaches as well; the file must not stay because it ended us.
   const outlive = () => undefined;
   process.on('SIGINT', outlive).on('SIGTERM', outlive);
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  writeFileSync(policy, `#!/bin/sh\n[ -z "$${OURS}" ] || exit 101\n`, { mode: 0o755 });
   try {
     return await body();
   } finally {

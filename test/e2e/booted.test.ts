@@ -175,15 +175,15 @@ t.test('two booted hosts', async t => {
       return Math.min(...lost);
     };
     const repairs = async () => (await firewallOf(one))?.repairs ?? 0;
-    const before = await repairs();
     const lostByFlush = await leastLost('after a flush', async () => {
+      const before = await repairs();
       await one.must(['iptables', '--flush', 'FORWARD']);
-    });
-    await lab.waitFor({
-      what: 'the agent to have put the rules back',
-      deadlineSeconds: 60,
-      read: repairs,
-      until: count => count > before,
+      await lab.waitFor({
+        what: 'the agent to have put the rules back',
+        deadlineSeconds: 60,
+        read: repairs,
+        until: count => count > before,
+      });
     });
     t.ok(lostByFlush <= SECOND, `for less than the packets of a second, ${SECOND}`);
     const dockers = [await docker(one), await docker(two)];
