@@ -8,7 +8,6 @@ import { etcdProblem, etcdProblems } from './etcd-problems.js';
 import type { Facts, LeaseTrouble, ToIso } from './facts.js';
 import { leasesCommand, putConfigCommand } from './etcdctl.js';
 import { etcdctl } from '../subnet/etcdctl.js';
-import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
 import { firewallProblems } from './firewall-problems.js';
 import type { AgentOptions } from './options.js';
@@ -145,7 +144,7 @@ function leaseProblems(
         makeRoom(options),
       ),
     );
-  } else if (usage !== undefined && isRunningOut(usage.count)) {
+  } else if (usage?.isRunningOut === true) {
     const { free, total } = usage.count;
     const seen = `${free} of ${total} subnets are free`;
     const cause = 'the range is small for so many hosts, or hosts that are gone still have their leases';

@@ -40,6 +40,8 @@ export function buildStatus(facts: Facts, options: AgentOptions, moment: Moment)
     running: null,
     source: null,
   };
+  // Problems go by this count, which may else be older than what is told here.
+  const subnets = subnetsStatus(facts);
   const problems = problemsOf(facts, options, config.faults, at, moment.wall);
   return {
     version: STATUS_VERSION,
@@ -70,7 +72,7 @@ export function buildStatus(facts: Facts, options: AgentOptions, moment: Moment)
         }
       : null,
     lease: leaseStatus(facts, at),
-    subnets: subnetsStatus(facts),
+    subnets,
     peers: peerStatuses(facts, at),
     probes: probesStatus(facts),
     setAside: Array.from(facts.overlay?.peers?.setAside ?? [], ([key, { code, reason }]) => ({

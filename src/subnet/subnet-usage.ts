@@ -42,6 +42,8 @@ export interface SubnetUsageOptions {
 export class SubnetUsage {
   readonly #options: SubnetUsageOptions;
   #count: SubnetCount | undefined;
+  /** Whether keys have come or gone since. */
+  #isOld = true;
   #wasRunningOut = false;
 
   constructor(options: SubnetUsageOptions) {
@@ -55,12 +57,19 @@ export class SubnetUsage {
       changes.some(
         change => change.kind === 'delete' || change.entry.createRevision === change.entry.modRevision,
       );
-    if (isOtherSet) this.#count = undefined;
+    if (isOtherSet) this.#isOld = true;
   }
 
   get count(): SubnetCount {
     const { range, keyPrefix, entries } = this.#options;
-    return (this.#count ??= countSubnets(range, takenSubnets(entries().keys(), keyPrefix)));
+    if (this.#count !== undefined && !this.#isOld) return this.#count;
+    this.#isOld = false;
+    return (this.#count = countSubnets(range, takenSubnets(entries().keys(), keyPrefix)));
+  }
+
+  /** As of the last count, which is some seconds old at most: whoever asks often while keys come and go asks this. */
+  get isRunningOut(): boolean {
+    return isRunningOut(this.#count ?? this.count);
   }
 
   /** Logs when the range begins to run out and when it does no more, until `signal` aborts. */
