@@ -54,7 +54,7 @@ export async function probePeers(
     ...{ monitor, rate, trouble: undefined, isReceiving: false },
   };
   facts.probing = probing;
-  const refresh = createRefresh(facts, monitor);
+  const refresh = followPeers(facts, monitor);
   const prober = probe(
     {
       monitor,
@@ -72,8 +72,10 @@ export async function probePeers(
   await Promise.all([prober, countReceived(facts, probing, clock, signal)]);
 }
 
-/** Brings the monitor's targets up to date when the peers are others than before. */
-function createRefresh(facts: Facts, monitor: PeerMonitor): (now: number) => void {
+/** @returns brings the monitor's targets up to date where peers are others than before: those, and not ten thousand */
+export function followPeers(facts: Facts, monitor: PeerMonitor): (now: number) => void {
+  const known = new Map<string, Lease>();
+  let knownBy: Self | undefined;
   let seen: number | undefined;
   return now => {
     const { overlay, backend } = facts;
@@ -81,9 +83,22 @@ function createRefresh(facts: Facts, monitor: PeerMonitor): (now: number) => voi
     if (overlay?.peers === undefined || self === undefined || backend === undefined) return;
     if (overlay.revision === seen) return;
     seen = overlay.revision;
-    const targets = new Map<string, ProbeTarget>();
-    for (const [key, lease] of overlay.peers.accepted) targets.set(key, probeTargetOf(lease, self, backend));
-    monitor.setTargets(targets, now);
+    // Where a peer is probed hangs on who we are as well.
+    if (self !== knownBy) known.clear();
+    const { accepted } = overlay.peers;
+    const changes = new Map<string, ProbeTarget | undefined>();
+    for (const [key, lease] of accepted) {
+      if (known.get(key) === lease) continue;
+      known.set(key, lease);
+      changes.set(key, probeTargetOf(lease, self, backend));
+    }
+    knownBy = self;
+    for (const key of monitor.peers.keys()) {
+      if (accepted.has(key)) continue;
+      known.delete(key);
+      changes.set(key, undefined);
+    }
+    monitor.changeTargets(changes, now);
   };
 }
 

@@ -93,19 +93,29 @@ export class PeerMonitor {
 
   /** All peers from now on. One whose addresses have changed begins anew. */
   setTargets(targets: ReadonlyMap<string, ProbeTarget>, now: number): void {
-    for (const [key, { target }] of this.#peers) {
-      if (!sameTarget(target, targets.get(key))) this.#forget(key);
-    }
-    const kept = new Set(this.#peers.keys());
-    // Who begins anew is a newcomer to the schedule too.
-    this.#schedule.setKeys(kept);
-    for (const [key, target] of targets) {
-      if (kept.has(key)) continue;
+    const changes = new Map<string, ProbeTarget | undefined>(targets);
+    for (const key of this.#peers.keys()) if (!targets.has(key)) changes.set(key, undefined);
+    this.changeTargets(changes, now);
+  }
+
+  /** The same, of some peers: undefined is none any more. */
+  changeTargets(changes: ReadonlyMap<string, ProbeTarget | undefined>, now: number): void {
+    const isNew = ([key, target]: [string, ProbeTarget | undefined]) =>
+      !sameTarget(this.#peers.get(key)?.target, target);
+    const changed = [...changes].filter(isNew);
+    const gone = new Set(changed.map(([key]) => key).filter(key => this.#peers.has(key)));
+    // All that was first: who comes may have the address of who goes.
+    for (const key of gone) this.#forget(key);
+    this.#schedule.remove(gone);
+    const come: string[] = [];
+    for (const [key, target] of changed) {
+      if (target === undefined) continue;
       this.#peers.set(key, { target, ...NOTHING_KNOWN, since: now, suspectedAt: -Infinity });
       this.#byUnderlay.set(target.underlay, key);
       this.#byState.unknown.add(key);
+      come.push(key);
     }
-    this.#schedule.setKeys(new Set(targets.keys()));
+    this.#schedule.add(come);
   }
 
   /** Keys of the peers in each state, so that nobody has to look at all of them. */
@@ -319,7 +329,8 @@ function plainStep(path: ProbePath) {
   return { path, size: SMALLEST_PACKET, mayFragment: false };
 }
 
-function sameTarget(a: ProbeTarget, b: ProbeTarget | undefined): boolean {
+function sameTarget(a: ProbeTarget | undefined, b: ProbeTarget | undefined): boolean {
   const names = ['underlay', 'overlay', 'isTunnel', 'underlaySize', 'overlaySize'] as const;
-  return b !== undefined && names.every(name => a[name] === b[name]);
+  if (a === undefined || b === undefined) return a === b;
+  return names.every(name => a[name] === b[name]);
 }

@@ -49,25 +49,35 @@ export class Schedule {
     this.#leastRoundMs = leastRoundMs;
   }
 
-  /** Who takes part from now on. Newcomers are next; the others stay in their order. */
-  setKeys(keys: ReadonlySet<string>): void {
-    const upcoming = [...this.#ring.slice(this.#position), ...this.#ring.slice(0, this.#position)];
-    const kept = upcoming.filter(({ key }) => keys.has(key));
-    const known = new Set(upcoming.map(({ key }) => key));
-    const stillFresh = upcoming.slice(0, this.#fresh).filter(({ key }) => keys.has(key)).length;
-    const newcomers = [...keys].filter(key => !known.has(key));
+  /** These take part as well, and are next: behind the newcomers of before, whose turn it is already. */
+  add(keys: readonly string[]): void {
+    if (keys.length === 0) return;
     // First the path that tells most.
     const fresh = (['overlay', 'underlay'] as const).flatMap(what =>
-      newcomers.map((key): Turn => ({ key, what })),
+      keys.map((key): Turn => ({ key, what })),
     );
-    // Behind the newcomers of before, whose turn it is already.
-    this.#ring = [...kept.slice(0, stillFresh), ...fresh, ...kept.slice(stillFresh)];
+    const upcoming = this.#upcoming();
+    // Not one by one: there may be ten thousand others.
+    this.#ring = upcoming.slice(0, this.#fresh).concat(fresh, upcoming.slice(this.#fresh));
     this.#position = 0;
-    this.#fresh = stillFresh + fresh.length;
-    if (fresh.length > 0) this.#roundTurnAt = -Infinity;
-    for (const map of [this.#spared, this.#watched]) {
-      for (const key of map.keys()) if (!keys.has(key)) map.delete(key);
-    }
+    this.#fresh += fresh.length;
+    this.#roundTurnAt = -Infinity;
+  }
+
+  /** These take part no more; the others stay in their order. */
+  remove(keys: ReadonlySet<string>): void {
+    if (keys.size === 0) return;
+    const stays = ({ key }: Turn) => !keys.has(key);
+    const upcoming = this.#upcoming();
+    this.#fresh = upcoming.slice(0, this.#fresh).filter(stays).length;
+    this.#ring = upcoming.filter(stays);
+    this.#position = 0;
+    for (const map of [this.#spared, this.#watched]) for (const key of keys) map.delete(key);
+  }
+
+  /** All turns, the next one first. */
+  #upcoming(): readonly Turn[] {
+    return this.#ring.slice(this.#position).concat(this.#ring.slice(0, this.#position));
   }
 
   /** Which path of a peer needs no probes of its own while the rate is short; undefined: none. */
