@@ -8,6 +8,7 @@ import { etcdProblem, etcdProblems } from './etcd-problems.js';
 import type { Facts, LeaseTrouble, ToIso } from './facts.js';
 import { leasesCommand, putConfigCommand } from './etcdctl.js';
 import { etcdctl } from '../subnet/etcdctl.js';
+import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
 import { firewallProblems } from './firewall-problems.js';
 import type { AgentOptions } from './options.js';
@@ -144,8 +145,8 @@ function leaseProblems(
         makeRoom(options),
       ),
     );
-  } else if (usage?.isRunningOut === true) {
-    const { free, total } = usage.count;
+  } else if (usage !== undefined && isRunningOut(usage.lastCount)) {
+    const { free, total } = usage.lastCount;
     const seen = `${free} of ${total} subnets are free`;
     const cause = 'the range is small for so many hosts, or hosts that are gone still have their leases';
     problems.push(problem('subnets-running-out', seen, cause, makeRoom(options)));

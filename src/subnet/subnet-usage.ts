@@ -67,9 +67,9 @@ export class SubnetUsage {
     return (this.#count = countSubnets(range, takenSubnets(entries().keys(), keyPrefix)));
   }
 
-  /** As of the last count, which is some seconds old at most: whoever asks often while keys come and go asks this. */
-  get isRunningOut(): boolean {
-    return isRunningOut(this.#count ?? this.count);
+  /** As of some seconds ago at most: for whoever asks often, also while keys come and go. */
+  get lastCount(): SubnetCount {
+    return this.#count ?? this.count;
   }
 
   /** Logs when the range begins to run out and when it does no more, until `signal` aborts. */

@@ -78,10 +78,14 @@ export function answered(config?: string): Facts {
   return facts;
 }
 
-/** A host with a lease and a reconciler at work on a fake kernel. */
-export function joined(t: Test, entries: readonly KeyValue[]): { facts: Facts; reconciling: Reconciling } {
+/** A host with a lease and a reconciler at work on a fake kernel. @param settings of the backend vxlan */
+export function joined(
+  t: Test,
+  entries: readonly KeyValue[],
+  settings: Record<string, unknown> = {},
+): { facts: Facts; reconciling: Reconciling } {
   const facts = answered(CONFIG);
-  const configured = configureBackend('vxlan', {});
+  const configured = configureBackend('vxlan', settings);
   if (!configured.ok) throw new Error('vxlan');
   const { log } = recordedLog();
   const reconciling = startReconciling(t);

@@ -63,6 +63,17 @@ t.test('keys are gone through only when the set of them has changed', async t =>
   t.equal(reads(), before + 1);
 });
 
+t.test('the last count is told without another', async t => {
+  const { usage, put, reads } = start();
+  t.strictSame(usage.lastCount, { total: 20n, free: 20n }, 'the first is made when it is asked for');
+  put('10.5.1.0-24');
+  const before = reads();
+  t.equal(usage.lastCount.free, 20n);
+  t.equal(reads(), before);
+  t.equal(usage.count.free, 19n);
+  t.equal(usage.lastCount.free, 19n);
+});
+
 t.test('one line when it begins, one when it ends', async t => {
   const { clock, lines, usage, put, remove } = start();
   const stopping = new AbortController();
