@@ -79,6 +79,8 @@ async function install(packages) {
 
 /** A machine that has just been set up often installs something by itself: apt-get is waited for if another runs. */
 const LOCK_SECONDS = 300;
+/** In the environment of our own apt-get. */
+const OURS = 'SELVEDGE_SETUP';
 
 async function aptGet(args) {
   const env = { ...process.env, PATH, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', [OURS]: '1' };
@@ -92,9 +94,6 @@ async function aptGet(args) {
     await setTimeout(1000);
   }
 }
-
-/** In the environment of our own apt-get. */
-const OURS = 'SELVEDGE_SETUP';
 
 /**
  * Debian starts a service as soon as its package is installed, unless this file says no: we want the program and

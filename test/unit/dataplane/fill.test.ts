@@ -2,12 +2,11 @@
 import t from 'tap';
 import type { Plan } from '../../../src/dataplane/desired.js';
 import { entryOf, type Op } from '../../../src/dataplane/diff.js';
-import { EntryKeeper } from '../../../src/dataplane/entry-keeper.js';
-import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
+import type { OpTrouble } from '../../../src/dataplane/kernel.js';
 import { keyOf, kindOf } from '../../../src/dataplane/kinds/index.js';
 import type { Entry } from '../../../src/dataplane/model.js';
-import { ALWAYS, macOf, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
-import { recordedLog } from '../../support/recorded-log.js';
+import { macOf, peerEntries } from '../../support/dataplane.js';
+import { keeperOn } from '../../support/entry-keeper.js';
 
 /** More than are made ready at once. */
 const PEERS = 1_000;
@@ -27,20 +26,9 @@ interface Handed {
 /** A keeper of all peers' entries, before a kernel that answers when the test says so. */
 function keepPeers(held: readonly Entry[] = [], plan: (n: number) => Plan = peerEntries) {
   const handed: Handed[] = [];
-  const kernel: Pick<Kernel, 'apply' | 'hasNexthops'> = {
-    hasNexthops: true,
-    apply: ops =>
-      new Promise(resolve => handed.push({ ops, answer: (troubles = new Map()) => resolve(troubles) })),
-  };
-  const { log, lines } = recordedLog();
-  const keeper = new EntryKeeper({
-    kernel: kernel as Kernel,
-    ownership: OWNERSHIP,
-    log,
-    now: () => 0,
-    nexthopRange: ALWAYS,
-    onDoubt: () => undefined,
-  });
+  const { keeper, lines } = keeperOn(
+    ops => new Promise(resolve => handed.push({ ops, answer: (troubles = new Map()) => resolve(troubles) })),
+  );
   for (let n = 1; n <= PEERS; n++) keeper.desired.set(`peer ${n}`, plan(n));
   keeper.take(held);
   return { keeper, handed, lines };

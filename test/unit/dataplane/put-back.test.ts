@@ -1,11 +1,10 @@
 /** Putting back what is lost without a look at what is there. */
 import t from 'tap';
 import { entryOf, type Op } from '../../../src/dataplane/diff.js';
-import { EntryKeeper } from '../../../src/dataplane/entry-keeper.js';
-import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
+import type { OpTrouble } from '../../../src/dataplane/kernel.js';
 import type { Entry } from '../../../src/dataplane/model.js';
-import { ALWAYS, OWNERSHIP, peerEntries, programmed } from '../../support/dataplane.js';
-import { recordedLog } from '../../support/recorded-log.js';
+import { peerEntries, programmed } from '../../support/dataplane.js';
+import { keeperOn } from '../../support/entry-keeper.js';
 
 const create = (entry: Entry): Op => ({ kind: 'create', entry });
 const ENTRIES = programmed([1, 2, 3].flatMap(n => peerEntries(n)));
@@ -18,33 +17,18 @@ const LOSSES = {
 /** Puts all of it back. @param refusalOf why the kernel refuses an entry, if it does */
 async function putBack(refusalOf: (entry: Entry) => OpTrouble | undefined) {
   const applied: Entry[][] = [];
-  const kernel: Pick<Kernel, 'apply' | 'hasNexthops'> = {
-    hasNexthops: true,
-    apply: ops => {
-      const entries = ops.map(entryOf);
-      applied.push(entries);
-      return Promise.resolve(
-        new Map(
-          [...entries.entries()].flatMap(([place, entry]) => {
-            const trouble = refusalOf(entry);
-            return trouble === undefined ? [] : [[place, trouble] as const];
-          }),
-        ),
-      );
-    },
-  };
-  const { log, lines } = recordedLog();
-  let doubts = 0;
-  const keeper = new EntryKeeper({
-    kernel: kernel as Kernel,
-    ownership: OWNERSHIP,
-    log,
-    now: () => 0,
-    nexthopRange: ALWAYS,
-    onDoubt: () => doubts++,
+  const { keeper, lines, doubts } = keeperOn(ops => {
+    const entries = ops.map(entryOf);
+    applied.push(entries);
+    const troubles = new Map<number, OpTrouble>();
+    for (const [place, entry] of entries.entries()) {
+      const trouble = refusalOf(entry);
+      if (trouble !== undefined) troubles.set(place, trouble);
+    }
+    return Promise.resolve(troubles);
   });
   const done = (await keeper.putBack(LOSSES)).map(entryOf);
-  return { keeper, applied, done, doubts, lines };
+  return { keeper, applied, done, doubts: doubts(), lines };
 }
 
 const refused = (code: string): OpTrouble => ({ kind: 'refused', code, message: code });
