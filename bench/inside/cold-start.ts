@@ -1,6 +1,7 @@
 /**
  * Programs peers into the kernel of this namespace with the agent's own planner, reconciler and netlink code, in a
- * process that has just started, as an agent does at its start. The device is there already.
+ * process that has just started, as an agent does at its start: its reconciler has looked at the kernel while the agent
+ * waited for its lease, and waits for peers. The device is there already.
  */
 import { writeFileSync } from 'node:fs';
 import { pino } from 'pino';
@@ -54,18 +55,9 @@ await answer('cold-start', async task => {
   const self: Self = { subnets, underlay, mac: task.mac };
   const network = parsePrefix(NETWORK)!;
 
-  const listed = leasesUpTo(task.peers);
-  const listedAt = performance.now();
-  const table = new PeerTable({
-    keyPrefix: KEY_PREFIX,
-    network,
-    own: { key: `${KEY_PREFIX}10.250.0.0-24`, subnets, addresses: [underlay.address] },
-    judge: lease => backend.judge(lease, self),
-  });
-  table.apply(listed.map(entry => ({ kind: 'put', entry })));
-  const judgeMs = performance.now() - listedAt;
-
   const abort = new AbortController();
+  let looked: () => void;
+  const firstPass = new Promise<void>(resolve => (looked = resolve));
   let ended = 0;
   let processor = process.cpuUsage();
   const reconciler: Reconciler = new Reconciler({
@@ -80,12 +72,26 @@ await answer('cold-start', async task => {
     now: () => performance.now(),
     random: () => 0.5,
     onPass: () => {
+      looked();
       if (!reconciler.view.settled) return;
       ended = performance.now();
       processor = process.cpuUsage(processor);
       abort.abort();
     },
   });
+  const running = reconciler.run(abort.signal);
+  await firstPass;
+
+  const listed = leasesUpTo(task.peers);
+  const listedAt = performance.now();
+  const table = new PeerTable({
+    keyPrefix: KEY_PREFIX,
+    network,
+    own: { key: `${KEY_PREFIX}10.250.0.0-24`, subnets, addresses: [underlay.address] },
+    judge: lease => backend.judge(lease, self),
+  });
+  table.apply(listed.map(entry => ({ kind: 'put', entry })));
+  const judgeMs = performance.now() - listedAt;
   const { links, entries } = backend.planHost(self);
 
   processor = process.cpuUsage();
@@ -96,7 +102,7 @@ await answer('cold-start', async task => {
   reconciler.setPeersComplete();
   reconciler.allowPruning();
   const planned = performance.now();
-  await reconciler.run(abort.signal);
+  await running;
 
   const booksAt = performance.now();
   reconciler.peerState(listed[0]!.key);

@@ -134,7 +134,7 @@ export class DesiredEntries {
   }
 
   /**
-   * What the lowering depends on has changed: lowers all plans anew.
+   * What the lowering depends on has changed: lowers all plans anew. Makes no index for what comes out as before.
    * @returns the keys that may have to change in the kernel
    */
   lowerAgain(): Set<string> {
@@ -142,6 +142,8 @@ export class DesiredEntries {
     // What nobody has asked for has not been lowered yet.
     const lowered = [...this.#owned].filter(([, { entries }]) => entries !== undefined);
     for (const [owner, { plan, entries = [] }] of lowered) {
+      // Of the host, which has no routes: an index of ten thousand peers would be made, and they are yet to be programmed.
+      if (typeof plan !== 'function' && isSameList(this.#lowering(plan), entries)) continue;
       this.set(owner, plan);
       for (const entry of [...entries, ...this.entriesOf(owner)]) touched.add(keyOf(entry));
     }
@@ -186,4 +188,8 @@ export class DesiredEntries {
     if (entries.length === 0) this.#covered.delete(key);
     else this.#covered.set(key, entries);
   }
+}
+
+function isSameList(a: readonly Entry[], b: readonly Entry[]): boolean {
+  return a.length === b.length && a.every((entry, i) => entry === b[i]);
 }

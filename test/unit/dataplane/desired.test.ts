@@ -72,6 +72,18 @@ t.test('a plan is lowered when its entries are asked for, and again when it woul
   t.same(all(desired), [...peerEntries(3).slice(0, 1), ...peerEntries(2).slice(0, 1)]);
 });
 
+t.test('what is lowered as before stays where it is, and the index is left for later', async t => {
+  let isLow = false;
+  const desired = new DesiredEntries(planned => (isLow ? planned.slice(0, 1) : planned));
+  const [host] = peerEntries(1);
+  desired.set('host', [host]);
+  desired.set('two', peerEntries(2));
+  t.same(desired.entriesOf('host'), [host]);
+  isLow = true;
+  t.same([...desired.lowerAgain()], []);
+  t.equal([...desired.slices(1)].length, 2, 'a slice for each: an index would come as one');
+});
+
 t.test('an owner that says how to plan is planned when its entries are asked for, and once', async t => {
   const planned: number[] = [];
   const desired = new DesiredEntries();
