@@ -132,6 +132,7 @@ export class Membership {
       underlay: this.#underlay.device,
       addressed: DOCKER_BRIDGE,
       isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
+      readings: () => this.#reconciler.readings,
     };
     const stopListening = host.listen(interests, (concern, announced) => {
       if (concern === 'entries') this.#reconciler.doubt(announced);

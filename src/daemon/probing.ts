@@ -46,7 +46,7 @@ export async function probePeers(
     timeoutMs: TIMEOUT_MS,
     identifier: randomBytes(2).readUInt16BE(),
     cookie: randomBytes(COOKIE_LENGTH),
-    isProgrammed: key => facts.reconciler?.peerState(key).programmed === true,
+    isProgrammed: key => isProgrammed(facts, key),
     onAnswer: (path, rttMs) => facts.onProbeAnswer?.(path, rttMs),
     onState: (key, before, after) => logState(log, facts, key, before, after),
   });
@@ -72,13 +72,23 @@ export async function probePeers(
   await Promise.all([prober, countReceived(facts, probing, clock, signal)]);
 }
 
+/**
+ * Whether the kernel leads to a peer. While it is being filled, to nobody: to look would make indexes of all peers, in the
+ * moments when they wait for theirs.
+ */
+export function isProgrammed({ reconciler }: Facts, key: string): boolean {
+  return reconciler?.readings.isFilling === false && reconciler.peerState(key).programmed;
+}
+
 /** @returns brings the monitor's targets up to date where peers are others than before: those, and not ten thousand */
 export function followPeers(facts: Facts, monitor: PeerMonitor): (now: number) => void {
   const known = new Map<string, Lease>();
   let knownBy: Self | undefined;
   let seen: number | undefined;
   return now => {
-    const { overlay, backend } = facts;
+    const { overlay, backend, reconciler } = facts;
+    // What has time is done when the kernel has what cannot wait.
+    if (reconciler?.readings.isFilling === true) return;
     const self = overlay?.self;
     if (overlay?.peers === undefined || self === undefined || backend === undefined) return;
     if (overlay.revision === seen) return;

@@ -5,8 +5,10 @@ import { concernOf, type Concern, type Interests } from './kernel-watch.js';
 import type { DeviceTable } from './kinds/kind.js';
 import { LastWord } from './last-word.js';
 import { RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_NEWNEIGH, RTM_NEWNEXTHOP } from './netlink/constants.js';
+import type { Message } from './netlink/message.js';
 import { NotificationSocket, type NotificationListener } from './netlink/notifications.js';
 import { openSubscription } from './netlink/subscription.js';
+import { PutOff } from './put-off.js';
 
 /** Notifications come in flocks; one full read serves those of this many milliseconds. */
 const SETTLE_MS = 20;
@@ -31,6 +33,8 @@ export interface KernelListenerOptions {
   readonly ownPort: number;
   readonly log: Logger;
   readonly onConcern: OnConcern;
+  /** A test's own subscription. */
+  readonly open?: typeof openSubscription;
 }
 
 /**
@@ -38,7 +42,7 @@ export interface KernelListenerOptions {
  * @returns closes the subscription
  */
 export function listenToKernel(options: KernelListenerOptions): () => void {
-  const { interests, devices, ownPort, log, onConcern } = options;
+  const { interests, devices, ownPort, log, onConcern, open = openSubscription } = options;
   const announcements = new Announcements();
   const underlay = new LastWord(interests.underlay);
   let pending: Concern | undefined;
@@ -53,26 +57,33 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
       if (settled !== undefined) onConcern(settled, settled === 'entries' ? announced : []);
     }, SETTLE_MS);
   };
+  const hear = (message: Message) => {
+    if (pending !== undefined && pending !== 'entries' && OF_ENTRIES.has(message.type)) return;
+    const concern = concernOf(message, interests, devices(), ownPort);
+    // Also what is as it should be: it may put right what was announced just before.
+    if (concern === 'entries' || (pending === 'entries' && message.port !== ownPort))
+      announcements.note(message, devices());
+    // Nothing that the kernel refused a moment ago will it accept for a repetition.
+    if (concern !== undefined)
+      note(concern === 'underlay' && underlay.repeats(message) ? 'overlay' : concern);
+  };
+  const onOverflow = (reason: string) => {
+    log.info({ reason }, 'kernel notifications were lost: everything is read again');
+    note('underlay');
+  };
+  const putOff = new PutOff(interests.readings, hear, onOverflow);
   const listener: NotificationListener = {
     onMessage: message => {
-      if (pending !== undefined && pending !== 'entries' && OF_ENTRIES.has(message.type)) return;
-      const concern = concernOf(message, interests, devices(), ownPort);
-      // Also what is as it should be: it may put right what was announced just before.
-      if (concern === 'entries' || (pending === 'entries' && message.port !== ownPort))
-        announcements.note(message, devices());
-      // Nothing that the kernel refused a moment ago will it accept for a repetition.
-      if (concern !== undefined)
-        note(concern === 'underlay' && underlay.repeats(message) ? 'overlay' : concern);
+      if (!OF_ENTRIES.has(message.type)) hear(message);
+      else if (!putOff.take(message)) hear(message);
     },
-    onOverflow: reason => {
-      log.info({ reason }, 'kernel notifications were lost: everything is read again');
-      note('underlay');
-    },
+    onOverflow,
   };
-  const open = (groups: readonly number[]) => openSubscription(groups, { withoutPort: ownPort });
-  const socket = new NotificationSocket(listener, { open });
+  const openFiltered = (groups: readonly number[]) => open(groups, { withoutPort: ownPort });
+  const socket = new NotificationSocket(listener, { open: openFiltered });
   return () => {
     clearTimeout(timer);
+    putOff.close();
     socket.close();
   };
 }

@@ -15,6 +15,7 @@ import { allKeys, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
 import { lossesOf, nexthopSamples } from './known-losses.js';
+import type { Readings } from './kernel-watch.js';
 import { LinkKeeper, type Mended } from './link-keeper.js';
 import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
@@ -67,6 +68,7 @@ export class Reconciler {
   readonly #deviceChanges = { heard: 0, seen: 0 };
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
+  #readings: Readings = { begun: 0, isFilling: false };
   #drift = 0;
   #lastFullCheckAt: number | undefined;
   #nextFullCheckAt = Infinity;
@@ -107,6 +109,11 @@ export class Reconciler {
       refusals: this.#entries.failures.total,
       lastFullCheckAt: this.#lastFullCheckAt,
     };
+  }
+
+  /** For whoever hears what the kernel announces. */
+  get readings(): Readings {
+    return this.#readings;
   }
 
   /** Whether the kernel holds everything that this peer needs; the error if it refused something. */
@@ -258,6 +265,8 @@ export class Reconciler {
     this.#repairs.endContests(now());
     const { heard, seen } = this.#deviceChanges;
     if (this.#settled && heard === seen) await this.#putRight(announced);
+    const readings = { begun: this.#readings.begun + 1, isFilling: false };
+    this.#readings = readings;
     const links = this.#links;
     // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
     const isComplete = this.#peersComplete;
@@ -284,7 +293,8 @@ export class Reconciler {
         (asked.size === 0 || !asked.has(keyOfOp(op))) && !(isFirstPruning && op.kind === 'remove');
       await this.#repair(this.#entries.compareAll(prune), isRepair, isConsequence);
     } else {
-      await this.#entries.fill(prune);
+      this.#readings = { ...readings, isFilling: true };
+      await this.#entries.fill(prune).finally(() => (this.#readings = readings));
       this.#recentChanges.noteMany(now());
     }
     if (isComplete) this.#settled = true;

@@ -20,6 +20,9 @@ const DEADLINE_MS = 60_000;
 /** Processes in the namespace while nothing listens: this one, and the `ip` that counts. */
 const IDLE = 2;
 
+/** Of a reconciler that has nothing to do. */
+const IDLE_READINGS = { begun: 1, isFilling: false };
+
 /** More announcements than the largest receive buffer holds, 8 MiB at about 768 bytes each. */
 const FLOOD = Array.from(
   { length: 40_000 },
@@ -100,7 +103,7 @@ void inNamespace(t, import.meta.url, () => {
     };
     const devices: DeviceTable = { indexOf: () => 0, nameOf: index => `device ${index}` };
     const close = listenToKernel({
-      interests: { ...nobody, isExpected: () => true },
+      interests: { ...nobody, isExpected: () => true, readings: () => IDLE_READINGS },
       devices: () => devices,
       ownPort: 0xffff,
       log: pino({ level: 'silent' }),
@@ -127,6 +130,7 @@ void inNamespace(t, import.meta.url, () => {
         underlay: 'sv8',
         addressed: 'sv7',
         isExpected: (_, isThere) => isThere,
+        readings: () => IDLE_READINGS,
       },
       devices: () => devices,
       ownPort: 0xffff,

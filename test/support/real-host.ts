@@ -98,6 +98,7 @@ export function startRealHost(
     underlay: UNDERLAY,
     addressed: 'docker0',
     isExpected: (entry, isThere) => reconciler.isExpected(entry, isThere),
+    readings: () => reconciler.readings,
   };
   const stopListening = listenToKernel({
     interests: {
