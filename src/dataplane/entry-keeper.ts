@@ -40,8 +40,11 @@ import { tellFew } from './tell-few.js';
 /** Of so many peers the entries fill one datagram, which is what the kernel is given at a time. */
 const OWNERS_AT_A_TIME = 100;
 
-/** So many datagrams are made ready while the kernel is at work; what is waiting it is given in one. */
-const DATAGRAMS_AHEAD = 8;
+/**
+ * So many datagrams are made ready while the kernel is at work. What is waiting it is given in one, of eleven at most (the
+ * send buffer is not larger): then it has enough to do also while this thread collects garbage, or does an agent's other work.
+ */
+const DATAGRAMS_AHEAD = 32;
 
 export interface EntryKeeperOptions {
   readonly kernel: Kernel;

@@ -9,13 +9,13 @@ import { macOf, peerEntries } from '../../support/dataplane.js';
 import { keeperOn } from '../../support/entry-keeper.js';
 
 /** More than are made ready at once. */
-const PEERS = 1_000;
+const PEERS = 4_000;
 
 /** As many datagrams as are made ready before the first is answered. */
-const AHEAD = 8;
+const AHEAD = 32;
 
 /** A peer that is among the last to be planned. */
-const LATE = 985;
+const LATE = 3_985;
 
 /** What the kernel was handed and has not answered yet. */
 interface Handed {
@@ -68,7 +68,12 @@ t.test('the next are compared before the last are answered, and a peer’s entri
   await settle(handed);
   t.equal(handed.length, AHEAD, 'one at work, the others ready');
   const sizes = handed.map(({ ops }) => ops.length);
-  t.same(sizes, [48, 96, 192, 384, 400, 400, 400, 400], 'few at first, so that the kernel begins early');
+  const few = [48, 96, 192, 384];
+  t.same(
+    sizes,
+    [...few, ...Array<number>(AHEAD - 4).fill(400)],
+    'few at first, so that the kernel begins early',
+  );
   const ops = await answerAll(handed);
   await filled;
   const wanted = Array.from({ length: PEERS }, (_, n) => keeper.desired.entriesOf(`peer ${n + 1}`)).flat();
@@ -139,7 +144,7 @@ t.test('what the kernel refuses is listed, told in few words, and holds up nothi
 });
 
 t.test('what is stale goes when all else has been answered', async t => {
-  const stale = peerEntries(1_255);
+  const stale = peerEntries(4_255);
   const { keeper, handed } = keepPeers([...stale]);
   const filled = keeper.fill(true);
   const kinds: string[] = [];
