@@ -10,6 +10,7 @@ import { containsIp, overlaps, type Prefix } from '../address/prefix.js';
 import { decodeAddress } from './netlink/address.js';
 import {
   AF_BRIDGE,
+  AF_INET6,
   NUD_PERMANENT,
   RT_TABLE_MAIN,
   RTM_DELADDR,
@@ -94,7 +95,8 @@ export function concernOf(
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH: {
       const { interfaceIndex, family, state, destination } = decodeNeighbour(message.body);
-      if (!isOverlay(interfaceIndex)) return undefined;
+      // The kernel looks for neighbours by IPv6 on its own account.
+      if (!isOverlay(interfaceIndex) || family === AF_INET6) return undefined;
       if (family !== AF_BRIDGE) {
         // One that we remove goes by the kernel's own hand (net/core/neighbour.c, neigh_cleanup_and_release), so that its
         // port is 0: it is known by being wanted no more, whatever its MAC was.

@@ -1,6 +1,7 @@
 /** The notification socket on the real kernel: it hears, outlives an overflow, and leaves no process behind. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { pino } from 'pino';
 import t from 'tap';
 import type { Announced } from '../../src/dataplane/announced.js';
@@ -33,6 +34,19 @@ const FLOOD = Array.from(
 void inNamespace(t, import.meta.url, () => {
   ip('link', 'add', 'sv1', 'type', 'vxlan', 'id', '1', 'dstport', '8472');
   ip('link', 'set', 'sv1', 'up');
+
+  t.test('nothing is heard of IPv6, which comes to every device by itself', async t => {
+    const families: number[] = [];
+    const onMessage = ({ type, body }: Message) => {
+      if (type === nl.RTM_NEWADDR || type === nl.RTM_NEWROUTE) families.push(body[0]!);
+    };
+    const socket = new NotificationSocket({ onMessage, onOverflow: reason => t.fail(reason) });
+    t.teardown(() => socket.close());
+    if (existsSync('/proc/sys/net/ipv6')) ip('address', 'add', 'fd00::1/64', 'dev', 'sv1', 'nodad');
+    ip('address', 'add', '10.97.0.1/24', 'dev', 'sv1');
+    await poll(() => families.length > 0);
+    t.same(new Set(families), new Set([nl.AF_INET]));
+  });
 
   t.test('a flood that overflows is told, and then it hears again', async t => {
     const heard = new Set<string>();

@@ -2,8 +2,6 @@
 import {
   RTNLGRP_IPV4_IFADDR,
   RTNLGRP_IPV4_ROUTE,
-  RTNLGRP_IPV6_IFADDR,
-  RTNLGRP_IPV6_ROUTE,
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
   RTNLGRP_NEXTHOP,
@@ -12,14 +10,15 @@ import { MalformedMessageError } from './errors.js';
 import { readMessages, wholeMessagesLength, type Message } from './message.js';
 import { openSubscription, type Subscription } from './subscription.js';
 
-/** Everything that can change what our entries rest on. */
+/**
+ * Everything that can change what our entries rest on. Nothing of IPv6: we have no entries of it, and every device that
+ * comes up gets an address and routes of its own two seconds later.
+ */
 export const ALL_GROUPS: readonly number[] = [
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
   RTNLGRP_IPV4_IFADDR,
   RTNLGRP_IPV4_ROUTE,
-  RTNLGRP_IPV6_IFADDR,
-  RTNLGRP_IPV6_ROUTE,
   RTNLGRP_NEXTHOP,
 ];
 

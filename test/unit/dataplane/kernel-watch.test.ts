@@ -1,5 +1,6 @@
 /** Which announcements concern us. */
 import t from 'tap';
+import { ipToBytes } from '../../../src/address/ip.js';
 import { concernOf, type Concern, type Interests } from '../../../src/dataplane/kernel-watch.js';
 import type { DeviceTable } from '../../../src/dataplane/kinds/kind.js';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
@@ -83,6 +84,12 @@ const TABLE: readonly (readonly [what: string, type: number, write: Write, conce
     ['address elsewhere', nl.RTM_NEWADDR, address(OTHER), undefined],
     ['neighbour on our device', nl.RTM_DELNEIGH, neighbour(arpOn(VX, '10.5.2.0', MAC_A)), 'entries'],
     ['neighbour on the underlay', nl.RTM_NEWNEIGH, neighbour(arpOn(UP0, '192.168.77.2', MAC_A)), undefined],
+    [
+      'neighbour by IPv6 on our device',
+      nl.RTM_NEWNEIGH,
+      neighbour({ ...arpOn(VX, '10.5.2.0', MAC_A), family: nl.AF_INET6, destination: ipToBytes('fe80::1') }),
+      undefined,
+    ],
     ['FDB entry', nl.RTM_DELNEIGH, neighbour(fdbOn(VX, MAC_A, '192.168.77.2')), 'entries'],
     [
       'learned FDB entry',
