@@ -221,6 +221,10 @@ t.test('the MAC that a lease publishes', async t => {
   t.equal(vxlan.publishedMac(lease({ type: 'host-gw' })), undefined);
   t.equal(vxlan.publishedMac(lease({ data: { VtepMAC: 'x' } })), undefined);
   t.equal(vxlan.publishedMac(lease({ data: { VNI: 5, VtepMAC: PEER_MAC } })), PEER_MAC, 'of another VNI too');
+  const first = lease();
+  t.equal(vxlan.publishedMac(first), PEER_MAC);
+  const copy = { ...first, backendData: { VNI: 1, VtepMAC: OWN_MAC } };
+  t.equal(vxlan.publishedMac(copy), OWN_MAC, 'what was read of a lease does not hold for a changed copy');
 });
 
 t.test('MTU: the smaller of config and underlay, less what encapsulation takes', async t => {
