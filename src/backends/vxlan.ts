@@ -146,15 +146,15 @@ type Vtep =
 const READ = Symbol('what backendData says');
 
 interface ReadLease extends Lease {
-  /** Of another `backendData` in a copy of the lease, where it is of no concern. */
-  [READ]?: { readonly of: unknown; readonly vtep: Vtep };
+  /** A copy of the lease has it of another, where it is of no concern. */
+  [READ]?: { readonly of: Lease; readonly vtep: Vtep };
 }
 
 function vtepOf(lease: ReadLease): Vtep {
   const known = lease[READ];
-  if (known !== undefined && known.of === lease.backendData) return known.vtep;
+  if (known?.of === lease) return known.vtep;
   const vtep = readVtep(lease);
-  lease[READ] = { of: lease.backendData, vtep };
+  lease[READ] = { of: lease, vtep };
   return vtep;
 }
 

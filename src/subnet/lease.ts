@@ -144,21 +144,27 @@ export function formatLeaseValue(attributes: LeaseAttributes): string {
   });
 }
 
-/** By prefix, what was read of each entry: the search for our own lease and the judgement of peers read all. */
-const parsedLeases = new Map<string, WeakMap<KeyValue, ParsedLease>>();
+/**
+ * The search for our own lease and the judgement of peers read all entries. What was read is kept at the entry itself: a
+ * WeakMap of ten thousand costs hashes, and the collector's work in the midst of a start.
+ */
+const PARSED = Symbol('the lease in this entry');
+
+interface ParsedEntry extends KeyValue {
+  /** A copy of the entry has it of another, where it is of no concern. */
+  [PARSED]?: { readonly of: KeyValue; readonly keyPrefix: string; readonly lease: ParsedLease };
+}
 
 /**
  * Reads a lease from its key and value, once of each entry.
  * @param keyPrefix `<prefix>/subnets/`, which the key starts with
  */
-export function parseLease(entry: KeyValue, keyPrefix: string): ParsedLease {
-  let ofPrefix = parsedLeases.get(keyPrefix);
-  if (ofPrefix === undefined) parsedLeases.set(keyPrefix, (ofPrefix = new WeakMap()));
-  const known = ofPrefix.get(entry);
-  if (known !== undefined) return known;
-  const parsed = readLease(entry, keyPrefix);
-  ofPrefix.set(entry, parsed);
-  return parsed;
+export function parseLease(entry: ParsedEntry, keyPrefix: string): ParsedLease {
+  const known = entry[PARSED];
+  if (known?.of === entry && known.keyPrefix === keyPrefix) return known.lease;
+  const lease = readLease(entry, keyPrefix);
+  entry[PARSED] = { of: entry, keyPrefix, lease };
+  return lease;
 }
 
 function readLease(entry: KeyValue, keyPrefix: string): ParsedLease {
