@@ -4,6 +4,7 @@ import type { Firewall } from '../dataplane/firewall/firewall.js';
 import { SystemFirewall } from '../dataplane/firewall/system-firewall.js';
 import type { Kernel } from '../dataplane/kernel.js';
 import { listenToKernel, type OnConcern } from '../dataplane/kernel-listener.js';
+import type { Readings } from '../dataplane/put-off.js';
 import type { Interests } from '../dataplane/kernel-watch.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
@@ -21,7 +22,7 @@ export interface Host {
   /** @throws OperatorError when another agent keeps the device */
   takeDevice(device: string): Promise<void>;
   /** @returns ends it */
-  listen(interests: Interests, onConcern: OnConcern): () => void;
+  listen(interests: Interests, readings: () => Readings, onConcern: OnConcern): () => void;
   close(): void;
 }
 
@@ -42,8 +43,10 @@ export function realHost(netlink: NetlinkSocket, holder: Holder, log: Logger): H
     takeDevice: async device => {
       await takeLock(`device ${device}`, holder);
     },
-    listen: (interests, onConcern) =>
-      listenToKernel({ interests, devices: () => kernel.devices, ownPort: netlink.port, log, onConcern }),
+    listen: (interests, readings, onConcern) => {
+      const devices = () => kernel.devices;
+      return listenToKernel({ interests, readings, devices, ownPort: netlink.port, log, onConcern });
+    },
     close: () => offload.close(),
   };
 }

@@ -132,9 +132,9 @@ export class Membership {
       underlay: this.#underlay.device,
       addressed: DOCKER_BRIDGE,
       isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
-      readings: () => this.#reconciler.readings,
     };
-    const stopListening = host.listen(interests, (concern, announced) => {
+    const readings = () => this.#reconciler.readings;
+    const stopListening = host.listen(interests, readings, (concern, announced) => {
       if (concern === 'entries') this.#reconciler.doubt(announced);
       else this.#reconciler.doubtAfterChange(concern);
     });

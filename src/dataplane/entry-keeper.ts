@@ -41,10 +41,11 @@ import { tellFew } from './tell-few.js';
 const OWNERS_AT_A_TIME = 100;
 
 /**
- * So many datagrams are made ready while the kernel is at work. What is waiting it is given in one, of eleven at most (the
- * send buffer is not larger): then it has enough to do also while this thread collects garbage, or does an agent's other work.
+ * So many datagrams are made ready while the kernel is at work; of more, the receive buffer could not hold the answers. What
+ * is waiting the kernel is given in one, of eleven at most (the send buffer is not larger): then it has enough to do also
+ * while this thread collects garbage, or does an agent's other work.
  */
-const DATAGRAMS_AHEAD = 32;
+const DATAGRAMS_AHEAD = 20;
 
 export interface EntryKeeperOptions {
   readonly kernel: Kernel;

@@ -8,7 +8,7 @@ import { RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_NEWNEIGH, RTM_NEWNEXTHOP } from './ne
 import type { Message } from './netlink/message.js';
 import { NotificationSocket, type NotificationListener } from './netlink/notifications.js';
 import { openSubscription } from './netlink/subscription.js';
-import { PutOff } from './put-off.js';
+import { PutOff, type Readings } from './put-off.js';
 
 /** Notifications come in flocks; one full read serves those of this many milliseconds. */
 const SETTLE_MS = 20;
@@ -27,6 +27,8 @@ export type OnConcern = (concern: Concern, announced: readonly Announced[]) => v
 
 export interface KernelListenerOptions {
   readonly interests: Interests;
+  /** How far the reading of the kernel is by whoever is called. */
+  readonly readings: () => Readings;
   /** Devices as last read. */
   readonly devices: () => DeviceTable;
   /** Port of the request socket, whose own changes are no news. */
@@ -42,7 +44,7 @@ export interface KernelListenerOptions {
  * @returns closes the subscription
  */
 export function listenToKernel(options: KernelListenerOptions): () => void {
-  const { interests, devices, ownPort, log, onConcern, open = openSubscription } = options;
+  const { interests, readings, devices, ownPort, log, onConcern, open = openSubscription } = options;
   const announcements = new Announcements();
   const underlay = new LastWord(interests.underlay);
   let pending: Concern | undefined;
@@ -61,8 +63,7 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
     if (pending !== undefined && pending !== 'entries' && OF_ENTRIES.has(message.type)) return;
     const concern = concernOf(message, interests, devices(), ownPort);
     // Also what is as it should be: it may put right what was announced just before.
-    if (concern === 'entries' || (pending === 'entries' && message.port !== ownPort))
-      announcements.note(message, devices());
+    if (concern === 'entries' || pending === 'entries') announcements.note(message, devices());
     // Nothing that the kernel refused a moment ago will it accept for a repetition.
     if (concern !== undefined)
       note(concern === 'underlay' && underlay.repeats(message) ? 'overlay' : concern);
@@ -71,11 +72,12 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
     log.info({ reason }, 'kernel notifications were lost: everything is read again');
     note('underlay');
   };
-  const putOff = new PutOff(interests.readings, hear, onOverflow);
+  const putOff = new PutOff(readings, hear, onOverflow);
   const listener: NotificationListener = {
     onMessage: message => {
-      if (!OF_ENTRIES.has(message.type)) hear(message);
-      else if (!putOff.take(message)) hear(message);
+      // Where the kernel does not leave them out for us.
+      if (message.port === ownPort) return;
+      if (!OF_ENTRIES.has(message.type) || !putOff.take(message)) hear(message);
     },
     onOverflow,
   };

@@ -44,15 +44,6 @@ export interface Interests {
   readonly addressed: string;
   /** Whether an announced entry is there (or gone) because it should be. */
   readonly isExpected: (entry: Entry, isThere: boolean) => boolean;
-  readonly readings: () => Readings;
-}
-
-/** How far our own reading of the kernel is. */
-export interface Readings {
-  /** How many full ones have begun: what was announced before one began is in it. */
-  readonly begun: number;
-  /** What the last one showed to be missing is being put into the kernel, which may be all of ten thousand peers. */
-  readonly isFilling: boolean;
 }
 
 /**

@@ -2,9 +2,22 @@
  * Announcements of entries that come while the kernel is being filled: nearly all of them tell of what we do ourselves,
  * and to know that of each takes an index of all that is desired, in the moments when ten thousand peers wait for theirs.
  */
-import type { Readings } from './kernel-watch.js';
 import { MalformedMessageError } from './netlink/errors.js';
 import type { Message } from './netlink/message.js';
+
+/** How far our own reading of the kernel is. */
+export interface Readings {
+  /**
+   * How many full ones have begun: what was announced before one began is in it, or in the one that must follow where it
+   * breaks off.
+   */
+  readonly begun: number;
+  /** The kernel is being read for the first time, and what is missing put in, which may be all of ten thousand peers. */
+  readonly isFilling: boolean;
+}
+
+/** More than fifty thousand peers have FDB entries. What is more is not kept, but read. */
+const MOST_KEPT = 100_000;
 
 /** How often it is asked whether the kernel has been filled. */
 const LOOK_MS = 20;
@@ -20,7 +33,7 @@ export class PutOff {
 
   /**
    * @param hear is given them afterwards, in their order; not those that came before another reading began
-   * @param onLost called when one could not be read
+   * @param onLost called when one could not be read, or there were too many
    */
   constructor(readings: () => Readings, hear: (message: Message) => void, onLost: (reason: string) => void) {
     this.#readings = readings;
@@ -40,7 +53,7 @@ export class PutOff {
       if (this.#messages.length > 0) this.#hearAll();
       return false;
     }
-    this.#messages.push(message);
+    if (this.#messages.length < MOST_KEPT) this.#messages.push(message);
     this.#timer ??= setTimeout(() => this.#look(), LOOK_MS);
     return true;
   }
@@ -61,6 +74,10 @@ export class PutOff {
   #hearAll(): void {
     const messages = this.#messages;
     this.#messages = [];
+    if (messages.length === MOST_KEPT) {
+      this.#onLost(`more than ${MOST_KEPT} announcements while the kernel was being filled`);
+      return;
+    }
     try {
       for (const message of messages) this.#hear(message);
     } catch (error) {

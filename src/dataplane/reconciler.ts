@@ -15,13 +15,13 @@ import { allKeys, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
 import { lossesOf, nexthopSamples } from './known-losses.js';
-import type { Readings } from './kernel-watch.js';
 import { LinkKeeper, type Mended } from './link-keeper.js';
 import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
 import type { Entry, Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
+import type { Readings } from './put-off.js';
 import { ReadTrouble } from './read-trouble.js';
 import { RecentChanges } from './recent-changes.js';
 import type { OwnerState, ReconcilerView } from './reconciler-view.js';
@@ -252,6 +252,8 @@ export class Reconciler {
     } catch (error) {
       if (!isKernelTrouble(error)) throw error;
       this.#reading.report(error, this.#options.now());
+    } finally {
+      this.#readings = { ...this.#readings, isFilling: false };
     }
     this.#options.onPass?.(startedAt);
   }
@@ -265,8 +267,7 @@ export class Reconciler {
     this.#repairs.endContests(now());
     const { heard, seen } = this.#deviceChanges;
     if (this.#settled && heard === seen) await this.#putRight(announced);
-    const readings = { begun: this.#readings.begun + 1, isFilling: false };
-    this.#readings = readings;
+    this.#readings = { begun: this.#readings.begun + 1, isFilling: !this.#settled };
     const links = this.#links;
     // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
     const isComplete = this.#peersComplete;
@@ -293,8 +294,7 @@ export class Reconciler {
         (asked.size === 0 || !asked.has(keyOfOp(op))) && !(isFirstPruning && op.kind === 'remove');
       await this.#repair(this.#entries.compareAll(prune), isRepair, isConsequence);
     } else {
-      this.#readings = { ...readings, isFilling: true };
-      await this.#entries.fill(prune).finally(() => (this.#readings = readings));
+      await this.#entries.fill(prune);
       this.#recentChanges.noteMany(now());
     }
     if (isComplete) this.#settled = true;

@@ -85,7 +85,6 @@ const messages: Target = {
               underlay: 'eth0',
               addressed: 'docker0',
               isExpected: () => false,
-              readings: () => ({ begun: 0, isFilling: false }),
             },
             DEVICES,
             1,

@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import * as nl from '../../src/dataplane/netlink/constants.js';
 import type { Concern } from '../../src/dataplane/kernel-watch.js';
@@ -309,14 +308,6 @@ void inNamespace(t, import.meta.url, () => {
   });
 
   t.test('what we do ourselves makes us read nothing', async t => {
-    // A device with IPv6 is announced once more when its own address has proved to be its alone, a second or two after it
-    // came up, as the underlay did in the test before.
-    const noIpv6 = (value: '0' | '1') => {
-      for (const devices of ['all', 'default'])
-        writeFileSync(`/proc/sys/net/ipv6/conf/${devices}/disable_ipv6`, value);
-    };
-    noIpv6('1');
-    t.teardown(() => noIpv6('0'));
     const { reconciler, socket, concernOf, mendsLoss, deviceNews, hears } = startRealHost(t);
     await becomes(t, () => entriesOn(DEVICE), expected(2, 3, 4), 'entries');
     let concerns: (Concern | undefined)[] = [];
@@ -364,8 +355,6 @@ void inNamespace(t, import.meta.url, () => {
   });
 
   t.test('a device that cannot be: why, and all is well once it can', async t => {
-    // The test before gave the underlay its IPv6 address back: once that has proved to be its alone, it is announced.
-    await poll(() => ip('-6', 'address', 'show', 'dev', UNDERLAY, 'tentative') === '');
     const udp = createSocket('udp4').bind(8472);
     await once(udp, 'listening');
     const { reconciler, socket } = startRealHost(t);

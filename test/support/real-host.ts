@@ -98,7 +98,6 @@ export function startRealHost(
     underlay: UNDERLAY,
     addressed: 'docker0',
     isExpected: (entry, isThere) => reconciler.isExpected(entry, isThere),
-    readings: () => reconciler.readings,
   };
   const stopListening = listenToKernel({
     interests: {
@@ -109,6 +108,7 @@ export function startRealHost(
         return reconciler.isExpected(entry, isThere);
       },
     },
+    readings: () => reconciler.readings,
     devices: () => kernel.devices,
     ownPort: socket.port,
     log,

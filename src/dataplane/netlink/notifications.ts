@@ -11,8 +11,8 @@ import { readMessages, wholeMessagesLength, type Message } from './message.js';
 import { openSubscription, type Subscription } from './subscription.js';
 
 /**
- * Everything that can change what our entries rest on. Nothing of IPv6: we have no entries of it, and every device that
- * comes up gets an address and routes of its own two seconds later.
+ * Everything that can change what our entries rest on. No addresses and routes of IPv6: we have no entries of it, and
+ * every device that comes up gets its own two seconds later.
  */
 export const ALL_GROUPS: readonly number[] = [
   RTNLGRP_LINK,

@@ -77,11 +77,11 @@ t.test('what is lowered as before stays where it is, and the index is left for l
   const desired = new DesiredEntries(planned => (isLow ? planned.slice(0, 1) : planned));
   const [host] = peerEntries(1);
   desired.set('host', [host]);
-  desired.set('two', peerEntries(2));
+  for (const n of [2, 3]) desired.set(`peer ${n}`, peerEntries(n));
   t.same(desired.entriesOf('host'), [host]);
   isLow = true;
   t.same([...desired.lowerAgain()], []);
-  t.equal([...desired.slices(1)].length, 2, 'a slice for each: an index would come as one');
+  t.equal([...desired.slices(1)].length, 3, 'a slice for each: an index would come as one');
 });
 
 t.test('an owner that says how to plan is planned when its entries are asked for, and once', async t => {

@@ -12,7 +12,7 @@ import { keeperOn } from '../../support/entry-keeper.js';
 const PEERS = 4_000;
 
 /** As many datagrams as are made ready before the first is answered. */
-const AHEAD = 32;
+const AHEAD = 20;
 
 /** A peer that is among the last to be planned. */
 const LATE = 3_985;

@@ -44,10 +44,10 @@ function listen(t: Test) {
         asked++;
         return isThere && entry.kind === 'fdb' && entry.vtep === OF_A.vtep;
       },
-      readings: () => {
-        looks++;
-        return readings;
-      },
+    },
+    readings: () => {
+      looks++;
+      return readings;
     },
     devices: () => devices,
     ownPort: 1000,
@@ -120,6 +120,14 @@ t.test('one that cannot be read is as good as lost', async t => {
   readings.isFilling = false;
   await isTold(1);
   t.same(told, [['underlay', []]], 'so that everything is read');
+});
+
+t.test('so many that they would fill the memory are as good as lost', async t => {
+  const { readings, told, asked, say, isTold } = listen(t);
+  say(Buffer.concat(Array<Uint8Array>(100_001).fill(come())));
+  readings.isFilling = false;
+  await isTold(1);
+  t.same([asked(), told], [0, [['underlay', []]]]);
 });
 
 t.test('devices cannot wait; after news of one no entry is looked at, for all are read', async t => {

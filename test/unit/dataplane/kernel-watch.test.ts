@@ -33,7 +33,6 @@ const interests: Interests = {
   underlay: UNDERLAY,
   addressed: 'docker0',
   isExpected: () => false,
-  readings: () => ({ begun: 0, isFilling: false }),
 };
 const devices: DeviceTable = {
   indexOf: name => NAMES.indexOf(name),

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
-import type { Readings } from '../../../src/dataplane/kernel-watch.js';
+import type { Readings } from '../../../src/dataplane/put-off.js';
 import { UnknownDeviceError } from '../../../src/dataplane/kinds/kind.js';
 import { Reconciler } from '../../../src/dataplane/reconciler.js';
 import { waitFor } from '../../../src/demo/wait.js';
