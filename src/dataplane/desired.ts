@@ -134,7 +134,8 @@ export class DesiredEntries {
   }
 
   /**
-   * What the lowering depends on has changed: lowers all plans anew. Makes no index for a list of entries that comes out as before.
+   * What the lowering depends on has changed: lowers all plans anew. Makes no index for a list of entries that comes out
+   * as before.
    * @returns the keys that may have to change in the kernel
    */
   lowerAgain(): Set<string> {
