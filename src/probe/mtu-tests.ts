@@ -31,8 +31,6 @@ interface Running {
   readonly results: MtuResult[];
   step: MtuStep;
   tries: number;
-  /** What the answers come to, if full-size packets that were silent still are: those yet to be asked, the present one too. */
-  recheck?: { readonly finding: MtuFinding; readonly steps: readonly MtuStep[] };
 }
 
 export class MtuTests {
@@ -86,10 +84,6 @@ export class MtuTests {
       this.#schedule.askSoon({ key, what: 'mtu' });
       return undefined;
     }
-    if (running.recheck !== undefined) {
-      this.#takeRecheck(key, running, running.recheck, outcome, now);
-      return undefined;
-    }
     running.results.push({ ...running.step, outcome });
     const next = nextOfMtu(running.question, running.results);
     if ('step' in next) {
@@ -98,37 +92,12 @@ export class MtuTests {
       this.#schedule.askSoon({ key, what: 'mtu' });
       return undefined;
     }
-    if (running.results.some(each => each.outcome.kind === 'silent')) {
-      this.#recheck(key, running, next.finding, silentAtFullSize(running), now);
-      return undefined;
-    }
     this.#running.delete(key);
-    return { finding: next.finding, at: now };
-  }
-
-  /** An outage that ended in the midst of a test looks like a narrow link: the sizes that were asked later pass. */
-  #recheck(key: string, running: Running, finding: MtuFinding, steps: readonly MtuStep[], now: number): void {
-    const [step] = steps;
-    if (step !== undefined) {
-      Object.assign(running, { recheck: { finding, steps }, step, tries: 0 });
-      this.#schedule.askSoon({ key, what: 'mtu' });
-      return;
-    }
-    this.#running.delete(key);
-    this.#unconfirmed.set(key, { view: { finding, at: now }, question: running.question });
+    const view = { finding: next.finding, at: now };
+    if (running.results.every(each => each.outcome.kind !== 'silent')) return view;
+    this.#unconfirmed.set(key, { view, question: running.question });
     for (const what of PATHS) this.#schedule.askSoon({ key, what });
-  }
-
-  #takeRecheck(
-    key: string,
-    running: Running,
-    { finding, steps }: NonNullable<Running['recheck']>,
-    outcome: MtuOutcome,
-    now: number,
-  ): void {
-    // To be tested anew.
-    if (outcome.kind === 'answered') this.drop(key);
-    else this.#recheck(key, running, finding, steps.slice(1), now);
+    return undefined;
   }
 
   /** The peer is gone, or cannot be tested now. */
@@ -150,12 +119,4 @@ export class MtuTests {
     else if (isConfirmed) this.#unconfirmed.delete(key);
     return isConfirmed && !isRefuted ? view : undefined;
   }
-}
-
-/** The largest packets that were sent without an answer, which every search begins with. */
-function silentAtFullSize({ results, question }: Running): readonly MtuStep[] {
-  const { underlaySize, overlaySize } = question;
-  const isFull = ({ path, size }: MtuStep) => size === (path === 'underlay' ? underlaySize : overlaySize);
-  const silent = results.filter(each => isFull(each) && each.outcome.kind === 'silent');
-  return silent.map(({ path, size, mayFragment }) => ({ path, size, mayFragment }));
 }

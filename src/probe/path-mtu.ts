@@ -47,8 +47,34 @@ export type MtuFinding =
 
 export type MtuNext = { readonly step: MtuStep } | { readonly finding: MtuFinding };
 
-/** What to send next, or what has been found. @param results of all steps so far */
+/**
+ * What to send next, or what has been found. Full-size packets that were silent are sent once more at the end: an outage
+ * that is over by then looks like a narrow link, for the sizes that were asked later pass.
+ * @param results of all steps so far
+ */
 export function nextOfMtu(question: MtuQuestion, results: readonly MtuResult[]): MtuNext {
+  const next = nextOfSearch(question, results);
+  if ('step' in next || !('size' in next.finding)) return next;
+  for (const step of results.filter(result => isFullSize(result, question))) {
+    const outcomes = results.filter(result => isSameStep(result, step)).map(({ outcome }) => outcome.kind);
+    if (outcomes[0] !== 'silent') continue;
+    const { path, size, mayFragment } = step;
+    if (outcomes.length === 1) return { step: { path, size, mayFragment } };
+    if (outcomes[1] === 'answered') return unknown('large packets were lost for a while');
+  }
+  return next;
+}
+
+function isFullSize({ path, size }: MtuStep, { underlaySize, overlaySize }: MtuQuestion): boolean {
+  return size === (path === 'underlay' ? underlaySize : overlaySize);
+}
+
+function isSameStep(a: MtuStep, b: MtuStep): boolean {
+  return a.path === b.path && a.size === b.size && a.mayFragment === b.mayFragment;
+}
+
+/** The same by the first outcome of each step. */
+function nextOfSearch(question: MtuQuestion, results: readonly MtuResult[]): MtuNext {
   const { underlaySize, overlaySize, isTunnel, answers } = question;
   const whole: MtuStep = { path: 'underlay', size: underlaySize, mayFragment: false };
   const onUnderlay = answers.underlay ? outcomeOf(whole, results) : UNTESTABLE;
