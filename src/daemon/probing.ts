@@ -46,7 +46,7 @@ export async function probePeers(
     timeoutMs: TIMEOUT_MS,
     identifier: randomBytes(2).readUInt16BE(),
     cookie: randomBytes(COOKIE_LENGTH),
-    isProgrammed: key => isProgrammed(facts, key),
+    isProgrammed: key => facts.reconciler?.peerState(key).programmed === true,
     onAnswer: (path, rttMs) => facts.onProbeAnswer?.(path, rttMs),
     onState: (key, before, after) => logState(log, facts, key, before, after),
   });
@@ -70,14 +70,6 @@ export async function probePeers(
     signal,
   );
   await Promise.all([prober, countReceived(facts, probing, clock, signal)]);
-}
-
-/**
- * Whether the kernel leads to a peer. While it is being filled, to nobody: to look would make indexes of all peers, in the
- * moments when they wait for theirs.
- */
-export function isProgrammed({ reconciler }: Facts, key: string): boolean {
-  return reconciler?.readings.isFilling === false && reconciler.peerState(key).programmed;
 }
 
 /** @returns brings the monitor's targets up to date where peers are others than before: those, and not ten thousand */

@@ -109,8 +109,6 @@ class ServiceReport {
   /** With thousands of peers this costs too much to be done for nothing: only a pass changes what is programmed. */
   #count(): void {
     const { facts } = this.#options;
-    // Nobody is told before, and indexes of all peers would be made in the moments when they wait for their entries.
-    if (facts.reconciler?.view.settled !== true) return;
     const made = `${facts.lastPassAt ?? ''} ${facts.overlay?.peers?.accepted.size ?? 0}`;
     if (this.#isReady && made === this.#countedAt) return;
     this.#countedAt = made;

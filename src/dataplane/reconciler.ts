@@ -116,7 +116,10 @@ export class Reconciler {
     return this.#readings;
   }
 
-  /** Whether the kernel holds everything that this peer needs; the error if it refused something. */
+  /**
+   * Whether the kernel holds everything that this peer needs; the error if it refused something. Of nobody, while it is
+   * being filled.
+   */
   peerState(id: string): OwnerState {
     return this.#stateOf(id);
   }
@@ -224,6 +227,8 @@ export class Reconciler {
 
   #stateOf(owner: Owner): OwnerState {
     let error = this.#troubleText;
+    // To look would make indexes of all peers, in the moments when they wait for their entries.
+    if (this.#readings.isFilling) return { programmed: false, error };
     let programmed = error === undefined;
     for (const key of this.#entries.missing(owner)) {
       programmed = false;

@@ -32,22 +32,6 @@ function startReport(t: Test, facts: Facts, watchdogMs?: number) {
 
 const WAITING = 'STATUS=waiting for etcd to answer';
 
-t.test('peers are not counted before the kernel has been filled', async t => {
-  const { facts, reconciling } = joined(t, [entryOf(2), entryOf(3)]);
-  const { reconciler } = facts;
-  const peerState = reconciler!.peerState.bind(reconciler);
-  let counted = 0;
-  reconciler!.peerState = key => {
-    counted++;
-    return peerState(key);
-  };
-  const { clock } = startReport(t, facts);
-  t.equal(counted, 0);
-  await reconciling.settled();
-  await clock.pass(1_000);
-  t.ok(counted > 0);
-});
-
 t.test('ready with the last condition, and each status once', async t => {
   const { facts, reconciling } = joined(t, [entryOf(2), entryOf(3)]);
   facts.mirrored = false;

@@ -8,15 +8,17 @@ import { Reconciler } from '../../../src/dataplane/reconciler.js';
 import { waitFor } from '../../../src/demo/wait.js';
 import { ALWAYS, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
 
-/** A reconciler of two peers on a kernel that holds nothing, and what it said while the kernel was changed. */
-async function run(t: Test, apply: () => Promise<ReadonlyMap<number, OpTrouble>>) {
+/** A reconciler of some peers on a kernel that holds nothing, and what it said while the kernel was changed. */
+async function run(t: Test, apply: () => Promise<ReadonlyMap<number, OpTrouble>>, peers = 2) {
   const during: Readings[] = [];
+  const programmed: boolean[] = [];
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
     hasNexthops: true,
     readLinks: () => Promise.resolve([]),
     readEntries: () => Promise.resolve([]),
     apply: () => {
       during.push(reconciler.readings);
+      programmed.push(reconciler.peerState('2').programmed);
       return apply();
     },
   };
@@ -30,7 +32,7 @@ async function run(t: Test, apply: () => Promise<ReadonlyMap<number, OpTrouble>>
     nexthopRange: ALWAYS,
     onPass: () => passes++,
   });
-  for (const n of [2, 3]) reconciler.setPeer(`${n}`, peerEntries(n));
+  for (let n = 2; n < 2 + peers; n++) reconciler.setPeer(`${n}`, peerEntries(n));
   reconciler.setPeersComplete();
   t.same(reconciler.readings, { begun: 0, isFilling: false });
   const stop = new AbortController();
@@ -48,7 +50,7 @@ async function run(t: Test, apply: () => Promise<ReadonlyMap<number, OpTrouble>>
       until: n => n >= count,
     });
   await passed(1);
-  return { reconciler, during, passed };
+  return { reconciler, during, programmed, passed };
 }
 
 t.test('the first changes fill the kernel, later ones do not', async t => {
@@ -67,4 +69,11 @@ t.test('the first changes fill the kernel, later ones do not', async t => {
 t.test('a filling that fails is over', async t => {
   const { reconciler } = await run(t, () => Promise.reject(new UnknownDeviceError('no device')));
   t.same(reconciler.readings, { begun: 1, isFilling: false });
+});
+
+t.test('nobody counts as programmed before all are', async t => {
+  const { reconciler, programmed } = await run(t, () => Promise.resolve(new Map()), 50);
+  t.ok(programmed.length > 1, 'the first peers are in the kernel when the last are sent');
+  t.notOk(programmed.includes(true));
+  t.ok(reconciler.peerState('2').programmed);
 });
