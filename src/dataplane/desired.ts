@@ -140,9 +140,12 @@ export class DesiredEntries {
    */
   lowerAgain(): Set<string> {
     const touched = new Set<string>();
+    const lowered: [Owner, Plan, readonly Entry[]][] = [];
     // What nobody has asked for has not been lowered yet.
-    const lowered = [...this.#owned].filter(([, { entries }]) => entries !== undefined);
-    for (const [owner, { plan, entries = [] }] of lowered) {
+    this.#owned.forEach(({ plan, entries }, owner) => {
+      if (entries !== undefined) lowered.push([owner, plan, entries]);
+    });
+    for (const [owner, plan, entries] of lowered) {
       // Of the host, which has no routes: an index of ten thousand peers would be made, and they are yet to be programmed.
       if (typeof plan !== 'function' && isSameList(this.#lowering(plan), entries)) continue;
       this.set(owner, plan);

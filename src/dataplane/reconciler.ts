@@ -145,7 +145,7 @@ export class Reconciler {
   /** What one peer needs; no entries when it is gone. Applied at once. */
   setPeer(id: string, plan: Plan): void {
     this.#want(id, plan);
-    if (this.#entries.isOutgrown) this.#doubt = true;
+    if (!this.#doubt) this.#doubt = this.#entries.isOutgrown;
     this.#wake();
   }
 
