@@ -26,6 +26,8 @@ export interface RestartRow {
    * which no announcement was lost; null when there was none.
    */
   readonly lastEntry: Spread | null;
+  /** Of the first start: until the files for Docker were there. */
+  readonly files: Spread;
   /** Of the first start: until the status says running with all peers programmed. */
   readonly firstStart: Spread;
   /** The same of the restart, of an agent that tells its metrics. */
@@ -53,6 +55,7 @@ async function run(options: BenchOptions): Promise<readonly RestartRow[]> {
     rows.push({
       peers,
       lastEntry: lastEntries.length === 0 ? null : spreadOf(lastEntries),
+      files: spreadOf(measured.map(({ first }) => first.filesMs)),
       firstStart: spreadOf(measured.map(({ first }) => first.runningMs)),
       restart: spreadOf(measured.map(({ again }) => again.runningMs)),
       changesAtRestart: Math.max(...measured.map(({ again }) => again.changes)),
@@ -74,6 +77,7 @@ async function measure(lab: Lab, peers: number): Promise<Round> {
     argv: agentArgv(lab.selvedge, lab, files),
     log: files.log,
     socket: files.socket,
+    envFile: files.subnetEnv,
     peers,
   });
   return { first, again: await startAgain(lab, host, peers) };
@@ -101,11 +105,11 @@ export async function countChanges({ namespace }: Host): Promise<number> {
 
 function table(rows: readonly RestartRow[]): Table {
   return {
-    header: ['PEERS', 'LAST ENTRY', 'RUNNING', 'RESTART: RUNNING', 'CHANGES AT RESTART'],
-    rows: rows.map(({ peers, lastEntry, firstStart, restart, changesAtRestart }) => [
+    header: ['PEERS', 'LAST ENTRY', 'FILES FOR DOCKER', 'RUNNING', 'RESTART: RUNNING', 'CHANGES AT RESTART'],
+    rows: rows.map(({ peers, lastEntry, files, firstStart, restart, changesAtRestart }) => [
       String(peers),
       lastEntry === null ? '-' : formatSpread(lastEntry),
-      ...[firstStart, restart].map(formatSpread),
+      ...[files, firstStart, restart].map(formatSpread),
       String(changesAtRestart),
     ]),
     remarks: [

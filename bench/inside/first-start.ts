@@ -1,4 +1,5 @@
 /** Starts an agent on a host that holds none of its entries, and sees the peers' routes arrive. */
+import { stat } from 'node:fs/promises';
 import { readStatus } from '../../src/cli/agent-client.js';
 import { RT_TABLE_MAIN, RTM_NEWROUTE, RTNLGRP_IPV4_ROUTE } from '../../src/dataplane/netlink/constants.js';
 import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
@@ -16,6 +17,8 @@ export interface FirstStartTask {
   readonly log: string;
   /** Its control socket. */
   readonly socket: string;
+  /** The file that it writes last for Docker, and which is not there yet. */
+  readonly envFile: string;
   /** Peers 1 to this number are in etcd. */
   readonly peers: number;
 }
@@ -27,13 +30,16 @@ export interface FirstStartAnswer {
    * than the receive buffer holds.
    */
   readonly lastEntryMs: number | null;
+  /** Until the files for Docker were there. */
+  readonly filesMs: number;
   /** Until the status says running with all peers programmed. */
   readonly runningMs: number;
 }
 
-await answer('first-start', async ({ argv, log, socket, peers }): Promise<FirstStartAnswer> => {
+await answer('first-start', async ({ argv, log, socket, envFile, peers }): Promise<FirstStartAnswer> => {
   const routes = watchRoutes();
   const began = performance.now();
+  const beganOnWallClock = Date.now();
   const agent = await LoggedProcess.start('the agent', argv, log);
   const common = { deadlineSeconds: PEERS_DEADLINE_SECONDS, intervalMs: 100 };
   const { isIncomplete, last } = await waitFor(
@@ -56,9 +62,11 @@ await answer('first-start', async ({ argv, log, socket, peers }): Promise<FirstS
     () => agent.describe(),
   );
   const runningMs = performance.now() - began;
+  // When it was renamed, which is the last that is done to it.
+  const filesMs = (await stat(envFile)).ctimeMs - beganOnWallClock;
   routes.close();
   await agent.stop('SIGTERM', 30);
-  return { lastEntryMs: isIncomplete ? null : last - began, runningMs };
+  return { lastEntryMs: isIncomplete ? null : last - began, filesMs, runningMs };
 });
 
 interface HeardRoutes {

@@ -78,6 +78,7 @@ export class Membership {
   #env: SubnetEnv | undefined;
   #isDuplicateLogged = false;
   #fail: (error: OperatorError) => void = () => undefined;
+  #noteFilesTried: () => void = () => undefined;
 
   constructor(context: Context, config: RunnableConfig, findings: Findings) {
     const { options, log, facts, host } = context;
@@ -92,6 +93,7 @@ export class Membership {
     this.#retired = retired;
     this.#overlay = new Overlay({ backend, network: range.network, keyPrefix: keyPrefixOf(options), log });
     this.#files = new EnvFiles(options, log, host.writeFile);
+    const filesTried = new Promise<void>(resolve => (this.#noteFilesTried = resolve));
     this.#reconciler = new Reconciler({
       kernel: host.kernel,
       ownership: {
@@ -109,6 +111,7 @@ export class Membership {
         this.#overlay.followRoutes(entries);
       },
       onPass: startedAt => this.#onPass(startedAt),
+      onFilled: () => filesTried,
     });
     this.#overlay.attach(this.#reconciler);
     this.#firewall = createFirewallKeeper(options, host.firewall, log, () => void this.#writeFiles());
@@ -255,7 +258,9 @@ export class Membership {
   /** Docker starts containers when they are there: the firewall has been seen to by then, as far as it could be. */
   async #writeFiles(): Promise<void> {
     if (this.#env === undefined || this.#firewall.view.lookedAt === undefined) return;
-    if (isHostProgrammed(this.#context.facts)) await this.#files.write(this.#env, performance.now());
+    if (!isHostProgrammed(this.#context.facts)) return;
+    await this.#files.write(this.#env, performance.now());
+    this.#noteFilesTried();
   }
 
   /** Once all that this config wants is in place, what an earlier one left behind goes. */

@@ -4,7 +4,7 @@
  */
 import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { DesiredEntries, type Owner } from './desired.js';
+import { DesiredEntries, HOST, type Owner } from './desired.js';
 import {
   allKeys,
   countOps,
@@ -93,6 +93,15 @@ export class EntryKeeper {
       const found = held.get(key);
       const wanted = byKey.get(key);
       return found === undefined || wanted === undefined || !sameEntry(wanted, found);
+    });
+  }
+
+  /** The same of the host. Nothing of that is wanted by a peer, nor alike, so that no index is made. */
+  missingOfHost(): string[] {
+    const wanted = this.desired.entriesOf(HOST);
+    return this.desired.keysOf(HOST).filter((key, i) => {
+      const found = this.#held.find(key, wanted[i]!.kind);
+      return found === undefined || !sameEntry(wanted[i]!, found);
     });
   }
 

@@ -3,7 +3,7 @@
  *
  * What was changed is entered when somebody asks for the index next: at a start, that is after all is in the kernel.
  */
-import { heldByKey, type Op } from './diff.js';
+import { entryOf, heldByKey, keyOfOp, type Op } from './diff.js';
 import { keyOf } from './kinds/index.js';
 import type { Entry } from './model.js';
 import type { Ownership } from './ownership.js';
@@ -17,6 +17,19 @@ export class HeldEntries {
   get byKey(): ReadonlyMap<string, Entry> {
     this.makeIndex();
     return this.#byKey;
+  }
+
+  /** What is held under this key, for whoever asks for few: the index is not made for it. */
+  find(key: string, kind: Entry['kind']): Entry | undefined {
+    let found = this.#byKey.get(key);
+    for (const ops of this.#changes) {
+      for (const op of ops) {
+        // Of ten thousand peers' entries no key is made.
+        if (entryOf(op).kind !== kind || keyOfOp(op) !== key) continue;
+        found = op.kind === 'remove' ? undefined : op.entry;
+      }
+    }
+    return found;
   }
 
   /** Enters what has been changed, which else is done when the index is asked for. */

@@ -28,6 +28,11 @@ import type { OwnerState, ReconcilerView } from './reconciler-view.js';
 import { Repairs } from './repairs.js';
 
 const FULL_CHECK_SECONDS = 60;
+/**
+ * How long everything else waits for what comes of the first filling. Docker's files take three dozen turns of the event
+ * loop: indexes and a reading of forty thousand entries would draw them out to most of a second.
+ */
+const ON_FILLED_MS = 200;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
 const LONGEST_SLEEP_MS = 3_600_000;
 
@@ -47,6 +52,8 @@ export interface ReconcilerOptions {
   readonly onRead?: (entries: readonly Entry[]) => void;
   /** Called after every pass. @param startedAt when it began: what was asked for before has been dealt with */
   readonly onPass?: (startedAt: number) => void;
+  /** Called when the kernel has been filled for the first time. What comes of it is waited for, but not for long. */
+  readonly onFilled?: () => Promise<void>;
 }
 
 export class Reconciler {
@@ -121,12 +128,14 @@ export class Reconciler {
    * being filled.
    */
   peerState(id: string): OwnerState {
-    return this.#stateOf(id);
+    // To look would make indexes of all peers, in the moments when they wait for their entries.
+    if (this.#readings.isFilling) return { programmed: false, error: this.#troubleText };
+    return this.#stateBy(this.#entries.missing(id));
   }
 
-  /** The same for what the host itself needs. */
+  /** Whether it holds what the host itself needs, whatever becomes of the peers. */
   hostState(): OwnerState {
-    return this.#stateOf(HOST);
+    return this.#stateBy(this.#entries.missingOfHost());
   }
 
   /** Whether an entry is there, or gone, because it should be. */
@@ -225,13 +234,11 @@ export class Reconciler {
     }
   }
 
-  #stateOf(owner: Owner): OwnerState {
+  /** @param missing keys of what is not there */
+  #stateBy(missing: readonly string[]): OwnerState {
     let error = this.#troubleText;
-    // To look would make indexes of all peers, in the moments when they wait for their entries.
-    if (this.#readings.isFilling) return { programmed: false, error };
-    let programmed = error === undefined;
-    for (const key of this.#entries.missing(owner)) {
-      programmed = false;
+    const programmed = error === undefined && missing.length === 0;
+    for (const key of missing) {
       const conflict = this.#entries.conflicts.get(key);
       if (conflict !== undefined) error ??= `in the way: ${describe(conflict.found)}`;
       else if (this.#contests.isOpen(key)) error ??= 'another program keeps undoing it';
@@ -257,10 +264,11 @@ export class Reconciler {
     } catch (error) {
       if (!isKernelTrouble(error)) throw error;
       this.#reading.report(error, this.#options.now());
-    } finally {
-      this.#readings = { ...this.#readings, isFilling: false };
     }
     this.#options.onPass?.(startedAt);
+    if (!this.#readings.isFilling) return;
+    if (this.#settled) await atMost(ON_FILLED_MS, this.#options.onFilled?.());
+    this.#readings = { ...this.#readings, isFilling: false };
   }
 
   async #fullPass(): Promise<void> {
@@ -396,4 +404,11 @@ export class Reconciler {
     for (const [key, failure] of this.#entries.failures.all)
       if (failure.notBefore <= now) this.#touched.add(key);
   }
+}
+
+/** Waits for some work, but not longer. */
+async function atMost(milliseconds: number, work: Promise<void> | undefined): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>(resolve => (timer = setTimeout(resolve, milliseconds)));
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

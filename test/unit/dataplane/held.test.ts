@@ -1,7 +1,8 @@
 /** What the kernel holds, as read and as changed since. */
 import t from 'tap';
-import { byKey } from '../../../src/dataplane/diff.js';
+import { byKey, type Op } from '../../../src/dataplane/diff.js';
 import { HeldEntries } from '../../../src/dataplane/held.js';
+import { keyOf } from '../../../src/dataplane/kinds/index.js';
 import { macOf, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
 
 t.test('what is carried out is held, in the order in which it was', async t => {
@@ -27,4 +28,30 @@ t.test('a reading counts, whatever was carried out before it', async t => {
   held.record(peerEntries(2).map(entry => ({ kind: 'create', entry })));
   held.take(peerEntries(3), OWNERSHIP);
   t.same(held.byKey, byKey(peerEntries(3)));
+});
+
+t.test('a single entry is found as the index would have it', async t => {
+  const [fdb, neighbour, route] = peerEntries(3);
+  const [, changed] = peerEntries(3, macOf(9));
+  const lives: readonly (readonly Op[])[] = [
+    [],
+    [{ kind: 'create', entry: neighbour }],
+    [{ kind: 'replace', entry: changed, held: neighbour }],
+    [{ kind: 'remove', held: neighbour }],
+    [
+      { kind: 'remove', held: neighbour },
+      { kind: 'create', entry: changed },
+    ],
+  ];
+  for (const read of [[], [neighbour]]) {
+    for (const [number, life] of lives.entries()) {
+      const held = new HeldEntries();
+      held.take(read, OWNERSHIP);
+      held.record([fdb, route].map(entry => ({ kind: 'create', entry })));
+      held.record(life);
+      const found = held.find(keyOf(neighbour), 'neighbour');
+      t.same(found, held.byKey.get(keyOf(neighbour)), `${read.length} read, life ${number}`);
+      t.same(held.find(keyOf(neighbour), 'neighbour'), found, 'with the index made');
+    }
+  }
 });

@@ -1,25 +1,28 @@
 /** What the reconciler says of its readings to whoever hears announcements. */
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
+import { entryOf, type Op } from '../../../src/dataplane/diff.js';
 import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
 import type { Readings } from '../../../src/dataplane/put-off.js';
 import { UnknownDeviceError } from '../../../src/dataplane/kinds/kind.js';
 import { Reconciler } from '../../../src/dataplane/reconciler.js';
 import { waitFor } from '../../../src/demo/wait.js';
-import { ALWAYS, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
+import { ALWAYS, OWN_ADDRESS, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
+
+type Apply = (ops: readonly Op[]) => Promise<ReadonlyMap<number, OpTrouble>>;
 
 /** A reconciler of some peers on a kernel that holds nothing, and what it said while the kernel was changed. */
-async function run(t: Test, apply: () => Promise<ReadonlyMap<number, OpTrouble>>, peers = 2) {
+async function run(t: Test, apply: Apply, peers = 2, onFilled?: () => Promise<void>) {
   const during: Readings[] = [];
   const programmed: boolean[] = [];
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
     hasNexthops: true,
     readLinks: () => Promise.resolve([]),
     readEntries: () => Promise.resolve([]),
-    apply: () => {
+    apply: ops => {
       during.push(reconciler.readings);
       programmed.push(reconciler.peerState('2').programmed);
-      return apply();
+      return apply(ops);
     },
   };
   let passes = 0;
@@ -31,7 +34,9 @@ async function run(t: Test, apply: () => Promise<ReadonlyMap<number, OpTrouble>>
     random: () => 0.5,
     nexthopRange: ALWAYS,
     onPass: () => passes++,
+    ...(onFilled && { onFilled }),
   });
+  reconciler.setHost([], [OWN_ADDRESS]);
   for (let n = 2; n < 2 + peers; n++) reconciler.setPeer(`${n}`, peerEntries(n));
   reconciler.setPeersComplete();
   t.same(reconciler.readings, { begun: 0, isFilling: false });
@@ -50,7 +55,7 @@ async function run(t: Test, apply: () => Promise<ReadonlyMap<number, OpTrouble>>
       until: n => n >= count,
     });
   await passed(1);
-  return { reconciler, during, programmed, passed };
+  return { reconciler, during, programmed, passed, passes: () => passes };
 }
 
 t.test('the first changes fill the kernel, later ones do not', async t => {
@@ -76,4 +81,45 @@ t.test('nobody counts as programmed before all are', async t => {
   t.ok(programmed.length > 1, 'the first peers are in the kernel when the last are sent');
   t.notOk(programmed.includes(true));
   t.ok(reconciler.peerState('2').programmed);
+});
+
+const accept: Apply = () => Promise.resolve(new Map());
+
+t.test('what comes of the first filling is waited for before anything else is done', async t => {
+  let end: () => void = () => undefined;
+  let calls = 0;
+  const consequence = new Promise<void>(resolve => (end = resolve));
+  const { reconciler, passed, passes } = await run(t, accept, 2, () => {
+    calls++;
+    return consequence;
+  });
+  t.ok(reconciler.hostState().programmed, 'the host’s part is known');
+  t.ok(reconciler.view.settled);
+  t.same(reconciler.readings, { begun: 1, isFilling: true }, 'announcements wait as well');
+  reconciler.doubt();
+  for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve));
+  t.same([passes(), reconciler.readings.begun], [1, 1], 'the kernel is not read');
+  end();
+  await passed(2);
+  t.same(reconciler.readings, { begun: 2, isFilling: false });
+  reconciler.doubt();
+  await passed(3);
+  t.equal(calls, 1, 'what follows is no filling');
+});
+
+t.test('what comes of it may take as long as it likes, but is not waited for that long', async t => {
+  const { reconciler, passed } = await run(t, accept, 2, () => new Promise(() => undefined));
+  reconciler.doubt();
+  await passed(2);
+  t.equal(reconciler.readings.isFilling, false);
+});
+
+t.test('a host whose own entries are refused is not programmed, whatever becomes of its peers', async t => {
+  const refuseHost: Apply = ops => {
+    const trouble = { kind: 'refused', code: 'EPERM', message: 'no' } as const;
+    const places = [...ops.keys()].filter(place => entryOf(ops[place]!).kind === 'address');
+    return Promise.resolve(new Map(places.map(place => [place, trouble])));
+  };
+  const { reconciler } = await run(t, refuseHost);
+  t.same(reconciler.hostState(), { programmed: false, error: 'no' });
 });
