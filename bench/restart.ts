@@ -114,6 +114,7 @@ function table(rows: readonly RestartRow[]): Table {
     ]),
     remarks: [
       "LAST ENTRY: the kernel has announced the last peer's route.",
+      "FILES FOR DOCKER: by the files' own time, a few milliseconds early or late.",
       'RUNNING: the status says so. It is asked for every 100 ms, at the first start from the last entry on.',
     ],
   };

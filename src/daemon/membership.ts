@@ -51,6 +51,11 @@ const FILE_RETRY_MS = 10_000;
 /** Who takes them away again and again is answered once in so long. */
 const FILE_PAUSE_MS = 1_000;
 const RETIRED_POLL_MS = 100;
+/**
+ * Docker's files take three dozen turns of the event loop. Of ten thousand peers, indexes and a second reading would draw
+ * them out from a hundredth to most of a second.
+ */
+const FILES_FIRST = { fromPeers: 1_000, atMostMs: 500 };
 
 /** What was found out about this host before it joined. */
 export interface Findings {
@@ -111,7 +116,7 @@ export class Membership {
         this.#overlay.followRoutes(entries);
       },
       onPass: startedAt => this.#onPass(startedAt),
-      onFilled: () => filesTried,
+      afterFilling: { end: filesTried, ...FILES_FIRST },
     });
     this.#overlay.attach(this.#reconciler);
     this.#firewall = createFirewallKeeper(options, host.firewall, log, () => void this.#writeFiles());
@@ -268,7 +273,9 @@ export class Membership {
     const { log, facts } = this.#context;
     const { devices, networks } = this.#retired;
     if (devices.length + networks.length === 0) return;
-    const mayGo = () => isHostProgrammed(facts) && facts.doubt?.state === undefined;
+    // Not while Docker's files are waited for.
+    const isFilled = () => !this.#reconciler.readings.isFilling && isHostProgrammed(facts);
+    const mayGo = () => isFilled() && facts.doubt?.state === undefined;
     while (!signal.aborted && !mayGo()) await sleep(RETIRED_POLL_MS, signal);
     if (signal.aborted) return;
     const { desired } = this.#reconciler.view;

@@ -106,7 +106,10 @@ class ServiceReport {
     return lack ?? (isPatient ? lackOfPeers(facts) : undefined);
   }
 
-  /** With thousands of peers this costs too much to be done for nothing: only a pass changes what is programmed. */
+  /**
+   * With thousands of peers this costs too much to be done for nothing: only a pass changes what is programmed, and before
+   * the first filling is over nobody is ready.
+   */
   #count(): void {
     const { facts } = this.#options;
     const made = `${facts.lastPassAt ?? ''} ${facts.overlay?.peers?.accepted.size ?? 0}`;

@@ -96,7 +96,7 @@ export class EntryKeeper {
     });
   }
 
-  /** The same of the host. Nothing of that is wanted by a peer, nor alike, so that no index is made. */
+  /** The same of the host. No peer wants entries of such a kind, so that no index is needed. */
   missingOfHost(): string[] {
     const wanted = this.desired.entriesOf(HOST);
     return this.desired.keysOf(HOST).filter((key, i) => {

@@ -12,7 +12,10 @@ export interface Readings {
    * breaks off.
    */
   readonly begun: number;
-  /** The kernel is being read for the first time, and what is missing put in, which may be all of ten thousand peers. */
+  /**
+   * The kernel is being read for the first time, and what is missing put in, which may be all of ten thousand peers; or that
+   * has been done, and what has to come right after it has not come yet.
+   */
   readonly isFilling: boolean;
 }
 

@@ -28,13 +28,17 @@ import type { OwnerState, ReconcilerView } from './reconciler-view.js';
 import { Repairs } from './repairs.js';
 
 const FULL_CHECK_SECONDS = 60;
-/**
- * How long everything else waits for what comes of the first filling. Docker's files take three dozen turns of the event
- * loop: indexes and a reading of forty thousand entries would draw them out to most of a second.
- */
-const ON_FILLED_MS = 200;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
 const LONGEST_SLEEP_MS = 3_600_000;
+
+/** What is waited for once the kernel has been filled for the first time, before anything else is done. */
+export interface AfterFilling {
+  /** Must not reject. */
+  readonly end: Promise<void>;
+  /** With fewer peers nothing is waited for: what else is to be done then takes no time. */
+  readonly fromPeers: number;
+  readonly atMostMs: number;
+}
 
 export interface ReconcilerOptions {
   readonly kernel: Kernel;
@@ -52,8 +56,7 @@ export interface ReconcilerOptions {
   readonly onRead?: (entries: readonly Entry[]) => void;
   /** Called after every pass. @param startedAt when it began: what was asked for before has been dealt with */
   readonly onPass?: (startedAt: number) => void;
-  /** Called when the kernel has been filled for the first time. What comes of it is waited for, but not for long. */
-  readonly onFilled?: () => Promise<void>;
+  readonly afterFilling?: AfterFilling;
 }
 
 export class Reconciler {
@@ -124,8 +127,8 @@ export class Reconciler {
   }
 
   /**
-   * Whether the kernel holds everything that this peer needs; the error if it refused something. Of nobody, while it is
-   * being filled.
+   * Whether the kernel holds everything that this peer needs; the error if it refused something. Of nobody, until it has
+   * been filled and what is waited for then has come.
    */
   peerState(id: string): OwnerState {
     // To look would make indexes of all peers, in the moments when they wait for their entries.
@@ -206,9 +209,9 @@ export class Reconciler {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (this.#doubt) {
-        await this.#pass(() => this.#fullPass());
+        await this.#pass(() => this.#fullPass(), signal);
       } else if (this.#touched.size > 0 && this.#troubleText === undefined) {
-        await this.#pass(() => this.#hotPass());
+        await this.#pass(() => this.#hotPass(), signal);
       } else {
         this.#entries.keepBooks();
         await this.#sleep(signal);
@@ -257,7 +260,7 @@ export class Reconciler {
     return Math.max(this.#reading.retryAt, this.#linkKeeper.retryAt);
   }
 
-  async #pass(work: () => Promise<void>): Promise<void> {
+  async #pass(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const startedAt = this.#options.now();
     try {
       await work();
@@ -267,8 +270,16 @@ export class Reconciler {
     }
     this.#options.onPass?.(startedAt);
     if (!this.#readings.isFilling) return;
-    if (this.#settled) await atMost(ON_FILLED_MS, this.#options.onFilled?.());
+    await this.#waitAfterFilling(signal);
     this.#readings = { ...this.#readings, isFilling: false };
+  }
+
+  async #waitAfterFilling(signal: AbortSignal): Promise<void> {
+    const { afterFilling } = this.#options;
+    if (afterFilling === undefined || this.#entries.desired.owners < afterFilling.fromPeers) return;
+    // Nothing comes of it: what is missing is tried again at once.
+    if (!this.#settled || !this.hostState().programmed) return;
+    await awhile(afterFilling.end, afterFilling.atMostMs, signal);
   }
 
   async #fullPass(): Promise<void> {
@@ -406,9 +417,17 @@ export class Reconciler {
   }
 }
 
-/** Waits for some work, but not longer. */
-async function atMost(milliseconds: number, work: Promise<void> | undefined): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>(resolve => (timer = setTimeout(resolve, milliseconds)));
-  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+/** Until something ends, for so long at most, and not beyond `signal`. */
+async function awhile(end: Promise<void>, milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>(resolve => {
+    const stop = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+      resolve();
+    };
+    const timer = setTimeout(stop, milliseconds);
+    signal.addEventListener('abort', stop);
+    void end.then(stop);
+  });
 }

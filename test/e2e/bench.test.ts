@@ -9,8 +9,9 @@ t.test('restart', async t => {
   const [row] = await restart.run({ peers: [PEERS], rounds: 1, progress: () => undefined });
   t.equal(row!.peers, PEERS);
   t.equal(row!.changesAtRestart, 0, 'nothing is sent the second time');
-  const { lastEntry, firstStart, restart: again } = row!;
-  t.ok(lastEntry!.median > 0 && again.median > 0);
+  const { lastEntry, files, firstStart, restart: again } = row!;
+  t.ok(lastEntry!.median > 0 && files.median > 0 && again.median > 0);
+  t.ok(firstStart.median > files.median, 'who runs has written the files');
   t.ok(firstStart.median > lastEntry!.median, 'who runs has programmed all');
 });
 

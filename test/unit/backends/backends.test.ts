@@ -159,6 +159,26 @@ t.test("lease data is flannel's to the byte", async t => {
   t.equal(value(configure('host-gw')), '{"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw"}');
 });
 
+t.test(
+  'what a host wants and what its peers want are of different kinds: the one is known without the other',
+  async t => {
+    for (const [type, settings] of [
+      ['vxlan', {}],
+      ['vxlan', { DirectRouting: true }],
+      ['host-gw', {}],
+    ] as const) {
+      const backend = configure(type, settings);
+      const kinds = new Set(backend.planHost(self).entries.map(({ kind }) => kind));
+      const ofPeer = backend.planPeer(lease({ type }), self).map(({ kind }) => kind);
+      t.ok(ofPeer.length > 0);
+      t.notOk(
+        ofPeer.some(kind => kinds.has(kind)),
+        `${type} ${JSON.stringify(settings)}: ${ofPeer.join(', ')}`,
+      );
+    }
+  },
+);
+
 t.test('which leases are fit to be peers', async t => {
   const vxlan = configure('vxlan');
   const hostGw = configure('host-gw');

@@ -33,6 +33,7 @@ t.test('a reading counts, whatever was carried out before it', async t => {
 t.test('a single entry is found as the index would have it', async t => {
   const [fdb, neighbour, route] = peerEntries(3);
   const [, changed] = peerEntries(3, macOf(9));
+  /** Carried out one after the other. */
   const lives: readonly (readonly Op[])[] = [
     [],
     [{ kind: 'create', entry: neighbour }],
@@ -42,13 +43,18 @@ t.test('a single entry is found as the index would have it', async t => {
       { kind: 'remove', held: neighbour },
       { kind: 'create', entry: changed },
     ],
+    [
+      { kind: 'create', entry: neighbour },
+      { kind: 'replace', entry: changed, held: neighbour },
+      { kind: 'remove', held: changed },
+    ],
   ];
   for (const read of [[], [neighbour]]) {
     for (const [number, life] of lives.entries()) {
       const held = new HeldEntries();
       held.take(read, OWNERSHIP);
       held.record([fdb, route].map(entry => ({ kind: 'create', entry })));
-      held.record(life);
+      for (const op of life) held.record([op]);
       const found = held.find(keyOf(neighbour), 'neighbour');
       t.same(found, held.byKey.get(keyOf(neighbour)), `${read.length} read, life ${number}`);
       t.same(held.find(keyOf(neighbour), 'neighbour'), found, 'with the index made');

@@ -5,14 +5,14 @@ import { entryOf, type Op } from '../../../src/dataplane/diff.js';
 import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
 import type { Readings } from '../../../src/dataplane/put-off.js';
 import { UnknownDeviceError } from '../../../src/dataplane/kinds/kind.js';
-import { Reconciler } from '../../../src/dataplane/reconciler.js';
+import { Reconciler, type AfterFilling } from '../../../src/dataplane/reconciler.js';
 import { waitFor } from '../../../src/demo/wait.js';
 import { ALWAYS, OWN_ADDRESS, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
 
 type Apply = (ops: readonly Op[]) => Promise<ReadonlyMap<number, OpTrouble>>;
 
 /** A reconciler of some peers on a kernel that holds nothing, and what it said while the kernel was changed. */
-async function run(t: Test, apply: Apply, peers = 2, onFilled?: () => Promise<void>) {
+async function run(t: Test, apply: Apply, peers = 2, afterFilling?: AfterFilling) {
   const during: Readings[] = [];
   const programmed: boolean[] = [];
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
@@ -22,6 +22,8 @@ async function run(t: Test, apply: Apply, peers = 2, onFilled?: () => Promise<vo
     apply: ops => {
       during.push(reconciler.readings);
       programmed.push(reconciler.peerState('2').programmed);
+      // What Docker's files wait for.
+      programmed.push(reconciler.view.settled && reconciler.hostState().programmed);
       return apply(ops);
     },
   };
@@ -34,7 +36,7 @@ async function run(t: Test, apply: Apply, peers = 2, onFilled?: () => Promise<vo
     random: () => 0.5,
     nexthopRange: ALWAYS,
     onPass: () => passes++,
-    ...(onFilled && { onFilled }),
+    ...(afterFilling && { afterFilling }),
   });
   reconciler.setHost([], [OWN_ADDRESS]);
   for (let n = 2; n < 2 + peers; n++) reconciler.setPeer(`${n}`, peerEntries(n));
@@ -85,41 +87,59 @@ t.test('nobody counts as programmed before all are', async t => {
 
 const accept: Apply = () => Promise.resolve(new Map());
 
-t.test('what comes of the first filling is waited for before anything else is done', async t => {
-  let end: () => void = () => undefined;
-  let calls = 0;
-  const consequence = new Promise<void>(resolve => (end = resolve));
-  const { reconciler, passed, passes } = await run(t, accept, 2, () => {
-    calls++;
-    return consequence;
-  });
+/** Takes the peers' entries alone. */
+const refuseHost: Apply = ops => {
+  const trouble = { kind: 'refused', code: 'EPERM', message: 'no' } as const;
+  const places = [...ops.keys()].filter(place => entryOf(ops[place]!).kind === 'address');
+  return Promise.resolve(new Map(places.map(place => [place, trouble])));
+};
+
+/** Longer than a test. */
+const LONG_MS = 600_000;
+
+/** What never comes. */
+const NEVER = new Promise<void>(() => undefined);
+
+t.test('what has to follow the first filling is waited for before anything else is done', async t => {
+  let come: () => void = () => undefined;
+  const end = new Promise<void>(resolve => (come = resolve));
+  const afterFilling = { end, fromPeers: 2, atMostMs: LONG_MS };
+  const { reconciler, passed, passes } = await run(t, accept, 2, afterFilling);
   t.ok(reconciler.hostState().programmed, 'the host’s part is known');
+  t.notOk(reconciler.peerState('2').programmed);
   t.ok(reconciler.view.settled);
   t.same(reconciler.readings, { begun: 1, isFilling: true }, 'announcements wait as well');
   reconciler.doubt();
   for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve));
   t.same([passes(), reconciler.readings.begun], [1, 1], 'the kernel is not read');
-  end();
+  come();
   await passed(2);
   t.same(reconciler.readings, { begun: 2, isFilling: false });
-  reconciler.doubt();
-  await passed(3);
-  t.equal(calls, 1, 'what follows is no filling');
 });
 
-t.test('what comes of it may take as long as it likes, but is not waited for that long', async t => {
-  const { reconciler, passed } = await run(t, accept, 2, () => new Promise(() => undefined));
+t.test('it is not waited for any longer than was said, and not beyond the end', async t => {
+  const { reconciler, passed } = await run(t, accept, 2, { end: NEVER, fromPeers: 2, atMostMs: 10 });
   reconciler.doubt();
   await passed(2);
   t.equal(reconciler.readings.isFilling, false);
+  // Its teardown waits for the reconciler.
+  const ending = await run(t, accept, 2, { end: NEVER, fromPeers: 2, atMostMs: LONG_MS });
+  t.equal(ending.reconciler.readings.isFilling, true);
+});
+
+t.test('nothing is waited for with few peers, or when nothing can come', async t => {
+  for (const [apply, fromPeers] of [
+    [accept, 4],
+    [refuseHost, 2],
+  ] as const) {
+    const { reconciler } = await run(t, apply, 2, { end: NEVER, fromPeers, atMostMs: LONG_MS });
+    t.equal(reconciler.readings.isFilling, false);
+    t.equal(reconciler.hostState().programmed, apply === accept);
+  }
 });
 
 t.test('a host whose own entries are refused is not programmed, whatever becomes of its peers', async t => {
-  const refuseHost: Apply = ops => {
-    const trouble = { kind: 'refused', code: 'EPERM', message: 'no' } as const;
-    const places = [...ops.keys()].filter(place => entryOf(ops[place]!).kind === 'address');
-    return Promise.resolve(new Map(places.map(place => [place, trouble])));
-  };
   const { reconciler } = await run(t, refuseHost);
   t.same(reconciler.hostState(), { programmed: false, error: 'no' });
+  t.ok(reconciler.peerState('2').programmed);
 });
