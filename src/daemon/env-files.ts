@@ -18,6 +18,9 @@ export class EnvFiles {
   readonly #writtenAt = new Map<string, number>();
   #error: string | undefined;
   #turn: Promise<void> = Promise.resolve();
+  #noteTried: () => void = () => undefined;
+  /** Resolves when they have been written, or could not be, for the first time. */
+  readonly tried = new Promise<void>(resolve => (this.#noteTried = resolve));
 
   constructor(paths: EnvFilePaths, log: Logger, writeFile: WriteFile) {
     this.#paths = paths;
@@ -48,6 +51,7 @@ export class EnvFiles {
   async write(env: SubnetEnv, now: number): Promise<void> {
     this.#turn = this.#turn.then(() => this.#writeOnce(env, now));
     await this.#turn;
+    this.#noteTried();
   }
 
   async #writeOnce(env: SubnetEnv, now: number): Promise<void> {

@@ -22,6 +22,7 @@ import { DOCKER_BRIDGE, findDockerBridge } from './docker-bridge.js';
 import { duplicateMessage } from './duplicate.js';
 import { isHostProgrammed, type Facts } from './facts.js';
 import { keyPrefixOf } from './feed.js';
+import { waitForFiles } from './files-first.js';
 import { createFirewallKeeper, firewallWishOf } from './firewall.js';
 import { removeLeftovers } from './leftovers.js';
 import type { Host } from './host.js';
@@ -51,11 +52,6 @@ const FILE_RETRY_MS = 10_000;
 /** Who takes them away again and again is answered once in so long. */
 const FILE_PAUSE_MS = 1_000;
 const RETIRED_POLL_MS = 100;
-/**
- * Docker's files take three dozen turns of the event loop: with ten thousand peers, indexes and a second reading would
- * draw them out from 0.02 to 0.6 s.
- */
-const FILES_FIRST = { fromPeers: 1_000, atMostMs: 500 };
 
 /** What was found out about this host before it joined. */
 export interface Findings {
@@ -83,7 +79,6 @@ export class Membership {
   #env: SubnetEnv | undefined;
   #isDuplicateLogged = false;
   #fail: (error: OperatorError) => void = () => undefined;
-  #noteFilesTried: () => void = () => undefined;
 
   constructor(context: Context, config: RunnableConfig, findings: Findings) {
     const { options, log, facts, host } = context;
@@ -98,7 +93,6 @@ export class Membership {
     this.#retired = retired;
     this.#overlay = new Overlay({ backend, network: range.network, keyPrefix: keyPrefixOf(options), log });
     this.#files = new EnvFiles(options, log, host.writeFile);
-    const filesTried = new Promise<void>(resolve => (this.#noteFilesTried = resolve));
     this.#reconciler = new Reconciler({
       kernel: host.kernel,
       ownership: {
@@ -116,7 +110,7 @@ export class Membership {
         this.#overlay.followRoutes(entries);
       },
       onPass: startedAt => this.#onPass(startedAt),
-      afterFilling: { end: filesTried, ...FILES_FIRST },
+      onFilled: signal => this.#waitForFiles(signal),
     });
     this.#overlay.attach(this.#reconciler);
     this.#firewall = createFirewallKeeper(options, host.firewall, log, () => void this.#writeFiles());
@@ -263,9 +257,16 @@ export class Membership {
   /** Docker starts containers when they are there: the firewall has been seen to by then, as far as it could be. */
   async #writeFiles(): Promise<void> {
     if (this.#env === undefined || this.#firewall.view.lookedAt === undefined) return;
-    if (!isHostProgrammed(this.#context.facts)) return;
-    await this.#files.write(this.#env, performance.now());
-    this.#noteFilesTried();
+    if (isHostProgrammed(this.#context.facts)) await this.#files.write(this.#env, performance.now());
+  }
+
+  #waitForFiles(signal: AbortSignal): Promise<void> {
+    const peers = this.#overlay.peers?.accepted.size ?? 0;
+    const { tried } = this.#files;
+    return waitForFiles(
+      { peers, isHostProgrammed: isHostProgrammed(this.#context.facts), tried, sleep },
+      signal,
+    );
   }
 
   /** Once all that this config wants is in place, what an earlier one left behind goes. */

@@ -31,15 +31,6 @@ const FULL_CHECK_SECONDS = 60;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
 const LONGEST_SLEEP_MS = 3_600_000;
 
-/** What is waited for once the kernel has been filled for the first time, before anything else is done. */
-export interface AfterFilling {
-  /** Must not reject. */
-  readonly end: Promise<void>;
-  /** With fewer peers nothing is waited for: what else is to be done then takes no time. */
-  readonly fromPeers: number;
-  readonly atMostMs: number;
-}
-
 export interface ReconcilerOptions {
   readonly kernel: Kernel;
   readonly ownership: Ownership;
@@ -56,7 +47,11 @@ export interface ReconcilerOptions {
   readonly onRead?: (entries: readonly Entry[]) => void;
   /** Called after every pass. @param startedAt when it began: what was asked for before has been dealt with */
   readonly onPass?: (startedAt: number) => void;
-  readonly afterFilling?: AfterFilling;
+  /**
+   * Called when the kernel has been filled for the first time with all peers. Waited for before anything else is done; must
+   * not reject, and end soon, at once when `signal` aborts.
+   */
+  readonly onFilled?: (signal: AbortSignal) => Promise<void>;
 }
 
 export class Reconciler {
@@ -270,16 +265,8 @@ export class Reconciler {
     }
     this.#options.onPass?.(startedAt);
     if (!this.#readings.isFilling) return;
-    await this.#waitAfterFilling(signal);
+    if (this.#settled) await this.#options.onFilled?.(signal);
     this.#readings = { ...this.#readings, isFilling: false };
-  }
-
-  async #waitAfterFilling(signal: AbortSignal): Promise<void> {
-    const { afterFilling } = this.#options;
-    if (afterFilling === undefined || this.#entries.desired.owners < afterFilling.fromPeers) return;
-    // Nothing comes of it: what is missing is tried again at once.
-    if (!this.#settled || !this.hostState().programmed) return;
-    await awhile(afterFilling.end, afterFilling.atMostMs, signal);
   }
 
   async #fullPass(): Promise<void> {
@@ -415,19 +402,4 @@ export class Reconciler {
     for (const [key, failure] of this.#entries.failures.all)
       if (failure.notBefore <= now) this.#touched.add(key);
   }
-}
-
-/** Until something ends, for so long at most, and not beyond `signal`. */
-async function awhile(end: Promise<void>, milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>(resolve => {
-    const stop = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
-      resolve();
-    };
-    const timer = setTimeout(stop, milliseconds);
-    signal.addEventListener('abort', stop);
-    void end.then(stop);
-  });
 }

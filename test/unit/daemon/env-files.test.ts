@@ -97,3 +97,19 @@ t.test('where Docker cannot be told, subnet.env does not say that all is well', 
   t.match(files.error, /docker-opts/);
   await t.rejects(stat(paths.subnetFile), { code: 'ENOENT' });
 });
+
+t.test('that they have been tried is told, whatever came of it', async t => {
+  for (const isWritable of [true, false]) {
+    const directory = t.testdir();
+    // Nothing can be written beneath a file.
+    if (!isWritable) await writeFile(join(directory, 'subnet'), '');
+    const { files } = lab(directory);
+    let isTold = false;
+    void files.tried.then(() => (isTold = true));
+    await new Promise(resolve => setImmediate(resolve));
+    t.notOk(isTold);
+    await files.write(envOf('10.5.2.0/24'), 1000);
+    await files.tried;
+    t.equal(files.error === undefined, isWritable);
+  }
+});

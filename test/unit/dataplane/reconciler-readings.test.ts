@@ -5,14 +5,14 @@ import { entryOf, type Op } from '../../../src/dataplane/diff.js';
 import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
 import type { Readings } from '../../../src/dataplane/put-off.js';
 import { UnknownDeviceError } from '../../../src/dataplane/kinds/kind.js';
-import { Reconciler, type AfterFilling } from '../../../src/dataplane/reconciler.js';
+import { Reconciler } from '../../../src/dataplane/reconciler.js';
 import { waitFor } from '../../../src/demo/wait.js';
 import { ALWAYS, OWN_ADDRESS, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
 
 type Apply = (ops: readonly Op[]) => Promise<ReadonlyMap<number, OpTrouble>>;
 
 /** A reconciler of some peers on a kernel that holds nothing, and what it said while the kernel was changed. */
-async function run(t: Test, apply: Apply, peers = 2, afterFilling?: AfterFilling) {
+async function run(t: Test, apply: Apply, peers = 2, onFilled?: (signal: AbortSignal) => Promise<void>) {
   const during: Readings[] = [];
   const programmed: boolean[] = [];
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
@@ -36,7 +36,7 @@ async function run(t: Test, apply: Apply, peers = 2, afterFilling?: AfterFilling
     random: () => 0.5,
     nexthopRange: ALWAYS,
     onPass: () => passes++,
-    ...(afterFilling && { afterFilling }),
+    ...(onFilled && { onFilled }),
   });
   reconciler.setHost([], [OWN_ADDRESS]);
   for (let n = 2; n < 2 + peers; n++) reconciler.setPeer(`${n}`, peerEntries(n));
@@ -94,17 +94,14 @@ const refuseHost: Apply = ops => {
   return Promise.resolve(new Map(places.map(place => [place, trouble])));
 };
 
-/** Longer than a test. */
-const LONG_MS = 600_000;
-
-/** What never comes. */
-const NEVER = new Promise<void>(() => undefined);
-
 t.test('what has to follow the first filling is waited for before anything else is done', async t => {
   let come: () => void = () => undefined;
   const end = new Promise<void>(resolve => (come = resolve));
-  const afterFilling = { end, fromPeers: 2, atMostMs: LONG_MS };
-  const { reconciler, passed, passes } = await run(t, accept, 2, afterFilling);
+  let calls = 0;
+  const { reconciler, passed, passes } = await run(t, accept, 2, () => {
+    calls++;
+    return end;
+  });
   t.ok(reconciler.hostState().programmed, 'the host’s part is known');
   t.notOk(reconciler.peerState('2').programmed);
   t.ok(reconciler.view.settled);
@@ -115,27 +112,17 @@ t.test('what has to follow the first filling is waited for before anything else 
   come();
   await passed(2);
   t.same(reconciler.readings, { begun: 2, isFilling: false });
-});
-
-t.test('it is not waited for any longer than was said, and not beyond the end', async t => {
-  const { reconciler, passed } = await run(t, accept, 2, { end: NEVER, fromPeers: 2, atMostMs: 10 });
   reconciler.doubt();
-  await passed(2);
-  t.equal(reconciler.readings.isFilling, false);
-  // Its teardown waits for the reconciler.
-  const ending = await run(t, accept, 2, { end: NEVER, fromPeers: 2, atMostMs: LONG_MS });
-  t.equal(ending.reconciler.readings.isFilling, true);
+  await passed(3);
+  t.equal(calls, 1, 'what follows is no filling');
 });
 
-t.test('nothing is waited for with few peers, or when nothing can come', async t => {
-  for (const [apply, fromPeers] of [
-    [accept, 4],
-    [refuseHost, 2],
-  ] as const) {
-    const { reconciler } = await run(t, apply, 2, { end: NEVER, fromPeers, atMostMs: LONG_MS });
-    t.equal(reconciler.readings.isFilling, false);
-    t.equal(reconciler.hostState().programmed, apply === accept);
-  }
+t.test('who is waited for is told when the reconciler is to end', async t => {
+  const untilAborted = (signal: AbortSignal) =>
+    new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+  // Its teardown waits for the reconciler.
+  const { reconciler } = await run(t, accept, 2, untilAborted);
+  t.equal(reconciler.readings.isFilling, true);
 });
 
 t.test('a host whose own entries are refused is not programmed, whatever becomes of its peers', async t => {
