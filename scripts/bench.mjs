@@ -1,16 +1,7 @@
 /** `npm run bench`: from a fresh clone to figures. Arguments go to `bench/main.ts`. */
 import { join } from 'node:path';
 import { ensurePrograms } from './debian.mjs';
-import {
-  BUILD_PROJECTS,
-  compile,
-  ensureNpmPackages,
-  main,
-  passThrough,
-  ROOT,
-  say,
-  SetupError,
-} from './setup.mjs';
+import { ensureNpmPackages, main, mustBuild, passThrough, ROOT, say, SetupError } from './setup.mjs';
 
 await main(async () => {
   const args = process.argv.slice(2);
@@ -28,9 +19,6 @@ await main(async () => {
     const noIperf = await ensurePrograms(['iperf3']);
     if (noIperf !== undefined) say(`There will be no throughput: ${noIperf}`);
   }
-  for (const config of [...BUILD_PROJECTS, 'tsconfig.test.json']) {
-    const complaints = await compile(config);
-    if (complaints !== '') throw new SetupError(`The build failed:\n${complaints}`);
-  }
+  await mustBuild({ tests: true });
   return passThrough([join(ROOT, '.build', 'bench', 'main.js'), ...args]);
 });

@@ -1,7 +1,7 @@
 /** `npm run demo`: from a fresh clone to running hosts. Arguments go to `selvedge demo`. */
 import { join } from 'node:path';
 import { ensurePrograms } from './debian.mjs';
-import { BUILD_PROJECTS, compile, ensureNpmPackages, main, passThrough, ROOT, SetupError } from './setup.mjs';
+import { ensureNpmPackages, main, mustBuild, passThrough, ROOT, SetupError } from './setup.mjs';
 
 await main(async () => {
   const args = process.argv.slice(2);
@@ -12,9 +12,6 @@ await main(async () => {
   await ensureNpmPackages();
   const missing = onlyHelp ? undefined : await ensurePrograms(['ip', 'ping', 'etcd', 'etcdctl']);
   if (missing !== undefined) throw new SetupError(missing);
-  for (const project of BUILD_PROJECTS) {
-    const complaints = await compile(project);
-    if (complaints !== '') throw new SetupError(`The build failed:\n${complaints}`);
-  }
+  await mustBuild();
   return passThrough([join(ROOT, 'dist', 'cli', 'main.js'), 'demo', ...args]);
 });

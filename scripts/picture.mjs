@@ -1,7 +1,7 @@
 /** `npm run picture`: makes `docs/page.png`, the README's picture of an agent's page, from a real network. */
 import { join } from 'node:path';
 import { ensurePrograms } from './debian.mjs';
-import { BUILD_PROJECTS, compile, ensureNpmPackages, main, passThrough, ROOT, SetupError } from './setup.mjs';
+import { ensureNpmPackages, main, mustBuild, passThrough, ROOT, SetupError } from './setup.mjs';
 
 await main(async () => {
   if (process.getuid() !== 0) {
@@ -10,10 +10,7 @@ await main(async () => {
   await ensureNpmPackages();
   const missing = await ensurePrograms(['ip', 'ping', 'etcd', 'etcdctl', 'chromium-headless-shell']);
   if (missing !== undefined) throw new SetupError(missing);
-  for (const project of [...BUILD_PROJECTS, 'tsconfig.test.json']) {
-    const complaints = await compile(project);
-    if (complaints !== '') throw new SetupError(`The build failed:\n${complaints}`);
-  }
+  await mustBuild({ tests: true });
   return passThrough([
     join(ROOT, '.build', 'test', 'support', 'page-picture.js'),
     join(ROOT, 'docs', 'page.png'),

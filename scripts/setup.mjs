@@ -5,7 +5,7 @@
  * import a package: none is there yet.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,6 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 const OLDEST_NODE = 20;
-const COMMAND = join(ROOT, 'dist', 'cli', 'main.js');
 
 /** Something the person at the keyboard has to mend: printed as one line, without a stack. */
 export class SetupError extends Error {}
@@ -98,13 +97,32 @@ function readPackages(file) {
 export async function compile(tsconfig) {
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const { code, output } = await run([process.execPath, compiler, '-p', tsconfig], { quiet: true });
-  // As npm does where it installs the command: a unit starts it by its name.
-  if (existsSync(COMMAND)) chmodSync(COMMAND, 0o755);
   return code === 0 ? '' : output.trimEnd() || `tsc failed with exit code ${code}`;
 }
 
-/** The projects of the compiler that make `dist/`: the command, and the page that its agent serves to browsers. */
-export const BUILD_PROJECTS = ['tsconfig.build.json', 'src/page'];
+/**
+ * Makes `dist/`: the command, and the page that its agent serves to browsers. Types are checked of the page alone; of all
+ * else `npm run types` does that, and whoever compiles the tests.
+ * @returns {Promise<string>} what there is to complain of, empty when all is well
+ */
+export async function build() {
+  // Imports a package, which may have been installed only now.
+  const { bundle } = await import('./bundle.mjs');
+  const complaints = await Promise.all([bundle(ROOT), compile('src/page')]);
+  return complaints.filter(text => text !== '').join('\n');
+}
+
+/**
+ * Makes `dist/`, and `.build/` where that is wanted too.
+ * @param {{tests?: boolean}} options `tests`: the tests and benches as well
+ * @throws SetupError with what there is to complain of
+ */
+export async function mustBuild({ tests = false } = {}) {
+  for (const step of [build, ...(tests ? [() => compile('tsconfig.test.json')] : [])]) {
+    const complaints = await step();
+    if (complaints !== '') throw new SetupError(`The build failed:\n${complaints}`);
+  }
+}
 
 /** Runs Node in our place: signals go to it, its exit code becomes ours. */
 export function passThrough(argv) {

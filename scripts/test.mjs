@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensurePrograms } from './debian.mjs';
-import { BUILD_PROJECTS, compile, ensureNpmPackages, main, ROOT, say, SetupError } from './setup.mjs';
+import { build, compile, ensureNpmPackages, main, ROOT, say, SetupError } from './setup.mjs';
 import { runTapFile } from './tap-file.mjs';
 import { formatCounts, formatFile, formatProblems } from './test-report.mjs';
 import { runTogether } from './together.mjs';
@@ -99,12 +99,14 @@ function readArguments() {
 
 /** Compiles the command and the tests, at once; what fails is counted, and what could be compiled is still tested. */
 async function compileAll() {
-  const configs = [...BUILD_PROJECTS, 'tsconfig.test.json'];
-  const complaints = await Promise.all(configs.map(compile));
-  return configs.flatMap((config, i) => {
-    if (complaints[i] === '') return [];
-    const failures = [{ name: `tsc -p ${config}`, diag: complaints[i] }];
-    return [{ tests: [{ outcome: 'failed', path: [config], reason: '', failures }], noise: '', seconds: 0 }];
+  const steps = { 'the build': build, 'the tests': () => compile('tsconfig.test.json') };
+  const results = await Promise.all(
+    Object.entries(steps).map(async ([name, step]) => ({ name, complaints: await step() })),
+  );
+  return results.flatMap(({ name, complaints }) => {
+    if (complaints === '') return [];
+    const failures = [{ name: `compiling ${name}`, diag: complaints }];
+    return [{ tests: [{ outcome: 'failed', path: [name], reason: '', failures }], noise: '', seconds: 0 }];
   });
 }
 

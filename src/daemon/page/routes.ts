@@ -7,7 +7,7 @@ import type { StatusDocument } from '../status.js';
 import { PAGE_HTML } from './document.js';
 import { PAGE_CSS, PAGE_ICON } from './style.js';
 
-/** The page's program, below the directory of the build: `main.js` and all that it imports. */
+/** The page's program, below `dist/web`: `main.js` and all that it imports. */
 export const PAGE_MODULES = [
   'page/main.js',
   'page/agent.js',
@@ -46,7 +46,7 @@ export interface PageParts {
  * `/` and its files, and `/status.json`: the status document, in which an admin's own text is freed from secrets, for all
  * who reach the port.
  */
-export function pageRoutes({ status, now, directory = BUILD }: PageParts): Routes {
+export function pageRoutes({ status, now, directory = WEB }: PageParts): Routes {
   const titles = PEER_COLUMNS.map(title => `<th scope="col">${title}</th>`).join('');
   const modules = PAGE_MODULES.map(path => [
     `/${path}`,
@@ -64,7 +64,8 @@ export function pageRoutes({ status, now, directory = BUILD }: PageParts): Route
   };
 }
 
-const BUILD = new URL('../../', import.meta.url);
+/** Beside the directory of the command, which all of this is bundled into. */
+const WEB = new URL('../web/', import.meta.url);
 
 function answer(type: string, body: string): Answer {
   return { code: 200, type: `${type}; charset=utf-8`, body, headers: SECURITY };

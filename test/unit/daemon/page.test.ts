@@ -10,7 +10,7 @@ import type { StatusDocument } from '../../../src/daemon/status.js';
 import { healthyStatus } from './example-status.js';
 
 /** What `npm run build` made; the tests' own copy of src/ has no DOM. */
-const BUILD = new URL('../../../../dist/', import.meta.url);
+const BUILD = new URL('../../../../dist/web/', import.meta.url);
 
 interface Served {
   readonly port: number;
