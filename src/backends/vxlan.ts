@@ -1,5 +1,5 @@
 /** The vxlan backend: flannel's kernel state (pkg/backend/vxlan) as a plan. Pure. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { notADeviceMac, parseMac, type MacAddress } from '../address/mac.js';
 import { hostPrefix } from '../address/prefix.js';
 import type { Entry, VxlanLink } from '../dataplane/model.js';

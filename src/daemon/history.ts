@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Position } from '../subnet/mirror.js';
 import type { Facts } from './facts.js';
 import { readFileIfPresent, type WriteFile } from './files.js';

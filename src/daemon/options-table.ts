@@ -3,7 +3,7 @@
  *
  * Names are flannel's where the thing is the same, so that a flanneld unit file works as it is.
  */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import {
   boolean,
   directory,

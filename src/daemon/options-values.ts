@@ -1,6 +1,6 @@
 /** zod types for option values: text in, sound value out, with rules in words that an operator can act on. Pure. */
 import { posix } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDuration } from './duration.js';
 import { familyOf, notAHostAddress, parseIp, type IpAddress } from '../address/ip.js';
 

@@ -1,6 +1,6 @@
 /** What an instance keeps across restarts and reboots, in `<state-dir>/<instance>/state.json`. */
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseMac, type MacAddress } from '../address/mac.js';
 import { formatPrefix, parsePrefix, type Prefix } from '../address/prefix.js';
 import { readFileIfPresent, type WriteFile } from './files.js';

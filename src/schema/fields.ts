@@ -1,5 +1,5 @@
 /** zod types for the kinds of fields that flannel's documents have, with rules in words that an admin can act on. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { familyOf, parseIp, type Family, type IpAddress } from '../address/ip.js';
 import { maskPrefix, parsePrefix, type Prefix } from '../address/prefix.js';
 

@@ -5,7 +5,7 @@
  * keys are ignored. Documents written for flannel rely on that, so we read alike; but where Go stops at the first fault
  * we go on, because an admin wants to mend a document once.
  */
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** What is wrong with one field of a document. */
 export interface Fault {

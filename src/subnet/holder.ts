@@ -6,7 +6,7 @@
  * Only the id decides anything. The rest is for people, so a name or a time that makes no sense is as if it were not
  * there, and a field without a sound id as if nobody had said who he is: never is a lease unusable for what is in here.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface LeaseHolder {
   /** 128 bits, 32 lower-case hexadecimal digits. */

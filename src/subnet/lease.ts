@@ -4,7 +4,7 @@
  * Both forms are flannel's (pkg/subnet/subnet.go, pkg/lease/lease.go), because flanneld nodes read what we write and we
  * read what they write. We are stricter as a reader: what flannel would take half-way is a fault here.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { IpAddress } from '../address/ip.js';
 import { formatPrefix, isMasked, makePrefix, type Prefix } from '../address/prefix.js';
 import { ipAddress } from '../schema/fields.js';

@@ -4,7 +4,7 @@
  * Fields, defaults and rules are flannel's (pkg/subnet/config.go), with two differences: a missing Backend means vxlan,
  * as flannel's documentation promises, and SubnetMin must not lie beyond SubnetMax.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { bitsOf, ipFromNumber, ipToNumber, type Family, type IpAddress } from '../address/ip.js';
 import { containsIp, formatPrefix, rangeOf, type Prefix } from '../address/prefix.js';
 import { flag, ipAddress, jsonObject, network, wholeNumber } from '../schema/fields.js';
