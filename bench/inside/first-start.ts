@@ -5,7 +5,7 @@ import { RT_TABLE_MAIN, RTM_NEWROUTE, RTNLGRP_IPV4_ROUTE } from '../../src/datap
 import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
 import { decodeRoute } from '../../src/dataplane/netlink/route.js';
 import { LoggedProcess } from '../../src/demo/process.js';
-import { waitFor } from '../../src/demo/wait.js';
+import { waitFor, type Wait } from '../../src/demo/wait.js';
 import { PEERS_DEADLINE_SECONDS, runsWith } from '../agent-lab.js';
 import { SUBNET_LENGTH } from '../peers.js';
 import { answer } from './answer.js';
@@ -42,25 +42,19 @@ await answer('first-start', async ({ argv, log, socket, envFile, peers }): Promi
   const beganOnWallClock = Date.now();
   const agent = await LoggedProcess.start('the agent', argv, log);
   const common = { deadlineSeconds: PEERS_DEADLINE_SECONDS, intervalMs: 100 };
-  const { isIncomplete, last } = await waitFor(
-    {
-      ...common,
-      what: `the routes of ${peers} peers`,
-      read: () => routes.heard,
-      until: heard => heard.number >= peers || heard.isIncomplete,
-    },
-    () => agent.describe(),
-  );
+  const waitWhileItRuns = <T>(wait: Omit<Wait<T>, 'deadlineSeconds'>) =>
+    Promise.race([waitFor({ ...common, ...wait }, () => agent.describe()), endOf(agent)]);
+  const { isIncomplete, last } = await waitWhileItRuns({
+    what: `the routes of ${peers} peers`,
+    read: () => routes.heard,
+    until: heard => heard.number >= peers || heard.isIncomplete,
+  });
   // Asked only now: an agent that answers does not program meanwhile.
-  await waitFor(
-    {
-      ...common,
-      what: `${peers} programmed peers`,
-      read: () => readStatus(socket),
-      until: status => runsWith(status, peers),
-    },
-    () => agent.describe(),
-  );
+  await waitWhileItRuns({
+    what: `${peers} programmed peers`,
+    read: () => readStatus(socket),
+    until: status => runsWith(status, peers),
+  });
   const runningMs = performance.now() - began;
   // When it was renamed, which is the last that is done to it.
   const filesMs = (await stat(envFile)).ctimeMs - beganOnWallClock;
@@ -68,6 +62,12 @@ await answer('first-start', async ({ argv, log, socket, envFile, peers }): Promi
   await agent.stop('SIGTERM', 30);
   return { lastEntryMs: isIncomplete ? null : last - began, filesMs, runningMs };
 });
+
+/** @throws Error when the agent has ended, which nobody has asked it to */
+async function endOf(agent: LoggedProcess): Promise<never> {
+  await agent.exited;
+  throw new Error(agent.describe());
+}
 
 interface HeardRoutes {
   /** How many routes of peers. */
