@@ -1,16 +1,32 @@
 /**
  * Makes the command out of its sources: `dist/cli/main.js`, and beside it a file for each part that is loaded when it is
- * needed. Six hundred modules of ours and of packages become a few dozen files, for an agent's start is mostly the
+ * needed. Six hundred modules of ours and of packages become some seventy files, for an agent's start is mostly the
  * finding and reading of modules.
  *
- * What is as before is left untouched: agents and tests may be starting from these files right now.
+ * Agents and tests may be starting from these files right now, and another build may be at work: every file is put in
+ * place at once, and what only an earlier build needs stays for a while.
  */
 import { Buffer } from 'node:buffer';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { formatLicenses } from './licenses.mjs';
 
 /** Their binaries are found beside their own files. */
 const NATIVE_PACKAGES = ['koffi', 'netlink', 'raw-socket'];
+
+/** What no build has wanted for so long goes. */
+const KEEP_MS = 3_600_000;
 
 /** What CommonJS packages take for granted. Node itself gives it to no ES module. */
 const COMMON_JS = `
@@ -27,8 +43,9 @@ const __dirname = commonJsPath(new URL('.', import.meta.url));
 export async function bundle(root) {
   const { build, formatMessages } = await import('esbuild');
   const dist = join(root, 'dist');
+  const main = join(dist, 'cli', 'main.js');
   try {
-    const { outputFiles, metafile } = await build({
+    const { outputFiles, metafile, warnings } = await build({
       absWorkingDir: root,
       entryPoints: ['src/cli/main.ts'],
       outdir: 'dist/cli',
@@ -50,48 +67,39 @@ export async function bundle(root) {
     const protocols = join(root, 'node_modules', 'etcd3', 'proto');
     for (const name of readdirSync(protocols))
       files.set(join(dist, 'proto', name), readFileSync(join(protocols, name)));
-    files.set(join(dist, 'licenses.txt'), Buffer.from(licensesOf(root, Object.keys(metafile.inputs))));
-    for (const [path, contents] of files) writeIfChanged(path, contents);
-    const kept = new Set([...files.keys(), ...['cli', 'proto', 'web'].map(name => join(dist, name))]);
-    for (const directory of ['', 'cli', 'proto']) removeOthers(join(dist, directory), kept);
-    return '';
+    files.set(join(dist, 'licenses.txt'), Buffer.from(formatLicenses(root, Object.keys(metafile.inputs))));
+    // Last of all what loads the others.
+    const paths = [...files.keys()].sort((a, b) => Number(a === main) - Number(b === main));
+    for (const path of paths) put(path, files.get(path));
+    // A unit starts it by its name.
+    chmodSync(main, 0o755);
+    const kept = new Set([...paths, ...['cli', 'proto', 'web'].map(name => join(dist, name))]);
+    for (const directory of ['', 'cli', 'proto']) removeOld(join(dist, directory), kept);
+    return (await formatMessages(warnings, { kind: 'warning' })).join('').trimEnd();
   } catch (error) {
     if (error.errors === undefined) throw error;
     return (await formatMessages(error.errors, { kind: 'error' })).join('').trimEnd();
   }
 }
 
-/** The licences of the packages that are in the bundle, which have to go with it. */
-function licensesOf(root, inputs) {
-  const directories = new Set();
-  for (const input of inputs) {
-    const [, directory] = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input) ?? [];
-    if (directory !== undefined) directories.add(directory);
+/** In one step, so that nobody sees half a file. One that is as it should be is marked as wanted today. */
+function put(path, contents) {
+  if (existsSync(path) && readFileSync(path).equals(contents)) {
+    const now = new Date();
+    utimesSync(path, now, now);
+    return;
   }
-  const parts = [...directories].sort().map(directory => {
-    const { name, version, license } = JSON.parse(
-      readFileSync(join(root, directory, 'package.json'), 'utf8'),
-    );
-    const texts = readdirSync(join(root, directory)).filter(file => /^(licen[cs]e|notice)/i.test(file));
-    const text = texts.map(file => readFileSync(join(root, directory, file), 'utf8').trim()).join('\n\n');
-    return `${name} ${version} (${license})\n\n${text}`.trimEnd();
-  });
-  return `The command contains code of these packages.\n\n${parts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
-}
-
-/** In one step: nobody sees half a file. The command's own can be executed, for a unit starts it by its name. */
-function writeIfChanged(path, contents) {
-  if (existsSync(path) && readFileSync(path).equals(contents)) return;
   mkdirSync(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}.tmp`;
-  writeFileSync(draft, contents, { mode: basename(path) === 'main.js' ? 0o755 : 0o644 });
+  writeFileSync(draft, contents);
   renameSync(draft, path);
 }
 
-/** Removes what an earlier build has left, but for drafts, which another that runs now may be writing. */
-function removeOthers(directory, kept) {
+/** Removes what earlier builds have left, also of those that were broken off. */
+function removeOld(directory, kept) {
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
-    if (!kept.has(path) && !name.endsWith('.tmp')) rmSync(path, { recursive: true, force: true });
+    const { mtimeMs = Infinity } = statSync(path, { throwIfNoEntry: false }) ?? {};
+    if (!kept.has(path) && Date.now() - mtimeMs > KEEP_MS) rmSync(path, { recursive: true, force: true });
   }
 }

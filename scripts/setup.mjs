@@ -5,7 +5,7 @@
  * import a package: none is there yet.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -106,7 +106,8 @@ export async function compile(tsconfig) {
  * @returns {Promise<string>} what there is to complain of, empty when all is well
  */
 export async function build() {
-  // Imports a package, which may have been installed only now.
+  if (!existsSync(join(ROOT, 'node_modules', 'esbuild')))
+    throw new SetupError('esbuild is missing: run npm ci, with the packages for development.');
   const { bundle } = await import('./bundle.mjs');
   const complaints = await Promise.all([bundle(ROOT), compile('src/page')]);
   return complaints.filter(text => text !== '').join('\n');
