@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from './free-port.js';
 
+/** etcdctl's own 5 s have run out on a busy machine, where etcd was hashing a password. */
+const COMMAND_SECONDS = 30;
+
 export interface EtcdOptions {
   /** Address to listen on. Default 127.0.0.1. */
   readonly address?: string;
@@ -196,7 +199,8 @@ export class Etcd {
   /** The same with standard input, as `etcdctl txn` reads it. */
   etcdctlWithInput(input: string, ...args: string[]): Promise<string> {
     const { prefix = [], etcdctlArgs = [] } = this.options;
-    const command = [...prefix, 'etcdctl', `--endpoints=${this.url}`, ...etcdctlArgs, ...args];
+    const general = [`--endpoints=${this.url}`, `--command-timeout=${COMMAND_SECONDS}s`];
+    const command = [...prefix, 'etcdctl', ...general, ...etcdctlArgs, ...args];
     return new Promise((resolve, reject) => {
       const child = execFile(
         command[0]!,
