@@ -1,32 +1,16 @@
 /**
  * Makes the command out of its sources: `dist/cli/main.js`, and beside it a file for each part that is loaded when it is
- * needed. Six hundred modules of ours and of packages become some seventy files, for an agent's start is mostly the
+ * needed. Seven hundred modules of ours and of packages become some seventy files, for an agent's start is mostly the
  * finding and reading of modules.
- *
- * Agents and tests may be starting from these files right now, and another build may be at work: every file is put in
- * place at once, and what only an earlier build needs stays for a while.
  */
 import { Buffer } from 'node:buffer';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { formatLicenses } from './licenses.mjs';
+import { placeFiles, removeOld } from './place-files.mjs';
 
 /** Their binaries are found beside their own files. */
 const NATIVE_PACKAGES = ['koffi', 'netlink', 'raw-socket'];
-
-/** What no build has wanted for so long goes. */
-const KEEP_MS = 3_600_000;
 
 /** What CommonJS packages take for granted. Node itself gives it to no ES module. */
 const COMMON_JS = `
@@ -68,38 +52,14 @@ export async function bundle(root) {
     for (const name of readdirSync(protocols))
       files.set(join(dist, 'proto', name), readFileSync(join(protocols, name)));
     files.set(join(dist, 'licenses.txt'), Buffer.from(formatLicenses(root, Object.keys(metafile.inputs))));
-    // Last of all what loads the others.
-    const paths = [...files.keys()].sort((a, b) => Number(a === main) - Number(b === main));
-    for (const path of paths) put(path, files.get(path));
+    placeFiles(files, main);
     // A unit starts it by its name.
     chmodSync(main, 0o755);
-    const kept = new Set([...paths, ...['cli', 'proto', 'web'].map(name => join(dist, name))]);
-    for (const directory of ['', 'cli', 'proto']) removeOld(join(dist, directory), kept);
+    const wanted = new Set([...files.keys(), ...['cli', 'proto', 'web'].map(name => join(dist, name))]);
+    for (const directory of ['', 'cli', 'proto']) removeOld(join(dist, directory), wanted);
     return (await formatMessages(warnings, { kind: 'warning' })).join('').trimEnd();
   } catch (error) {
     if (error.errors === undefined) throw error;
     return (await formatMessages(error.errors, { kind: 'error' })).join('').trimEnd();
-  }
-}
-
-/** In one step, so that nobody sees half a file. One that is as it should be is marked as wanted today. */
-function put(path, contents) {
-  if (existsSync(path) && readFileSync(path).equals(contents)) {
-    const now = new Date();
-    utimesSync(path, now, now);
-    return;
-  }
-  mkdirSync(dirname(path), { recursive: true });
-  const draft = `${path}.${process.pid}.tmp`;
-  writeFileSync(draft, contents);
-  renameSync(draft, path);
-}
-
-/** Removes what earlier builds have left, also of those that were broken off. */
-function removeOld(directory, kept) {
-  for (const name of readdirSync(directory)) {
-    const path = join(directory, name);
-    const { mtimeMs = Infinity } = statSync(path, { throwIfNoEntry: false }) ?? {};
-    if (!kept.has(path) && Date.now() - mtimeMs > KEEP_MS) rmSync(path, { recursive: true, force: true });
   }
 }

@@ -21,7 +21,7 @@ export function formatLicenses(root, inputs) {
     filesByPackage.set(directory, [...(filesByPackage.get(directory) ?? []), file]);
   }
   const parts = [...filesByPackage]
-    .sort()
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([directory, files]) => formatPackage(join(root, directory), files));
   return `The command contains code of these packages.\n\n${parts.join(`\n\n${RULE}\n\n`)}\n`;
 }
