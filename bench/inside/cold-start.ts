@@ -97,8 +97,7 @@ await answer('cold-start', async task => {
   processor = process.cpuUsage();
   const began = performance.now();
   reconciler.setHost(links, entries);
-  for (const lease of table.accepted.values())
-    reconciler.setPeer(lease.key, () => backend.planPeer(lease, self));
+  reconciler.setPeers([...table.accepted.values()], lease => backend.planPeer(lease, self));
   reconciler.setPeersComplete();
   reconciler.allowPruning();
   const planned = performance.now();

@@ -29,8 +29,6 @@ export class Overlay {
   /** Another lease is acquired: its key may be known before it is known to be ours. */
   #isAcquiring = false;
   #revision = 0;
-  /** Public IPs of accepted peers by subnet, for telling flanneld's routes from anybody's. */
-  readonly #publicIpAt = new Map<string, IpAddress>();
 
   constructor(options: OverlayOptions) {
     this.#options = options;
@@ -54,8 +52,9 @@ export class Overlay {
     return this.#revision;
   }
 
+  /** Of the peer that has this subnet, for telling flanneld's routes from anybody's. */
   publicIpAt(destination: Prefix): IpAddress | undefined {
-    return this.#publicIpAt.get(formatPrefix(destination));
+    return this.#peers?.at(destination)?.publicIp;
   }
 
   /** Our lease is lost, and we acquire another. What we hold stays planned until then. */
@@ -75,7 +74,6 @@ export class Overlay {
     const { backend, network, keyPrefix, log } = this.#options;
     const before = this.#peers;
     for (const key of before?.accepted.keys() ?? []) this.#reconciler?.setPeer(key, []);
-    this.#publicIpAt.clear();
     this.#self = self;
     this.#peers = new PeerTable({
       keyPrefix,
@@ -126,21 +124,19 @@ export class Overlay {
     const routes = entries.flatMap(entry => toUnderlayRoute(entry, network, backend.device));
     if (JSON.stringify(routes) === JSON.stringify(this.#self.underlay.routes)) return;
     this.#self = { ...this.#self, underlay: { ...this.#self.underlay, routes } };
-    for (const lease of this.#peers?.accepted.values() ?? []) this.#plan(lease);
+    this.#plan([...(this.#peers?.accepted.values() ?? [])]);
   }
 
   #take(delta: PeerDelta, how?: 'quietly'): void {
     const { log } = this.#options;
     this.#revision++;
-    // First all that was: of two leases that change places, the new one must not go with the old one.
-    for (const { before } of delta.peers) {
-      if (before !== undefined) this.#publicIpAt.delete(formatPrefix(before.subnets.ipv4));
-    }
+    const planned: Lease[] = [];
     for (const { key, before, after } of delta.peers) {
       if (after === undefined) this.#reconciler?.setPeer(key, []);
-      else this.#plan(after);
+      else planned.push(after);
       if (how === undefined && !saysTheSame(before, after)) log.info({ key }, describeChange(before, after));
     }
+    this.#plan(planned);
     for (const { key, code, reason } of delta.setAside) {
       // Most likely the one that we have just created; whoever else has our public IP, status tells.
       if (code === 'own-public-ip' && this.#isAcquiring) continue;
@@ -149,12 +145,11 @@ export class Overlay {
     }
   }
 
-  #plan(lease: Lease): void {
+  #plan(leases: readonly Lease[]): void {
     const self = this.#self;
     if (self === undefined) return;
     this.#revision++;
-    this.#publicIpAt.set(formatPrefix(lease.subnets.ipv4), lease.publicIp);
-    this.#reconciler?.setPeer(lease.key, () => this.#options.backend.planPeer(lease, self));
+    this.#reconciler?.setPeers(leases, lease => this.#options.backend.planPeer(lease, self));
   }
 }
 

@@ -23,6 +23,14 @@ export const HOST = Symbol('host');
 /** The host, or a peer by its id. */
 export type Owner = typeof HOST | string;
 
+/** Owners who have come together, and of whom nobody has asked anything yet. */
+interface Newcomers {
+  readonly count: number;
+  readonly at: (place: number) => readonly [Owner, Plan];
+  /** The place of the first who is not taken in. */
+  next: number;
+}
+
 /** So many owners are in the first slice, twice as many in each that follows. */
 const FIRST_OWNERS = 12;
 
@@ -43,6 +51,7 @@ export class DesiredEntries {
   readonly #covered = new Map<string, readonly Entry[]>();
   /** Of new owners, not in the index yet, in the order in which they came. */
   #unindexed: Owned[] = [];
+  #newcomers: Newcomers | undefined;
   readonly #formerOwnerOf = new Map<string, Owner>();
 
   constructor(lowering: Lowering = planned => planned) {
@@ -57,6 +66,7 @@ export class DesiredEntries {
 
   /** Enters what is not in the index yet, which else is done when that is asked for. */
   makeIndex(): void {
+    this.#takeIn();
     if (this.#unindexed.length === 0) return;
     for (const owned of this.#unindexed) {
       const keys = this.#keysIn(owned);
@@ -81,7 +91,8 @@ export class DesiredEntries {
     const unindexed = this.#unindexed;
     if (this.#byKey.size > 0) yield [...this.#byKey.values()];
     let count = Math.min(owners, FIRST_OWNERS);
-    for (let start = 0; start < unindexed.length;) {
+    for (let start = 0; start < unindexed.length + this.#waiting;) {
+      this.#takeIn(start + count - unindexed.length);
       yield this.#entriesOfAll(unindexed.slice(start, start + count));
       start += count;
       count = Math.min(owners, 2 * count);
@@ -97,7 +108,7 @@ export class DesiredEntries {
 
   /** How many owners want anything. */
   get owners(): number {
-    return this.#owned.size;
+    return this.#owned.size + this.#waiting;
   }
 
   /** By key, who dropped it last, for keys that nobody wants now: until then, that owner may live by what is there. */
@@ -108,13 +119,13 @@ export class DesiredEntries {
 
   /** Everything that this owner wants. */
   entriesOf(owner: Owner): readonly Entry[] {
-    const owned = this.#owned.get(owner);
+    const owned = this.#find(owner);
     return owned === undefined ? [] : this.#entriesIn(owned);
   }
 
   /** The keys of all that. */
   keysOf(owner: Owner): readonly string[] {
-    const owned = this.#owned.get(owner);
+    const owned = this.#find(owner);
     return owned === undefined ? [] : this.#keysIn(owned);
   }
 
@@ -123,14 +134,22 @@ export class DesiredEntries {
    * @param plan as a backend plans
    */
   set(owner: Owner, plan: Plan): void {
-    const before = this.#owned.get(owner);
-    if (before !== undefined) this.#drop(owner, before);
-    if (typeof plan !== 'function' && plan.length === 0) this.#owned.delete(owner);
-    else {
-      const owned = { plan, entries: undefined, keys: undefined };
-      this.#owned.set(owner, owned);
-      this.#unindexed.push(owned);
-    }
+    this.#takeIn();
+    this.#enter(owner, plan);
+  }
+
+  /**
+   * The same for many. Where nobody but the host wants anything, as at a start, each is taken in when his turn comes: to
+   * list ten thousand keeps the kernel waiting for as long as it takes to program some hundred of them.
+   */
+  setAll<P extends { readonly key: string }>(peers: readonly P[], plan: (peer: P) => readonly Entry[]): void {
+    this.#takeIn();
+    const at = (place: number) => {
+      const peer = peers[place]!;
+      return [peer.key, () => plan(peer)] as const;
+    };
+    this.#newcomers = { count: peers.length, at, next: 0 };
+    if (this.#owned.size > 1 || !this.#owned.has(HOST)) this.#takeIn();
   }
 
   /**
@@ -157,6 +176,40 @@ export class DesiredEntries {
   /** The kernel holds nothing under this key any more: who wanted it is of no concern. */
   forgetFormerOwner(key: string): void {
     this.#formerOwnerOf.delete(key);
+  }
+
+  #find(owner: Owner): Owned | undefined {
+    const owned = this.#owned.get(owner);
+    if (owned !== undefined || this.#newcomers === undefined) return owned;
+    this.#takeIn();
+    return this.#owned.get(owner);
+  }
+
+  get #waiting(): number {
+    const newcomers = this.#newcomers;
+    return newcomers === undefined ? 0 : newcomers.count - newcomers.next;
+  }
+
+  /** @param most how many */
+  #takeIn(most = Infinity): void {
+    const newcomers = this.#newcomers;
+    if (newcomers === undefined) return;
+    for (let taken = 0; taken < most && newcomers.next < newcomers.count; taken++) {
+      const [owner, plan] = newcomers.at(newcomers.next++);
+      this.#enter(owner, plan);
+    }
+    if (newcomers.next === newcomers.count) this.#newcomers = undefined;
+  }
+
+  #enter(owner: Owner, plan: Plan): void {
+    const before = this.#owned.get(owner);
+    if (before !== undefined) this.#drop(owner, before);
+    if (typeof plan !== 'function' && plan.length === 0) this.#owned.delete(owner);
+    else {
+      const owned = { plan, entries: undefined, keys: undefined };
+      this.#owned.set(owner, owned);
+      this.#unindexed.push(owned);
+    }
   }
 
   #entriesIn(owned: Owned): readonly Entry[] {

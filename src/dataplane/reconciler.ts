@@ -152,8 +152,17 @@ export class Reconciler {
   /** What one peer needs; no entries when it is gone. Applied at once. */
   setPeer(id: string, plan: Plan): void {
     this.#want(id, plan);
-    if (!this.#doubt) this.#doubt = this.#entries.isOutgrown;
-    this.#wake();
+    this.#noteWanted();
+  }
+
+  /** The same of many peers, by their keys. */
+  setPeers<P extends { readonly key: string }>(
+    peers: readonly P[],
+    plan: (peer: P) => readonly Entry[],
+  ): void {
+    if (this.#readsAnyway) this.#entries.desired.setAll(peers, plan);
+    else for (const peer of peers) this.#want(peer.key, () => plan(peer));
+    this.#noteWanted();
   }
 
   /** The first complete set of leases has been handed over: what is found amiss from now on is damage. */
@@ -215,10 +224,19 @@ export class Reconciler {
     }
   }
 
+  /** A full pass is due, none counts as repair yet, and nothing is listed: it need not be told what has changed. */
+  get #readsAnyway(): boolean {
+    return this.#doubt && !this.#settled && this.#entries.failures.all.size === 0;
+  }
+
+  #noteWanted(): void {
+    if (!this.#doubt) this.#doubt = this.#entries.isOutgrown;
+    this.#wake();
+  }
+
   #want(owner: Owner, plan: Plan): void {
     const { desired, failures } = this.#entries;
-    // A full pass is due, none counts as repair yet, and nothing is listed: it need not be told what has changed.
-    if (this.#doubt && !this.#settled && failures.all.size === 0) {
+    if (this.#readsAnyway) {
       desired.set(owner, plan);
       return;
     }

@@ -17,6 +17,13 @@ export class KeyIndex {
     this.#keys.set(name, last!);
   }
 
+  /** The keys under this name. */
+  under(name: string): readonly string[] {
+    const present = this.#keys.get(name);
+    if (present === undefined) return [];
+    return typeof present === 'string' ? [present] : Array.from(present);
+  }
+
   /** The keys under this name but this one. */
   others(name: string, key: string): readonly string[] {
     const present = this.#keys.get(name);

@@ -118,6 +118,15 @@ export class PeerTable {
     return this.#accepted;
   }
 
+  /** The peer that has exactly this subnet. */
+  at(subnet: Prefix): Lease | undefined {
+    for (const key of this.#byLength.get(subnet.length)?.under(subnet.address) ?? []) {
+      const lease = this.#accepted.get(key);
+      if (lease !== undefined) return lease;
+    }
+    return undefined;
+  }
+
   /** Leases set aside by key. */
   get setAside(): ReadonlyMap<string, SetAside> {
     return this.#setAside;

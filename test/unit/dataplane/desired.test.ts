@@ -1,8 +1,9 @@
 /** What the kernel should hold, by owner. */
 import fc from 'fast-check';
 import t from 'tap';
-import { DesiredEntries } from '../../../src/dataplane/desired.js';
+import { DesiredEntries, HOST } from '../../../src/dataplane/desired.js';
 import { keyOf } from '../../../src/dataplane/kinds/index.js';
+import type { Entry } from '../../../src/dataplane/model.js';
 import { macOf, peerEntries, vtepOf } from '../../support/dataplane.js';
 
 const all = (desired: DesiredEntries, owners = 2) => [...desired.slices(owners)].flat();
@@ -104,6 +105,88 @@ t.test('an owner that says how to plan is planned when its entries are asked for
   t.same(planned, [2, 3, 4]);
   desired.lowerAgain();
   t.same(planned, [2, 3, 4, 2, 3, 4], 'what the lowering depends on has changed');
+});
+
+/** The host, and peers that come together. `planned` gets the number of each that is planned. */
+function together(numbers: readonly number[], planned: number[] = []): DesiredEntries {
+  const desired = new DesiredEntries();
+  desired.set(HOST, [HOST_ENTRY]);
+  const peers = numbers.map(n => ({ key: `peer ${n}`, n }));
+  desired.setAll(peers, ({ n }) => {
+    planned.push(n);
+    return peerEntries(n);
+  });
+  return desired;
+}
+
+const [HOST_ENTRY] = peerEntries(1);
+
+t.test('who comes together is planned when his turn comes, and then once', async t => {
+  const planned: number[] = [];
+  const desired = together([2, 3, 4, 5], planned);
+  t.equal(desired.owners, 5);
+  t.same(desired.entriesOf(HOST), [HOST_ENTRY]);
+  const slices = desired.slices(2);
+  t.same(slices.next().value, [HOST_ENTRY, ...peerEntries(2)]);
+  t.same(planned, [2]);
+  t.equal(desired.owners, 5);
+  t.same(desired.entriesOf('peer 4'), peerEntries(4), 'asked for out of turn');
+  t.same(slices.next().value, [...peerEntries(3), ...peerEntries(4)]);
+  t.same(slices.next().value, peerEntries(5));
+  t.same(slices.next().done, true);
+  t.same([...desired.byKey.values()], [HOST_ENTRY, ...[2, 3, 4, 5].flatMap(n => [...peerEntries(n)])]);
+  t.same(planned.sort(), [2, 3, 4, 5]);
+});
+
+t.test('of many, those who are known are replaced at once', async t => {
+  const desired = together([2, 3]);
+  const peers = [2, 4].map(n => ({ key: `peer ${n}`, n }));
+  desired.setAll(peers, ({ n }) => peerEntries(n, macOf(n + 5)));
+  t.equal(desired.owners, 4);
+  t.same([...desired.formerOwners.keys()], [keyOf(peerEntries(2)[0])], 'the MAC of before');
+  const wanted = [[HOST_ENTRY], peerEntries(3), ...[2, 4].map(n => peerEntries(n, macOf(n + 5)))].flat();
+  t.same([...desired.byKey.keys()].sort(), wanted.map(keyOf).sort());
+});
+
+t.test('whatever happens meanwhile, who comes together wants what he would alone', async t => {
+  interface Act {
+    readonly act: (desired: DesiredEntries) => unknown;
+    readonly replaces?: number;
+  }
+  const name = fc.integer({ min: 2, max: 6 });
+  const plan = fc.constantFrom<readonly Entry[]>([], peerEntries(2), peerEntries(3, macOf(4)));
+  const act: fc.Arbitrary<Act> = fc.oneof(
+    fc.tuple(name, plan).map(([n, entries]) => ({
+      act: (desired: DesiredEntries) => desired.set(`peer ${n}`, entries),
+      replaces: n,
+    })),
+    name.map(n => ({ act: (desired: DesiredEntries) => desired.entriesOf(`peer ${n}`) })),
+    fc.constant({ act: (desired: DesiredEntries) => desired.makeIndex() }),
+    fc.constant({ act: (desired: DesiredEntries) => desired.lowerAgain() }),
+  );
+  fc.assert(
+    fc.property(fc.array(act, { maxLength: 6 }), fc.nat(4), (acts, slicesBefore) => {
+      const numbers = [2, 3, 4, 5];
+      const [lazy, eager] = [together(numbers), together([])];
+      for (const n of numbers) eager.set(`peer ${n}`, () => peerEntries(n));
+      const [slices, eagerSlices] = [lazy.slices(1), eager.slices(1)];
+      const told: Entry[] = [];
+      for (let i = 0; i < slicesBefore; i++) {
+        told.push(...(slices.next().value ?? []));
+        eagerSlices.next();
+      }
+      for (const each of acts) for (const desired of [lazy, eager]) each.act(desired);
+      t.equal(lazy.owners, eager.owners);
+      for (const slice of slices) told.push(...slice);
+      t.same(lazy.byKey, eager.byKey);
+      t.same(lazy.formerOwners, eager.formerOwners);
+      const replaced = new Set(acts.map(({ replaces }) => replaces));
+      const keysTold = new Set(told.map(keyOf));
+      const untold = numbers.filter(n => !replaced.has(n) && !keys(n).every(key => keysTold.has(key)));
+      t.same(untold, [], 'all were told of who were there from the beginning to the end');
+    }),
+    { numRuns: 300 },
+  );
 });
 
 t.test('an owner whose plan comes to nothing holds nothing', async t => {
