@@ -31,9 +31,6 @@ interface Newcomers {
   next: number;
 }
 
-/** So many owners are in the first slice, twice as many in each that follows. */
-const FIRST_OWNERS = 12;
-
 /** What one owner wants. */
 interface Owned {
   readonly plan: Plan;
@@ -84,18 +81,15 @@ export class DesiredEntries {
   /**
    * All desired entries, those of so many owners at a time. What two owners want alike may come twice; where they
    * differ, the later counts.
-   * @param owners at a time; of fewer at first, so that whoever works at them begins early
+   * @param owners at a time
    */
   *slices(owners: number): Generator<readonly Entry[]> {
     // The index may be made meanwhile: what was not in it at first is told all the same.
     const unindexed = this.#unindexed;
     if (this.#byKey.size > 0) yield [...this.#byKey.values()];
-    let count = Math.min(owners, FIRST_OWNERS);
-    for (let start = 0; start < unindexed.length + this.#waiting;) {
-      this.#takeIn(start + count - unindexed.length);
-      yield this.#entriesOfAll(unindexed.slice(start, start + count));
-      start += count;
-      count = Math.min(owners, 2 * count);
+    for (let start = 0; start < unindexed.length + this.#waiting; start += owners) {
+      this.#takeIn(start + owners - unindexed.length);
+      yield this.#entriesOfAll(unindexed.slice(start, start + owners));
     }
   }
 

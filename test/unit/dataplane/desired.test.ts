@@ -172,7 +172,8 @@ t.test('whatever happens meanwhile, who comes together wants what he would alone
       const [slices, eagerSlices] = [lazy.slices(1), eager.slices(1)];
       const told: Entry[] = [];
       for (let i = 0; i < slicesBefore; i++) {
-        told.push(...(slices.next().value ?? []));
+        const next = slices.next();
+        if (next.done !== true) told.push(...next.value);
         eagerSlices.next();
       }
       for (const each of acts) for (const desired of [lazy, eager]) each.act(desired);
