@@ -33,7 +33,7 @@ export interface ColdStartAnswer {
   readonly judgeMs: number;
   /** From the first accepted lease handed over to the last entry acknowledged, all with planning and encoding. */
   readonly totalMs: number;
-  /** Of that: planning all peers and handing them to the reconciler. */
+  /** Of that: handing the list over to the reconciler. */
   readonly planMs: number;
   /** Processor time of the whole process during `totalMs`, which other work on the machine does not lengthen much. */
   readonly processorMs: number;

@@ -135,15 +135,19 @@ export class DesiredEntries {
   /**
    * The same for many. Where nobody but the host wants anything, as at a start, each is taken in when his turn comes: to
    * list ten thousand keeps the kernel waiting for as long as it takes to program some hundred of them.
+   * @param peers with different keys; read later, so that they must stay as they are
    */
   setAll<P extends { readonly key: string }>(peers: readonly P[], plan: (peer: P) => readonly Entry[]): void {
     this.#takeIn();
+    if (this.#owned.size > (this.#owned.has(HOST) ? 1 : 0)) {
+      for (const peer of peers) this.#enter(peer.key, () => plan(peer));
+      return;
+    }
     const at = (place: number) => {
       const peer = peers[place]!;
       return [peer.key, () => plan(peer)] as const;
     };
     this.#newcomers = { count: peers.length, at, next: 0 };
-    if (this.#owned.size > 1 || !this.#owned.has(HOST)) this.#takeIn();
   }
 
   /**

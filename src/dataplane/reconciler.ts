@@ -155,11 +155,12 @@ export class Reconciler {
     this.#noteWanted();
   }
 
-  /** The same of many peers, by their keys. */
+  /** The same of many peers, by their keys, which differ. The list is read later: it must stay as it is. */
   setPeers<P extends { readonly key: string }>(
     peers: readonly P[],
     plan: (peer: P) => readonly Entry[],
   ): void {
+    if (peers.length === 0) return;
     if (this.#readsAnyway) this.#entries.desired.setAll(peers, plan);
     else for (const peer of peers) this.#want(peer.key, () => plan(peer));
     this.#noteWanted();

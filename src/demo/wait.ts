@@ -20,6 +20,7 @@ const INTERVAL_MS = 50;
  * three quarters of the time to that.
  */
 const PAUSE_FACTOR = 3;
+const LONGEST_INTERVAL_MS = 1_000;
 
 /**
  * Looks until the condition holds.
@@ -39,8 +40,13 @@ export async function waitFor<T>(wait: Wait<T>, context: () => string = () => ''
       const message = `timed out after ${wait.deadlineSeconds} s waiting for ${wait.what}; last seen: ${last}`;
       throw new Error([message, context()].filter(Boolean).join('\n'));
     }
-    await sleep(wait.intervalMs ?? Math.max(INTERVAL_MS, PAUSE_FACTOR * (looked - began)));
+    await sleep(wait.intervalMs ?? pauseAfter(looked - began));
   }
+}
+
+/** @param lookMs what the look took */
+function pauseAfter(lookMs: number): number {
+  return Math.min(Math.max(INTERVAL_MS, PAUSE_FACTOR * lookMs), LONGEST_INTERVAL_MS);
 }
 
 type Look<T> =

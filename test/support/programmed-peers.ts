@@ -4,6 +4,7 @@ import type { Entry } from '../../src/dataplane/model.js';
 import * as nl from '../../src/dataplane/netlink/constants.js';
 import type { Link } from '../../src/dataplane/netlink/link.js';
 import { encodeRoute, type RouteRequest } from '../../src/dataplane/netlink/route.js';
+import type { Reconciler } from '../../src/dataplane/reconciler.js';
 import { DEVICE, OWN_ADDRESS, peerEntries, programmed, vxlanLink } from './dataplane.js';
 import { startReconciling, type Reconciling } from './reconciling.js';
 
@@ -15,11 +16,17 @@ export const REPLACE = nl.NLM_F_CREATE | nl.NLM_F_REPLACE;
 export async function startWithPeers(t: Test, random?: number): Promise<Reconciling> {
   const lab = startReconciling(t, undefined, undefined, random);
   lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
-  for (const n of [2, 3, 4]) lab.reconciler.setPeer(`${n}`, peerEntries(n));
+  setPeers(lab.reconciler, 2, 3, 4);
   lab.reconciler.setPeersComplete();
   lab.reconciler.allowPruning();
   await lab.settled();
   return lab;
+}
+
+/** Hands over all of these at once. */
+export function setPeers(reconciler: Reconciler, ...peers: number[]): void {
+  const numbered = peers.map(n => ({ key: `${n}`, n }));
+  reconciler.setPeers(numbered, ({ n }) => peerEntries(n));
 }
 
 /** What the kernel should hold with these peers. */

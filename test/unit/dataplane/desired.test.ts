@@ -138,14 +138,36 @@ t.test('who comes together is planned when his turn comes, and then once', async
   t.same(planned.sort(), [2, 3, 4, 5]);
 });
 
-t.test('of many, those who are known are replaced at once', async t => {
+t.test('of many, those who are known are replaced at once, in their order', async t => {
   const desired = together([2, 3]);
-  const peers = [2, 4].map(n => ({ key: `peer ${n}`, n }));
-  desired.setAll(peers, ({ n }) => peerEntries(n, macOf(n + 5)));
+  const set = (numbers: readonly number[], add: number): void =>
+    desired.setAll(
+      numbers.map(n => ({ key: `peer ${n}`, n })),
+      ({ n }) => peerEntries(n, macOf(n + add)),
+    );
+  set([2, 4], 5);
   t.equal(desired.owners, 4);
   t.same([...desired.formerOwners.keys()], [keyOf(peerEntries(2)[0])], 'the MAC of before');
-  const wanted = [[HOST_ENTRY], peerEntries(3), ...[2, 4].map(n => peerEntries(n, macOf(n + 5)))].flat();
-  t.same([...desired.byKey.keys()].sort(), wanted.map(keyOf).sort());
+  const entries = (n: number, add = 0) => [...peerEntries(n, macOf(n + add))];
+  t.same(
+    all(desired).map(keyOf).sort(),
+    [HOST_ENTRY, ...entries(2, 5), ...entries(3), ...entries(4, 5)].map(keyOf).sort(),
+  );
+  const planned: string[] = [];
+  desired.setAll([{ key: 'peer 4' }, { key: 'peer 2' }, { key: 'peer 3' }], ({ key }) => {
+    planned.push(key);
+    return [];
+  });
+  t.same(all(desired), [HOST_ENTRY]);
+  t.same(planned, ['peer 4', 'peer 2', 'peer 3']);
+});
+
+t.test('however many are set again', async t => {
+  const desired = new DesiredEntries();
+  const peers = Array.from({ length: 20_000 }, (_, n) => ({ key: `peer ${n}` }));
+  for (let i = 0; i < 3; i++) desired.setAll(peers, () => []);
+  t.equal(desired.owners, peers.length);
+  t.equal(desired.byKey.size, 0);
 });
 
 t.test('whatever happens meanwhile, who comes together wants what he would alone', async t => {
@@ -160,7 +182,13 @@ t.test('whatever happens meanwhile, who comes together wants what he would alone
       act: (desired: DesiredEntries) => desired.set(`peer ${n}`, entries),
       replaces: n,
     })),
+    fc.tuple(name, plan).map(([n, entries]) => ({
+      act: (desired: DesiredEntries) =>
+        desired.setAll([{ key: `peer ${n}` }, { key: 'peer 9' }], () => entries),
+      replaces: n,
+    })),
     name.map(n => ({ act: (desired: DesiredEntries) => desired.entriesOf(`peer ${n}`) })),
+    fc.constant({ act: (desired: DesiredEntries) => desired.set(HOST, [HOST_ENTRY]) }),
     fc.constant({ act: (desired: DesiredEntries) => desired.makeIndex() }),
     fc.constant({ act: (desired: DesiredEntries) => desired.lowerAgain() }),
   );

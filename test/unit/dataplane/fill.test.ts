@@ -1,6 +1,5 @@
 /** Filling a kernel: many owners' entries, compared and written while the kernel works at those before. */
 import t from 'tap';
-import type { Plan } from '../../../src/dataplane/desired.js';
 import { entryOf, type Op } from '../../../src/dataplane/diff.js';
 import type { OpTrouble } from '../../../src/dataplane/kernel.js';
 import { keyOf, kindOf } from '../../../src/dataplane/kinds/index.js';
@@ -24,12 +23,13 @@ interface Handed {
 }
 
 /** A keeper of all peers' entries, before a kernel that answers when the test says so. */
-function keepPeers(held: readonly Entry[] = [], plan: (n: number) => Plan = peerEntries) {
+function keepPeers(held: readonly Entry[] = [], plan: (n: number) => readonly Entry[] = peerEntries) {
   const handed: Handed[] = [];
   const { keeper, lines } = keeperOn(
     ops => new Promise(resolve => handed.push({ ops, answer: (troubles = new Map()) => resolve(troubles) })),
   );
-  for (let n = 1; n <= PEERS; n++) keeper.desired.set(`peer ${n}`, plan(n));
+  const peers = Array.from({ length: PEERS }, (_, i) => ({ key: `peer ${i + 1}`, n: i + 1 }));
+  keeper.desired.setAll(peers, ({ n }) => plan(n));
   keeper.take(held);
   return { keeper, handed, lines };
 }
@@ -90,7 +90,7 @@ t.test('the next are compared before the last are answered, and a peer’s entri
 
 t.test('the last are planned when the kernel has done the first', async t => {
   const planned: number[] = [];
-  const { keeper, handed } = keepPeers([], n => () => {
+  const { keeper, handed } = keepPeers([], n => {
     planned.push(n);
     return peerEntries(n);
   });

@@ -8,6 +8,7 @@ import { UnknownDeviceError } from '../../../src/dataplane/kinds/kind.js';
 import { Reconciler } from '../../../src/dataplane/reconciler.js';
 import { waitFor } from '../../../src/demo/wait.js';
 import { ALWAYS, OWN_ADDRESS, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
+import { setPeers } from '../../support/programmed-peers.js';
 
 type Apply = (ops: readonly Op[]) => Promise<ReadonlyMap<number, OpTrouble>>;
 
@@ -39,7 +40,7 @@ async function run(t: Test, apply: Apply, peers = 2, onFilled?: (signal: AbortSi
     ...(onFilled && { onFilled }),
   });
   reconciler.setHost([], [OWN_ADDRESS]);
-  for (let n = 2; n < 2 + peers; n++) reconciler.setPeer(`${n}`, peerEntries(n));
+  setPeers(reconciler, ...Array.from({ length: peers }, (_, i) => 2 + i));
   reconciler.setPeersComplete();
   t.same(reconciler.readings, { begun: 0, isFilling: false });
   const stop = new AbortController();
@@ -79,8 +80,8 @@ t.test('a filling that fails is over', async t => {
 });
 
 t.test('nobody counts as programmed before all are', async t => {
-  const { reconciler, programmed } = await run(t, () => Promise.resolve(new Map()), 50);
-  t.ok(programmed.length > 1, 'the first peers are in the kernel when the last are sent');
+  const { reconciler, during, programmed } = await run(t, () => Promise.resolve(new Map()), 250);
+  t.ok(during.length > 1, 'the first peers are in the kernel when the last are sent');
   t.notOk(programmed.includes(true));
   t.ok(reconciler.peerState('2').programmed);
 });
@@ -129,4 +130,48 @@ t.test('a host whose own entries are refused is not programmed, whatever becomes
   const { reconciler } = await run(t, refuseHost);
   t.same(reconciler.hostState(), { programmed: false, error: 'no' });
   t.ok(reconciler.peerState('2').programmed);
+});
+
+t.test('no peers, handed over while all is read, are no reason to read again', async t => {
+  let readings = 0;
+  const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
+    hasNexthops: true,
+    readLinks: () => Promise.resolve([]),
+    readEntries: () => {
+      // By the first reading there are few peers, so that those who have come since want another one: this.
+      if (++readings === 2) setPeers(reconciler);
+      return Promise.resolve([]);
+    },
+    apply: accept,
+  };
+  const passes: number[] = [];
+  const reconciler: Reconciler = new Reconciler({
+    kernel: kernel as Kernel,
+    ownership: OWNERSHIP,
+    log: pino({ level: 'silent' }),
+    now: () => 0,
+    random: () => 0.5,
+    nexthopRange: { from: 3, downTo: 2 },
+    onPass: () => passes.push(readings),
+  });
+  reconciler.setHost([], [OWN_ADDRESS]);
+  const stop = new AbortController();
+  const ended = reconciler.run(stop.signal);
+  const passed = (count: number) =>
+    waitFor({
+      what: 'a pass',
+      deadlineSeconds: 30,
+      intervalMs: 5,
+      read: () => passes.length,
+      until: n => n >= count,
+    });
+  await passed(1);
+  setPeers(reconciler, 2, 3, 4);
+  reconciler.setPeersComplete();
+  await passed(2);
+  reconciler.setPeer('5', peerEntries(5));
+  await passed(3);
+  stop.abort();
+  await ended;
+  t.same(passes, [1, 2, 2]);
 });

@@ -38,6 +38,7 @@ import {
   deviceOf,
   putRoute,
   sentBy,
+  setPeers,
   startWithPeers,
   warnings,
 } from '../../support/programmed-peers.js';
@@ -77,7 +78,7 @@ t.test('one peer’s change sends that peer’s messages alone', async t => {
     dumps: 0,
     changes: 0,
   });
-  const many = (): void => [5, 6, 7, 8].forEach(n => reconciler.setPeer(`${n}`, peerEntries(n)));
+  const many = (): void => setPeers(reconciler, 5, 6, 7, 8);
   t.same(await sentBy(lab, many), { requests: 1, dumps: 0, changes: 16 }, 'what comes at once goes at once');
   t.equal(reconciler.view.repairs, 0);
 });
