@@ -13,6 +13,10 @@ t.test('keys by name', async t => {
   t.strictSame(index.others('x', 'one'), ['two']);
   t.strictSame(index.others('y', 'three'), []);
   t.strictSame(index.others('y', 'none'), ['three']);
+  t.strictSame(
+    ['x', 'y', 'z'].map(name => index.under(name)),
+    [['one', 'two'], ['three'], []],
+  );
   t.strictSame([...index.all()], ['one', 'two', 'three']);
 
   index.remove('x', 'three');
