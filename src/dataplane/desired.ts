@@ -3,7 +3,8 @@
  *
  * An owner's plan is made and lowered, see `lowering.ts`, when somebody asks for its entries; when what that depends on
  * changes, plans are lowered anew. What a new owner wants is entered in the index when somebody asks for that: at a start, that is
- * after all is in the kernel.
+ * after all is in the kernel. The peers of a start are not even listed before: each becomes an owner when the slice is
+ * made that he is in, or when somebody asks for anything else.
  */
 import { keyOf } from './kinds/index.js';
 import type { Entry } from './model.js';
@@ -48,6 +49,7 @@ export class DesiredEntries {
   readonly #covered = new Map<string, readonly Entry[]>();
   /** Of new owners, not in the index yet, in the order in which they came. */
   #unindexed: Owned[] = [];
+  /** Undefined when nobody waits to be taken in. */
   #newcomers: Newcomers | undefined;
   readonly #formerOwnerOf = new Map<string, Owner>();
 

@@ -26,9 +26,7 @@ export class KeyIndex {
 
   /** The keys under this name but this one. */
   others(name: string, key: string): readonly string[] {
-    const present = this.#keys.get(name);
-    if (present === undefined || present === key) return [];
-    return typeof present === 'string' ? [present] : Array.from(present).filter(each => each !== key);
+    return this.under(name).filter(each => each !== key);
   }
 
   /** Every key under any name. */

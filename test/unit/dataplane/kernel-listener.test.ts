@@ -62,13 +62,7 @@ function listen(t: Test) {
     asked: () => asked,
     say: (bytes: Uint8Array) => say(bytes),
     isTold: (count: number) =>
-      waitFor({
-        what: 'news',
-        deadlineSeconds: 30,
-        intervalMs: 5,
-        read: () => told.length,
-        until: n => n >= count,
-      }),
+      waitFor({ ...OFTEN, what: 'news', read: () => told.length, until: n => n >= count }),
     /** Until it has been looked again, by itself, how far the reading is. */
     looksAgain: () => {
       const before = looks;

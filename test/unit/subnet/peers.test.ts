@@ -405,7 +405,9 @@ t.test(
         const table = new PeerTable(rules);
         for (const batch of batches) table.apply(batch);
         const holders = new Map<unknown, string>();
-        for (const { backendData, publicIp } of table.accepted.values()) {
+        for (const lease of table.accepted.values()) {
+          const { backendData, publicIp, subnets } = lease;
+          t.equal(table.at(subnets.ipv4), lease, 'also of several with one subnet');
           t.equal(holders.get(backendData) ?? publicIp, publicIp, 'what is claimed is one host’s');
           holders.set(backendData, publicIp);
         }
