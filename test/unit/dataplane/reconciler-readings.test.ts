@@ -5,28 +5,32 @@ import { entryOf, type Op } from '../../../src/dataplane/diff.js';
 import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
 import type { Readings } from '../../../src/dataplane/put-off.js';
 import { UnknownDeviceError } from '../../../src/dataplane/kinds/kind.js';
-import { Reconciler } from '../../../src/dataplane/reconciler.js';
+import { Reconciler, type ReconcilerOptions } from '../../../src/dataplane/reconciler.js';
 import { waitFor } from '../../../src/demo/wait.js';
 import { ALWAYS, OWN_ADDRESS, OWNERSHIP, peerEntries } from '../../support/dataplane.js';
 import { setPeers } from '../../support/programmed-peers.js';
 
 type Apply = (ops: readonly Op[]) => Promise<ReadonlyMap<number, OpTrouble>>;
 
-/** A reconciler of some peers on a kernel that holds nothing, and what it said while the kernel was changed. */
-async function run(t: Test, apply: Apply, peers = 2, onFilled?: (signal: AbortSignal) => Promise<void>) {
-  const during: Readings[] = [];
-  const programmed: boolean[] = [];
+const accept: Apply = () => Promise.resolve(new Map());
+
+/** What a test's kernel does by itself; else it holds nothing and takes everything. */
+interface Differences extends Pick<ReconcilerOptions, 'nexthopRange' | 'onFilled'> {
+  readonly apply?: Apply;
+  /** Something happens while it is read. */
+  readonly onRead?: (reconciler: Reconciler) => void;
+}
+
+/** A reconciler of the host alone, which is at work from `begin` on and ends with the test. */
+function start(t: Test, { apply = accept, onRead, nexthopRange = ALWAYS, onFilled }: Differences) {
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
     hasNexthops: true,
     readLinks: () => Promise.resolve([]),
-    readEntries: () => Promise.resolve([]),
-    apply: ops => {
-      during.push(reconciler.readings);
-      programmed.push(reconciler.peerState('2').programmed);
-      // What Docker's files wait for.
-      programmed.push(reconciler.view.settled && reconciler.hostState().programmed);
-      return apply(ops);
+    readEntries: () => {
+      onRead?.(reconciler);
+      return Promise.resolve([]);
     },
+    apply,
   };
   let passes = 0;
   const reconciler: Reconciler = new Reconciler({
@@ -35,20 +39,19 @@ async function run(t: Test, apply: Apply, peers = 2, onFilled?: (signal: AbortSi
     log: pino({ level: 'silent' }),
     now: () => 0,
     random: () => 0.5,
-    nexthopRange: ALWAYS,
+    nexthopRange,
     onPass: () => passes++,
     ...(onFilled && { onFilled }),
   });
   reconciler.setHost([], [OWN_ADDRESS]);
-  setPeers(reconciler, ...Array.from({ length: peers }, (_, i) => 2 + i));
-  reconciler.setPeersComplete();
-  t.same(reconciler.readings, { begun: 0, isFilling: false });
-  const stop = new AbortController();
-  const ended = reconciler.run(stop.signal);
-  t.teardown(async () => {
-    stop.abort();
-    await ended;
-  });
+  const begin = () => {
+    const stop = new AbortController();
+    const ended = reconciler.run(stop.signal);
+    t.teardown(async () => {
+      stop.abort();
+      await ended;
+    });
+  };
   const passed = (count: number) =>
     waitFor({
       what: 'a pass',
@@ -57,12 +60,34 @@ async function run(t: Test, apply: Apply, peers = 2, onFilled?: (signal: AbortSi
       read: () => passes,
       until: n => n >= count,
     });
+  return { reconciler, begin, passed, passes: () => passes };
+}
+
+/** One of some peers, after its first pass, and what it said while the kernel was changed. */
+async function run(t: Test, apply: Apply, peers = 2, onFilled?: ReconcilerOptions['onFilled']) {
+  const during: Readings[] = [];
+  const programmed: boolean[] = [];
+  const started = start(t, {
+    apply: ops => {
+      during.push(reconciler.readings);
+      programmed.push(reconciler.peerState('2').programmed);
+      // What Docker's files wait for.
+      programmed.push(reconciler.view.settled && reconciler.hostState().programmed);
+      return apply(ops);
+    },
+    ...(onFilled && { onFilled }),
+  });
+  const { reconciler, begin, passed } = started;
+  setPeers(reconciler, ...Array.from({ length: peers }, (_, i) => 2 + i));
+  reconciler.setPeersComplete();
+  t.same(reconciler.readings, { begun: 0, isFilling: false });
+  begin();
   await passed(1);
-  return { reconciler, during, programmed, passed, passes: () => passes };
+  return { ...started, during, programmed };
 }
 
 t.test('the first changes fill the kernel, later ones do not', async t => {
-  const { reconciler, during, passed } = await run(t, () => Promise.resolve(new Map()));
+  const { reconciler, during, passed } = await run(t, accept);
   t.same(during, [{ begun: 1, isFilling: true }]);
   t.same(reconciler.readings, { begun: 1, isFilling: false });
   reconciler.setPeer('4', peerEntries(4));
@@ -80,13 +105,11 @@ t.test('a filling that fails is over', async t => {
 });
 
 t.test('nobody counts as programmed before all are', async t => {
-  const { reconciler, during, programmed } = await run(t, () => Promise.resolve(new Map()), 250);
+  const { reconciler, during, programmed } = await run(t, accept, 250);
   t.ok(during.length > 1, 'the first peers are in the kernel when the last are sent');
   t.notOk(programmed.includes(true));
   t.ok(reconciler.peerState('2').programmed);
 });
-
-const accept: Apply = () => Promise.resolve(new Map());
 
 /** Takes the peers' entries alone. */
 const refuseHost: Apply = ops => {
@@ -134,44 +157,19 @@ t.test('a host whose own entries are refused is not programmed, whatever becomes
 
 t.test('no peers, handed over while all is read, are no reason to read again', async t => {
   let readings = 0;
-  const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
-    hasNexthops: true,
-    readLinks: () => Promise.resolve([]),
-    readEntries: () => {
-      // By the first reading there are few peers, so that those who have come since want another one: this.
-      if (++readings === 2) setPeers(reconciler);
-      return Promise.resolve([]);
-    },
-    apply: accept,
-  };
-  const passes: number[] = [];
-  const reconciler: Reconciler = new Reconciler({
-    kernel: kernel as Kernel,
-    ownership: OWNERSHIP,
-    log: pino({ level: 'silent' }),
-    now: () => 0,
-    random: () => 0.5,
+  const { reconciler, begin, passed, passes } = start(t, {
     nexthopRange: { from: 3, downTo: 2 },
-    onPass: () => passes.push(readings),
+    // By the first reading there are few peers, so that those who have come since want another one: this.
+    onRead: it => {
+      if (++readings === 2) setPeers(it);
+    },
   });
-  reconciler.setHost([], [OWN_ADDRESS]);
-  const stop = new AbortController();
-  const ended = reconciler.run(stop.signal);
-  const passed = (count: number) =>
-    waitFor({
-      what: 'a pass',
-      deadlineSeconds: 30,
-      intervalMs: 5,
-      read: () => passes.length,
-      until: n => n >= count,
-    });
+  begin();
   await passed(1);
   setPeers(reconciler, 2, 3, 4);
   reconciler.setPeersComplete();
   await passed(2);
   reconciler.setPeer('5', peerEntries(5));
   await passed(3);
-  stop.abort();
-  await ended;
-  t.same(passes, [1, 2, 2]);
+  t.same([passes(), readings], [3, 2]);
 });
