@@ -14,13 +14,27 @@ const REGULAR_END = 'swept';
  * its last command may still be at work, and make a namespace after we have looked for them: what bears the mark gets a
  * moment to end, else is killed, before anything is removed. A namespace is deleted only when nothing runs in it any
  * more, since nobody could find such a process afterwards; and it leaves its namespace a moment before its control group.
+ * `ip netns exec` has the namespace's name among its arguments until it has entered it and become the program. Who is
+ * about to enter is looked for first, so that nobody slips from one list to the other unseen; the name goes to `grep`
+ * through a pipe, so that it does not find itself.
  */
 const SCRIPT = `
+pids_of() {
+  for file in "$@"; do pid=\${file#/proc/}; echo "\${pid%%/*}"; done
+}
+occupants() {
+  for file in $(printf '%s\\n' "$1" | grep -lszxF -f - /proc/[0-9]*/cmdline); do
+    case "$(tr '\\0' ' ' <"$file")" in
+    "ip netns exec $1 "*) pids_of "$file" ;;
+    esac
+  done
+  ip netns pids "$1"
+} 2>/dev/null
 if [ "$(cat)" != ${REGULAR_END} ]; then
   tries=0
   while files=$(grep -lszxF -- "$3" /proc/[0-9]*/environ); [ -n "$files" ] && [ $tries -lt 100 ]; do
     if [ $tries -ge 25 ]; then
-      for file in $files; do pid=\${file#/proc/}; kill -9 "\${pid%/environ}" 2>/dev/null; done
+      kill -9 $(pids_of $files) 2>/dev/null
     fi
     tries=$((tries + 1))
     sleep 0.02
@@ -30,7 +44,7 @@ for file in /run/netns/"$1"*; do
   [ -e "$file" ] || continue
   namespace=\${file##*/}
   tries=0
-  while pids=$(ip netns pids "$namespace") && [ -n "$pids" ] && [ $tries -lt 500 ]; do
+  while pids=$(occupants "$namespace") && [ -n "$pids" ] && [ $tries -lt 500 ]; do
     kill -9 $pids 2>/dev/null
     tries=$((tries + 1))
     sleep 0.02

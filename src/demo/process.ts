@@ -1,6 +1,6 @@
 /** A long-running program of a lab (agent, etcd): its output goes to a file, its end is noticed. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandEnvironment, exitCode } from './command.js';
@@ -91,7 +91,9 @@ export class LoggedProcess {
   /** State and last log lines, for messages about failures. */
   describe(): string {
     const state = this.#code === undefined ? `runs as ${this.pid}` : `ended with exit code ${this.#code}`;
-    const tail = this.log().trimEnd().split('\n').slice(-TAIL_LINES);
+    // A lab that was taken down has no files any more, and who explains a failure must not fail over it.
+    const log = existsSync(this.logFile) ? this.log() : '';
+    const tail = log.trimEnd().split('\n').slice(-TAIL_LINES);
     return [`-- ${this.name} ${state}; end of ${this.logFile}:`, ...tail].join('\n');
   }
 }

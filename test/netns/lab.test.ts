@@ -1,9 +1,12 @@
 /** The lab that all end-to-end tests stand on, with plain commands in the agent's place. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import t from 'tap';
 import type { Host } from '../../src/demo/host.js';
 import { ping } from '../../src/demo/ping.js';
+import { waitFor } from '../../src/demo/wait.js';
 import { createLab } from '../support/lab.js';
 
 /** What an agent would do: write the env file, and with host-gw a route to each peer. */
@@ -113,4 +116,38 @@ t.test('dispose removes processes, namespaces and files, once, and nothing can s
   t.same(left, [], 'namespaces are gone');
   t.notOk(existsSync(lab.directory), 'files are gone');
   await t.rejects(lab.addHost(), { name: 'LabClosedError' });
+});
+
+/** A process that stands still on its way into the host's namespace: started, and not there yet. */
+async function stoppedOutside(host: Host): Promise<ChildProcess> {
+  const [program = '', ...args] = host.namespace.argv(['sleep', '1000']);
+  const { ino } = await stat(`/run/netns/${host.namespace.name}`);
+  const deadline = Date.now() + 60_000;
+  while (Date.now() < deadline) {
+    const child = spawn(program, args, { stdio: 'ignore' });
+    child.kill('SIGSTOP');
+    await waitFor({
+      what: 'the process to stand still',
+      deadlineSeconds: 60,
+      intervalMs: 1,
+      read: () => readFile(`/proc/${child.pid!}/status`, 'utf8'),
+      until: status => /^State:\s+T/m.test(status),
+    });
+    if ((await readlink(`/proc/${child.pid!}/ns/net`)) !== `net:[${ino}]`) return child;
+    // It was faster than the signal.
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  throw new Error('every process was in its namespace before it could be stopped');
+}
+
+t.test('what is on its way into a namespace is ended too, and a failure can still be explained', async t => {
+  const lab = await createLab(t, { selvedge: ['sh', '-c', 'sleep 1000'] });
+  const host = await lab.addHost();
+  await host.startAgent();
+  const late = await stoppedOutside(host);
+  const exited = once(late, 'exit');
+  await lab.dispose();
+  t.same(await exited, [null, 'SIGKILL']);
+  t.match(lab.describe(), /the agent on host1/);
 });
