@@ -226,15 +226,22 @@ export class EntryKeeper {
 
   /**
    * Puts first; then, with their results known, the removals that take nothing away from a live peer.
+   * @param troubles whether what is refused, or may be, is listed and looked at again; not when everything is read next
    * @returns the ops that the kernel has carried out
    */
-  async apply(ops: readonly Op[]): Promise<readonly Op[]> {
+  async apply(ops: readonly Op[], troubles: Troubles = 'heeded'): Promise<readonly Op[]> {
     const sent = isRemoval(ops)
       ? [
-          await this.#send(ops.filter(op => op.kind !== 'remove')),
-          await this.#sendRemovals(ops.filter(op => op.kind === 'remove')),
+          await this.#send(
+            ops.filter(op => op.kind !== 'remove'),
+            troubles,
+          ),
+          await this.#sendRemovals(
+            ops.filter(op => op.kind === 'remove'),
+            troubles,
+          ),
         ]
-      : [await this.#send(ops)];
+      : [await this.#send(ops, troubles)];
     this.#tellResults(sent);
     return sent.flatMap(({ done }) => done);
   }
@@ -253,9 +260,15 @@ export class EntryKeeper {
     return first.done.concat(then.done);
   }
 
-  #sendRemovals(removals: readonly Op[]): Promise<Sent> {
+  #sendRemovals(removals: readonly Op[], troubles?: Troubles): Promise<Sent> {
     const may = removals.filter(op => this.#mayRemove(keyOfOp(op)));
-    return this.#send(sparingUsedNexthops(may, this.held));
+    const sent = sparingUsedNexthops(may, this.held);
+    // What is held back was not refused, and is looked at by every full pass: it is not due at any moment of its own.
+    if (this.failures.all.size > 0) {
+      const kept = new Set(sent.map(keyOfOp));
+      for (const key of removals.map(keyOfOp)) if (!kept.has(key)) this.failures.clear(key);
+    }
+    return this.#send(sent, troubles);
   }
 
   /**
@@ -269,8 +282,7 @@ export class EntryKeeper {
     return owner === undefined || this.missing(owner).length === 0;
   }
 
-  /** @param troubles whether what is refused, or may be, is listed and looked at again */
-  async #send(ops: readonly Op[], troubles: 'heeded' | 'unheeded' = 'heeded'): Promise<Sent> {
+  async #send(ops: readonly Op[], troubles: Troubles = 'heeded'): Promise<Sent> {
     if (ops.length === 0) return NOTHING_SENT;
     const found = await this.#options.kernel.apply(ops);
     const done = found.size === 0 ? ops : ops.filter((_, place) => !found.has(place));
@@ -294,11 +306,16 @@ export class EntryKeeper {
     const { now, onDoubt } = this.#options;
     const news: Refusal[] = [];
     for (const [place, trouble] of troubles) {
-      onDoubt();
-      if (trouble.kind === 'unknown') continue;
+      if (trouble.kind === 'unknown') {
+        onDoubt();
+        continue;
+      }
       const { code, message } = trouble;
       const op = ops[place]!;
-      if (this.failures.add(keyOfOp(op), message, now())) news.push({ entry: entryOf(op), code, message });
+      const isNews = this.failures.add(keyOfOp(op), message, now());
+      if (isNews) news.push({ entry: entryOf(op), code, message });
+      // What the kernel has refused before, in the same words, says nothing new of what it holds.
+      if (isNews || code === 'EEXIST') onDoubt();
     }
     return news;
   }
@@ -320,6 +337,8 @@ export class EntryKeeper {
     );
   }
 }
+
+type Troubles = 'heeded' | 'unheeded';
 
 /** What became of ops that were sent. */
 interface Sent {

@@ -1,6 +1,7 @@
 /** The reconciler where the kernel refuses, or somebody else's entry is in the way: what stays, goes, counts and is listed. */
 import t from 'tap';
-import { describe } from '../../../src/dataplane/kinds/index.js';
+import { describe, keyOf } from '../../../src/dataplane/kinds/index.js';
+import type { Entry } from '../../../src/dataplane/model.js';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { NotificationSocket } from '../../../src/dataplane/netlink/notifications.js';
@@ -15,6 +16,7 @@ import {
   vtepOf,
   vxlanLink,
 } from '../../support/dataplane.js';
+import { keeperOn } from '../../support/entry-keeper.js';
 import { addressOn, routeOn } from '../../support/netlink-contract-entries.js';
 import { CREATE, allOf, putRoute, sentBy, startWithPeers } from '../../support/programmed-peers.js';
 
@@ -186,4 +188,24 @@ t.test('several routes of one key: a foreign one makes it a conflict', async t =
     await lab.settled();
     t.same(await lab.held(), programmed([...allOf(2, 4), ...direct]));
   }
+});
+
+t.test('a refusal that is known already is no reason to read', async t => {
+  const lab = await startWithPeers(t);
+  lab.reconciler.setPeer('2', [underlayRoute(subnetOf(2), '172.16.0.9')]);
+  await lab.settled();
+  t.match(lab.reconciler.peerState('2'), { error: /ENETUNREACH/ });
+  for (const pause of [500, 1_000, 2_000]) {
+    const sent = await sentBy(lab, () => void lab.advance(pause));
+    t.match(sent, { changes: 1, dumps: 0 }, `tried again after ${pause} ms`);
+  }
+});
+
+t.test('a removal that has to wait is not due at a moment of its own', async t => {
+  const { keeper } = keeperOn(() => Promise.resolve(new Map()));
+  const held: Entry = peerEntries(2)[0];
+  keeper.failures.add(keyOf(held), 'EBUSY', 0);
+  keeper.desired.set('2', [held]);
+  t.same(await keeper.apply([{ kind: 'remove', held }]), []);
+  t.equal(keeper.failures.nextRetry, undefined);
 });
