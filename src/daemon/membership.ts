@@ -109,7 +109,7 @@ export class Membership {
         facts.dockerBridge = findDockerBridge(entries);
         this.#overlay.followRoutes(entries);
       },
-      onPass: startedAt => this.#onPass(startedAt),
+      onPass: (_, wishedUntil) => this.#onPass(wishedUntil),
       onFilled: signal => this.#waitForFiles(signal),
     });
     this.#overlay.attach(this.#reconciler);
@@ -243,10 +243,10 @@ export class Membership {
     }
   }
 
-  #onPass(startedAt: number): void {
+  #onPass(wishedUntil: number | undefined): void {
     const { facts } = this.#context;
     facts.lastPassAt = performance.now();
-    facts.watchToKernel?.passed(startedAt, facts.lastPassAt);
+    if (wishedUntil !== undefined) facts.watchToKernel?.passed(wishedUntil, facts.lastPassAt);
     const { settled, linkTrouble } = this.#reconciler.view;
     // Once it has worked, trouble may pass: then it is shown, and tried again.
     const fatal = settled || linkTrouble === undefined ? undefined : asOperatorError(linkTrouble);

@@ -15,10 +15,10 @@ export class WatchToKernel {
     if (changes > 0) this.#waiting.push({ at, changes });
   }
 
-  /** A pass over the kernel has ended: what was heard before it began is done. Both in milliseconds. */
-  passed(startedAt: number, endedAt: number): void {
-    const done = this.#waiting.filter(({ at }) => at <= startedAt);
-    this.#waiting = this.#waiting.filter(({ at }) => at > startedAt);
+  /** A pass over the kernel has ended: what was heard until `wishedUntil` is done. Both in milliseconds. */
+  passed(wishedUntil: number, endedAt: number): void {
+    const done = this.#waiting.filter(({ at }) => at <= wishedUntil);
+    this.#waiting = this.#waiting.filter(({ at }) => at > wishedUntil);
     for (const { at, changes } of done) this.#onDone((endedAt - at) / 1000, changes);
   }
 }

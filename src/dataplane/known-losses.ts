@@ -23,6 +23,9 @@ export interface Findings {
   readonly neighbours: readonly Entry[];
 }
 
+/** On which devices the entries of a kind have gone, all of them, with what happened to the device. */
+export type Gone = Readonly<Record<Entry['kind'], ReadonlySet<string | undefined>>>;
+
 /** What puts back what is lost, in the order in which that is to be done. */
 export interface Losses {
   /** All that is no route. */
@@ -32,26 +35,30 @@ export interface Losses {
 }
 
 /**
- * One look at each entry, by code that runs rarely and so is slow.
- * @param host what the host itself needs
+ * @param lost addresses that were there when the kernel was last read, and are not
+ */
+export function goneWith({ mended, addresses, withoutNexthops }: Findings, lost: readonly Entry[]): Gone {
+  const devicesOf = (which: (each: Mended) => boolean) => mended.filter(which).map(({ device }) => device);
+  const addressed = new Set(addresses.map(({ device }) => device));
+  const bare = lost.map(({ device }) => device).filter(device => !addressed.has(device));
+  const made = new Set(devicesOf(({ isNew }) => isNew));
+  const emptied = new Set([...made, ...devicesOf(({ wasDown }) => wasDown), ...withoutNexthops]);
+  const flushed = new Set([...devicesOf(({ isFlushed }) => isFlushed), ...bare, ...emptied]);
+  // An address stays on a device that goes down: who took it has taken it by itself.
+  return { address: made, fdb: made, neighbour: flushed, nexthop: emptied, route: emptied };
+}
+
+/**
+ * What was there on these devices and is not. One look at each entry, by code that runs rarely and so is slow.
+ * @param lost addresses that were there when the kernel was last read, and are not
  * @param wanted all desired entries
  */
 export function lossesOf(
-  { mended, addresses, withoutNexthops, neighbours }: Findings,
-  host: readonly Entry[],
+  { neighbours }: Findings,
+  gone: Gone,
+  lost: readonly Entry[],
   wanted: Iterable<Entry>,
 ): Losses {
-  const present = new Set([...addresses, ...neighbours].map(keyOf));
-  const lost = host.filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)));
-  const addressed = new Set(addresses.map(({ device }) => device));
-  const bare = lost.map(({ device }) => device).filter(device => !addressed.has(device));
-  const made = new Set(mended.filter(({ isNew }) => isNew).map(({ device }) => device));
-  const emptied = new Set([...made, ...withoutNexthops]);
-  const flushed = new Set([
-    ...mended.filter(({ isFlushed }) => isFlushed).map(({ device }) => device),
-    ...bare,
-    ...emptied,
-  ]);
   const ops: Record<Entry['kind'], Op[]> = {
     address: lost.map(entry => ({ kind: 'create', entry })),
     fdb: [],
@@ -59,18 +66,11 @@ export function lossesOf(
     nexthop: [],
     route: [],
   };
-  const onWhich: Record<Entry['kind'], ReadonlySet<string | undefined>> = {
-    // Looked at one by one.
-    address: new Set(),
-    fdb: made,
-    neighbour: flushed,
-    nexthop: emptied,
-    route: emptied,
-  };
-  const isThere = (entry: Entry) => neighbours.length > 0 && present.has(keyOf(entry));
-  if (flushed.size > 0) {
+  const present = new Set(neighbours.map(keyOf));
+  const isThere = (entry: Entry) => present.size > 0 && present.has(keyOf(entry));
+  if (gone.neighbour.size > 0) {
     for (const entry of wanted)
-      if (onWhich[entry.kind].has(entry.device) && !isThere(entry))
+      if (entry.kind !== 'address' && gone[entry.kind].has(entry.device) && !isThere(entry))
         ops[entry.kind].push({ kind: 'create', entry });
   }
   const { address, fdb, neighbour, nexthop, route } = ops;

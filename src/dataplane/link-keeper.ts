@@ -20,6 +20,8 @@ export interface LinkTrouble {
 export interface Mended {
   readonly device: string;
   readonly isNew: boolean;
+  /** It had been set down. */
+  readonly wasDown: boolean;
   /** Its MAC was written, or it had been set down: the kernel has flushed its neighbours. */
   readonly isFlushed: boolean;
 }
@@ -187,9 +189,11 @@ function subjectsOf(device: string, step: LinkStep): string[] {
 }
 
 function effectsOf(step: LinkStep): Omit<Mended, 'device'> {
+  const wasDown = step.kind === 'change' && step.change.up === true;
   return {
     isNew: step.kind === 'create' || step.kind === 'recreate',
-    isFlushed: step.kind === 'change' && (step.change.mac !== undefined || step.change.up === true),
+    wasDown,
+    isFlushed: wasDown || (step.kind === 'change' && step.change.mac !== undefined),
   };
 }
 

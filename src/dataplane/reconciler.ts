@@ -11,10 +11,10 @@ import type { Logger } from 'pino';
 import { opsAgainst, type Announced } from './announced.js';
 import { Contests } from './contests.js';
 import { HOST, type Owner, type Plan } from './desired.js';
-import { allKeys, keyOfOp, type Op } from './diff.js';
+import { allKeys, entryOf, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
-import { lossesOf, nexthopSamples } from './known-losses.js';
+import { goneWith, lossesOf, nexthopSamples } from './known-losses.js';
 import { LinkKeeper, type Mended } from './link-keeper.js';
 import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
@@ -45,14 +45,21 @@ export interface ReconcilerOptions {
   readonly nexthopRange?: NexthopRange;
   /** Sees every full read before it is compared, so that the desired state may follow the underlay. */
   readonly onRead?: (entries: readonly Entry[]) => void;
-  /** Called after every pass. @param startedAt when it began: what was asked for before has been dealt with */
-  readonly onPass?: (startedAt: number) => void;
+  /**
+   * Called after every pass.
+   * @param startedAt when it began: what was doubted before has been looked at
+   * @param wishedUntil what was asked for before that moment has been carried out; undefined when the pass broke off
+   */
+  readonly onPass?: (startedAt: number, wishedUntil: number | undefined) => void;
   /**
    * Called when the kernel has been filled for the first time with all peers. Waited for before anything else is done; must
    * not reject, and end soon, at once when `signal` aborts.
    */
   readonly onFilled?: (signal: AbortSignal) => Promise<void>;
 }
+
+/** Whether an entry went because of a change of devices, and not because somebody took it. */
+type IsConsequence = (op: Op) => boolean;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -69,8 +76,8 @@ export class Reconciler {
   /** Whether what is ours and not desired goes: not yet, from the next full pass on, or it has gone once. */
   #pruning: 'held' | 'due' | 'on' = 'held';
   #doubt = true;
-  /** Changes of devices and addresses heard of, and how many of them a full pass has dealt with. */
-  readonly #deviceChanges = { heard: 0, seen: 0 };
+  /** Changes of devices and addresses heard of, how many there were at the underlay's last, and how many a full pass has dealt with. */
+  readonly #deviceChanges = { heard: 0, heardOfUnderlay: 0, seen: 0 };
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
   #readings: Readings = { begun: 0, isFilling: false };
@@ -205,6 +212,7 @@ export class Reconciler {
    */
   doubtAfterChange(of: 'overlay' | 'underlay'): void {
     this.#deviceChanges.heard++;
+    if (of === 'underlay') this.#deviceChanges.heardOfUnderlay = this.#deviceChanges.heard;
     this.#entries.failures.retryAll();
     this.#linkKeeper.retryNow(of);
     this.doubt();
@@ -213,11 +221,12 @@ export class Reconciler {
   /** Works until `signal` aborts. What is in the kernel stays there. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const isAsked = this.#touched.size > 0 && this.#troubleText === undefined;
+      // A reading of ten thousand peers' entries takes a while, and no lease waits for it.
+      if (isAsked && (this.#settled || !this.#doubt)) await this.#pass(() => this.#hotPass(), signal);
       if (this.#doubt) {
         await this.#pass(() => this.#fullPass(), signal);
-      } else if (this.#touched.size > 0 && this.#troubleText === undefined) {
-        await this.#pass(() => this.#hotPass(), signal);
-      } else {
+      } else if (!isAsked) {
         this.#entries.keepBooks();
         await this.#sleep(signal);
         this.#takeDue();
@@ -274,50 +283,65 @@ export class Reconciler {
     return Math.max(this.#reading.retryAt, this.#linkKeeper.retryAt);
   }
 
-  async #pass(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  /** @param work tells the moment up to which wishes have been carried out; undefined when it broke off */
+  async #pass(work: () => Promise<number | undefined>, signal: AbortSignal): Promise<void> {
     const startedAt = this.#options.now();
+    let wishedUntil: number | undefined;
     try {
-      await work();
+      wishedUntil = await work();
     } catch (error) {
       if (!isKernelTrouble(error)) throw error;
       this.#reading.report(error, this.#options.now());
     }
-    this.#options.onPass?.(startedAt);
+    this.#options.onPass?.(startedAt, wishedUntil);
     if (!this.#readings.isFilling) return;
     if (this.#settled) await this.#options.onFilled?.(signal);
     this.#readings = { ...this.#readings, isFilling: false };
   }
 
-  async #fullPass(): Promise<void> {
+  async #fullPass(): Promise<number | undefined> {
     const { kernel, ownership, now, onRead } = this.#options;
     this.#doubt = false;
     const announced = this.#announced;
     this.#announced = [];
-    if (now() < this.#troubleEndsAt) return;
+    if (now() < this.#troubleEndsAt) return undefined;
     this.#repairs.endContests(now());
-    const { heard, seen } = this.#deviceChanges;
+    const { heard, heardOfUnderlay, seen } = this.#deviceChanges;
     if (this.#settled && heard === seen) await this.#putRight(announced);
     this.#readings = { begun: this.#readings.begun + 1, isFilling: !this.#settled };
     const links = this.#links;
     // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
     const isComplete = this.#peersComplete;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
-    if (mended === undefined) return;
+    if (mended === undefined) return undefined;
     if (this.#settled) this.#repairs.noteDevices(mended.length);
     // Indexes are new with a device.
     if (mended.length > 0) await kernel.readLinks();
-    const isConsequence = heard > seen || mended.length > 0;
+    let isConsequence: IsConsequence = () => false;
     // What the host needs may change meanwhile: its devices come before entries, so this pass gives way to the next then.
-    if (this.#settled && isConsequence && this.#links === links) await this.#putBackKnownLosses(mended);
+    if (this.#settled && (heard > seen || mended.length > 0) && this.#links === links)
+      isConsequence = await this.#putBackKnownLosses(mended, heardOfUnderlay > seen);
     const entries = await kernel.readEntries(ownership.devices);
-    if (this.#links !== links) return;
+    if (this.#links !== links) return undefined;
     onRead?.(entries);
     const relowered = this.#entries.take(entries);
     const asked = new Set(allKeys(this.#touched, relowered, this.#entries.desired.formerOwners));
     this.#touched.clear();
+    const wishedUntil = now();
+    this.#deviceChanges.seen = heard;
+    await this.#bringAbout(asked, isConsequence);
+    if (isComplete) this.#settled = true;
+    this.#reading.clear();
+    this.#lastFullCheckAt = now();
+    this.#nextFullCheckAt =
+      this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
+    return wishedUntil;
+  }
+
+  /** Everything has been read: makes it as desired. @param asked keys under which somebody wants something else */
+  async #bringAbout(asked: ReadonlySet<string>, isConsequence: IsConsequence): Promise<void> {
     const isFirstPruning = this.#pruning === 'due';
     const prune = this.#pruning !== 'held';
-    this.#deviceChanges.seen = heard;
     if (this.#settled) {
       // What nobody asked for is damage, but for what an earlier life has left.
       const isRepair = (op: Op) =>
@@ -325,28 +349,30 @@ export class Reconciler {
       await this.#repair(this.#entries.compareAll(prune), isRepair, isConsequence);
     } else {
       await this.#entries.fill(prune);
-      this.#recentChanges.noteMany(now());
+      this.#recentChanges.noteMany(this.#options.now());
     }
-    if (isComplete) this.#settled = true;
     if (isFirstPruning) this.#pruning = 'on';
-    this.#reading.clear();
-    this.#lastFullCheckAt = now();
-    this.#nextFullCheckAt =
-      this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
   }
 
-  /** @param isConsequence whether entries went because of a change of devices, and not because somebody took them */
-  async #repair(ops: readonly Op[], isRepair: (op: Op) => boolean, isConsequence: boolean): Promise<void> {
+  async #repair(
+    ops: readonly Op[],
+    isRepair: (op: Op) => boolean,
+    isConsequence: IsConsequence,
+  ): Promise<void> {
     const { now } = this.#options;
     this.#drift += ops.filter(isRepair).length;
-    const mayTry = (op: Op) => !isRepair(op) || isConsequence || this.#contests.mayRepair(keyOfOp(op), now());
+    const mayTry = (op: Op) =>
+      !isRepair(op) || isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now());
     const done = await this.#entries.apply(ops.filter(mayTry));
     this.#recentChanges.note(done, now());
     this.#repairs.note(done.filter(isRepair), now(), isConsequence);
   }
 
-  /** A device has changed: what has certainly gone with it is put back before everything is read. */
-  async #putBackKnownLosses(mended: readonly Mended[]): Promise<void> {
+  /**
+   * A device has changed: what has certainly gone with it is put back before everything is read.
+   * @param isUnderlayNews whether the underlay was among what has changed: then its routes may have gone with it
+   */
+  async #putBackKnownLosses(mended: readonly Mended[], isUnderlayNews: boolean): Promise<IsConsequence> {
     const { kernel, ownership, now } = this.#options;
     const { desired, held } = this.#entries;
     const addresses = await kernel.readEntries(ownership.devices, 'address');
@@ -355,15 +381,26 @@ export class Reconciler {
       if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
     const neighbours =
       withoutNexthops.size === 0 ? [] : await kernel.readEntries(withoutNexthops, 'neighbour');
+    const present = new Set(addresses.map(keyOf));
+    // One that has been missing for longer is put off, or refused: its loss has had its effects.
+    const lost = desired
+      .entriesOf(HOST)
+      .filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)) && held.has(keyOf(entry)));
     const findings = { mended, addresses, withoutNexthops, neighbours };
-    const { ways, routes } = lossesOf(findings, desired.entriesOf(HOST), desired.byKey.values());
+    const gone = goneWith(findings, lost);
+    const isConsequence: IsConsequence = op => {
+      const { kind, device } = entryOf(op);
+      return gone[kind].has(device) || (isUnderlayNews && kind === 'route' && device === ownership.underlay);
+    };
     // What is asked for at the same time is no repair.
-    const unasked = (ops: readonly Op[]) =>
-      this.#touched.size === 0 ? ops : ops.filter(op => !this.#touched.has(keyOfOp(op)));
-    const done = await this.#entries.putBack({ ways: unasked(ways), routes: unasked(routes) });
+    const mayTry = (op: Op) =>
+      !this.#touched.has(keyOfOp(op)) && (isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now()));
+    const { ways, routes } = lossesOf(findings, gone, lost, desired.byKey.values());
+    const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
     this.#drift += done.length;
     this.#recentChanges.note(done, now());
-    this.#repairs.note(done, now(), true);
+    this.#repairs.note(done, now(), isConsequence);
+    return isConsequence;
   }
 
   /**
@@ -380,14 +417,27 @@ export class Reconciler {
       !this.#recentChanges.has(keyOfOp(op), at) &&
       !this.#touched.has(keyOfOp(op));
     const ops = opsAgainst(announced, desired.byKey).filter(mayTry);
-    if (ops.length > 0) await this.#repair(ops, () => true, false);
+    if (ops.length > 0)
+      await this.#repair(
+        ops,
+        () => true,
+        () => false,
+      );
   }
 
-  async #hotPass(): Promise<void> {
+  /** What the kernel does not take before a reading, it is asked for again then: it may be the doubt's own cause. */
+  async #hotPass(): Promise<number | undefined> {
+    const startedAt = this.#options.now();
+    const isReadNext = this.#doubt;
     const keys = [...this.#touched];
     this.#touched.clear();
-    const done = await this.#entries.apply(this.#entries.compare(keys, this.#pruning !== 'held'));
+    const ops = this.#entries.compare(keys, this.#pruning !== 'held');
+    const done = await this.#entries.apply(ops, isReadNext ? 'unheeded' : 'heeded');
     this.#recentChanges.note(done, this.#options.now());
+    if (!isReadNext || done.length === ops.length) return startedAt;
+    const settled = new Set(done.map(keyOfOp));
+    for (const key of ops.map(keyOfOp)) if (!settled.has(key)) this.#touched.add(key);
+    return undefined;
   }
 
   /** When there is something to do again, milliseconds. While there is trouble, only that matters. */

@@ -42,13 +42,14 @@ export class Repairs {
   /**
    * The kernel has carried these out.
    * @param at milliseconds of a clock that never goes back
-   * @param isConsequence whether the entries went because of a change of devices, and not because somebody took them
+   * @param isConsequence whether an entry went because of a change of devices, and not because somebody took it
    */
-  note(ops: readonly Op[], at: number, isConsequence: boolean): void {
+  note(ops: readonly Op[], at: number, isConsequence: (op: Op) => boolean): void {
     for (const op of ops) this.#byKind[entryOf(op).kind]++;
     const latest = ops.slice(-SHOWN).map(op => ({ at, what: describeOp(op) }));
     this.#latest = [...latest.reverse(), ...this.#latest].slice(0, SHOWN);
-    this.#tell(isConsequence ? ops : this.#withoutContested(ops, at));
+    const [taken, gone] = [ops.filter(op => !isConsequence(op)), ops.filter(isConsequence)];
+    this.#tell([...gone, ...this.#withoutContested(taken, at)]);
   }
 
   /** Everything is about to be looked at anew: tells the contests that are over. */
