@@ -32,8 +32,9 @@ export async function openLog(
  */
 export async function prettyFormat(colorize: boolean): Promise<(line: string) => string> {
   // An agent that writes JSON does not pay for the library.
-  const { prettyFactory } = await import('pino-pretty');
-  const pretty = prettyFactory({
+  // The default export: a CommonJS module that is bundled has no other.
+  const { default: pinoPretty } = await import('pino-pretty');
+  const pretty = pinoPretty.prettyFactory({
     colorize,
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
     ignore: 'instance',
