@@ -1,6 +1,6 @@
 /** What an instance left in the kernel under a config that runs no more: taken away, and nothing else. */
 import { samePrefix, type Prefix } from '../address/prefix.js';
-import { entryOf, heldByKey, sparingUsedNexthops } from '../dataplane/diff.js';
+import { entryOf, heldByKey, NexthopUsers, sparingUsedNexthops } from '../dataplane/diff.js';
 import { describe, isOurs, keyOf, kindOf } from '../dataplane/kinds/index.js';
 import type { Entry } from '../dataplane/model.js';
 import type { Kernel } from '../dataplane/kernel.js';
@@ -42,7 +42,8 @@ export async function removeLeftovers(
     .toSorted((a, b) => kindOf(b).order - kindOf(a).order)
     .map(held => ({ kind: 'remove' as const, held }));
   // With an object that somebody else's route goes by, that route would go.
-  const removals = sparingUsedNexthops(leftovers, heldByKey(entries, ownership));
+  const users = new NexthopUsers(heldByKey(entries, ownership));
+  const removals = sparingUsedNexthops(leftovers, id => users.of(id));
   for (const op of removals) say(`remove ${describe(entryOf(op))}`);
   const troubles = dryRun ? [] : (await kernel.apply(removals)).values();
   for (const trouble of troubles) {

@@ -182,20 +182,54 @@ class Findings {
  * Removals without those of nexthop objects that a route still uses: the kernel would take the route along, without a
  * word, be it somebody else's or one of ours whose replacement was refused.
  * @param removals ops of the kind `remove`
- * @param held what the kernel holds before them, by `keyOf`
+ * @param usersOf the keys of the routes that the kernel holds before them and that go by the object of this id
  */
 export function sparingUsedNexthops(
   removals: readonly Op[],
-  held: ReadonlyMap<string, Entry>,
+  usersOf: (id: number) => ReadonlySet<string>,
 ): readonly Op[] {
   const nexthopOf = (op: Op) => (op.kind === 'remove' && op.held.kind === 'nexthop' ? op.held.id : undefined);
   if (removals.every(op => nexthopOf(op) === undefined)) return removals;
   const going = new Set(removals.map(keyOfOp));
-  const used = new Set<number | undefined>();
-  for (const [key, entry] of held) {
-    if (entry.kind === 'route' && entry.nexthopId !== undefined && !going.has(key)) used.add(entry.nexthopId);
+  return removals.filter(op => {
+    const id = nexthopOf(op);
+    return id === undefined || [...usersOf(id)].every(key => going.has(key));
+  });
+}
+
+const NO_KEYS: ReadonlySet<string> = new Set();
+
+/** Which routes go by which nexthop object: keys by id. */
+export class NexthopUsers {
+  readonly #byId = new Map<number, Set<string>>();
+
+  /** @param held by `keyOf` */
+  constructor(held: ReadonlyMap<string, Entry>) {
+    for (const [key, entry] of held) this.change(key, undefined, entry);
   }
-  return removals.filter(op => !used.has(nexthopOf(op)));
+
+  of(id: number): ReadonlySet<string> {
+    return this.#byId.get(id) ?? NO_KEYS;
+  }
+
+  /** Under this key there was one entry, or none, and now is another. */
+  change(key: string, before: Entry | undefined, after: Entry | undefined): void {
+    const [from, to] = [nexthopIdOf(before), nexthopIdOf(after)];
+    if (from === to) return;
+    if (from !== undefined) {
+      const users = this.#byId.get(from);
+      users?.delete(key);
+      if (users?.size === 0) this.#byId.delete(from);
+    }
+    if (to === undefined) return;
+    const users = this.#byId.get(to);
+    if (users === undefined) this.#byId.set(to, new Set([key]));
+    else users.add(key);
+  }
+}
+
+function nexthopIdOf(entry: Entry | undefined): number | undefined {
+  return entry?.kind === 'route' ? entry.nexthopId : undefined;
 }
 
 /** A map or set, whose keys are looked at. */

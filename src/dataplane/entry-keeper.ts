@@ -178,7 +178,7 @@ export class EntryKeeper {
   /** Makes the indexes of what is desired and held, which a start leaves for later. */
   keepBooks(): void {
     this.desired.makeIndex();
-    this.#held.makeIndex();
+    this.#held.makeIndexes();
   }
 
   /** @param keys which were looked at: all of them, or those in the lists */
@@ -262,7 +262,7 @@ export class EntryKeeper {
 
   #sendRemovals(removals: readonly Op[], troubles?: Troubles): Promise<Sent> {
     const may = removals.filter(op => this.#mayRemove(keyOfOp(op)));
-    const sent = sparingUsedNexthops(may, this.held);
+    const sent = sparingUsedNexthops(may, id => this.#held.nexthopUsers.of(id));
     // What is held back was not refused, and is looked at by every full pass: it is not due at any moment of its own.
     if (this.failures.all.size > 0) {
       const kept = new Set(sent.map(keyOfOp));

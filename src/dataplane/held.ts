@@ -3,8 +3,7 @@
  *
  * What was changed is entered when somebody asks for the index next: at a start, that is after all is in the kernel.
  */
-import { entryOf, heldByKey, keyOfOp, type Op } from './diff.js';
-import { keyOf } from './kinds/index.js';
+import { entryOf, heldByKey, keyOfOp, NexthopUsers, type Op } from './diff.js';
 import type { Entry } from './model.js';
 import type { Ownership } from './ownership.js';
 
@@ -12,6 +11,8 @@ export class HeldEntries {
   #byKey = new Map<string, Entry>();
   /** Carried out and not entered yet, in that order. */
   #changes: (readonly Op[])[] = [];
+  /** Of what is entered; undefined until somebody asks after a reading. */
+  #users: NexthopUsers | undefined;
 
   /** All held entries by kernel key. */
   get byKey(): ReadonlyMap<string, Entry> {
@@ -32,14 +33,26 @@ export class HeldEntries {
     return found;
   }
 
+  /** Makes ready all that is asked for when a peer comes or goes. */
+  makeIndexes(): void {
+    this.#users = this.nexthopUsers;
+  }
+
   /** Enters what has been changed, which else is done when the index is asked for. */
   makeIndex(): void {
     if (this.#changes.length > 0) for (const ops of this.#changes.splice(0)) this.#enter(ops);
   }
 
+  /** Which routes go by which nexthop object. To make it anew takes a look at all entries; it is kept up to date. */
+  get nexthopUsers(): NexthopUsers {
+    this.makeIndex();
+    return (this.#users ??= new NexthopUsers(this.#byKey));
+  }
+
   /** The kernel has been read: what was known before is of no concern. */
   take(entries: Iterable<Entry>, ownership: Ownership): void {
     this.#changes = [];
+    this.#users = undefined;
     this.#byKey = heldByKey(entries, ownership);
   }
 
@@ -50,8 +63,11 @@ export class HeldEntries {
 
   #enter(ops: readonly Op[]): void {
     for (const op of ops) {
-      if (op.kind === 'remove') this.#byKey.delete(keyOf(op.held));
-      else this.#byKey.set(keyOf(op.entry), op.entry);
+      const key = keyOfOp(op);
+      const after = op.kind === 'remove' ? undefined : op.entry;
+      this.#users?.change(key, this.#byKey.get(key), after);
+      if (after === undefined) this.#byKey.delete(key);
+      else this.#byKey.set(key, after);
     }
   }
 }

@@ -9,6 +9,7 @@ import {
   diffSlices,
   heldByKey,
   keyOfOp,
+  NexthopUsers,
   sparingUsedNexthops,
   type Op,
 } from '../../../src/dataplane/diff.js';
@@ -286,7 +287,7 @@ t.test('a foreign route stands for all of its key', async t => {
 t.test('a nexthop object that a route still uses is not removed', async t => {
   const remove = (entry: Entry): Op => ({ kind: 'remove', held: entry });
   const spared = (removals: Entry[], held: Entry[]): Entry[] =>
-    sparingUsedNexthops(removals.map(remove), byKey(held)).map(op =>
+    sparingUsedNexthops(removals.map(remove), id => new NexthopUsers(byKey(held)).of(id)).map(op =>
       op.kind === 'remove' ? op.held : op.entry,
     );
   const [two, three] = [nexthopEntry(2), nexthopEntry(3)];
