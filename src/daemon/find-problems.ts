@@ -247,8 +247,10 @@ function kernelProblems({ reconciler, backend }: Facts): Problem[] {
     );
   }
   if (view.linkTrouble !== undefined) {
-    const { device, error } = view.linkTrouble;
-    const cause = 'another program uses the device, its name or its port, or the underlay is gone';
+    const { device, error, isBlocking } = view.linkTrouble;
+    const cause = isBlocking
+      ? 'another program uses the device, its name or its port, or the underlay is gone'
+      : 'the kernel refuses this alone, for an MTU because the underlay’s is too small; peers are programmed all the same';
     problems.push(
       problem(
         'device-trouble',

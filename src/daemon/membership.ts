@@ -249,7 +249,8 @@ export class Membership {
     if (wishedUntil !== undefined) facts.watchToKernel?.passed(wishedUntil, facts.lastPassAt);
     const { settled, linkTrouble } = this.#reconciler.view;
     // Once it has worked, trouble may pass: then it is shown, and tried again.
-    const fatal = settled || linkTrouble === undefined ? undefined : asOperatorError(linkTrouble);
+    const isStart = !settled && linkTrouble?.isBlocking === true;
+    const fatal = isStart ? asOperatorError(linkTrouble) : undefined;
     if (fatal !== undefined) this.#fail(fatal);
     void this.#writeFiles();
   }

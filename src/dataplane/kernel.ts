@@ -77,3 +77,18 @@ export function isKernelTrouble(error: unknown): error is Error {
     error instanceof UnknownDeviceError
   );
 }
+
+/** Answers that say nothing of what was asked: they were lost, the device is gone, or we may ask nothing at all. */
+const NO_REFUSALS: ReadonlySet<string> = new Set([
+  'ECANCELED',
+  'ETIMEDOUT',
+  'ENOBUFS',
+  'ENODEV',
+  'EPERM',
+  'EACCES',
+]);
+
+/** Whether the kernel refused just what it was asked for, so that it may accept something else. */
+export function isRefusal(error: unknown): error is NetlinkError {
+  return error instanceof NetlinkError && !NO_REFUSALS.has(error.code);
+}

@@ -2,7 +2,8 @@
 import type { Logger } from 'pino';
 import { Backoff } from './backoff.js';
 import { describeContest, type Contests } from './contests.js';
-import { isKernelTrouble, type HeldLink, type Kernel } from './kernel.js';
+import { isKernelTrouble, isRefusal, type HeldLink, type Kernel, type LinkChange } from './kernel.js';
+import { LinkFlaws } from './link-flaws.js';
 import { planLink, type LinkStep } from './links.js';
 import type { Link } from './model.js';
 import type { OffloadKeeper } from './offload-keeper.js';
@@ -14,6 +15,8 @@ export interface LinkTrouble {
   readonly error: string;
   /** The kernel's error name, or `refused` when it is not ours to mend; undefined for anything else. */
   readonly code: string | undefined;
+  /** Nothing can be programmed meanwhile; otherwise only what `error` tells of is not as it should be. */
+  readonly isBlocking: boolean;
 }
 
 /** A device that had to be touched. */
@@ -43,8 +46,9 @@ export class LinkKeeper {
   readonly #contests: Contests;
   readonly #offload: OffloadKeeper | undefined;
   readonly #backoff = new Backoff();
+  readonly #flaws = new LinkFlaws();
   #trouble: LinkTrouble | undefined;
-  #isRefusedByKernel = false;
+  #isAnnouncedByTries = false;
 
   /**
    * @param contests shared with whoever keeps entries
@@ -74,13 +78,24 @@ export class LinkKeeper {
     return this.#backoff.retryAt;
   }
 
+  /** What the kernel refuses of a device that works without: an MTU, a MAC. */
+  get flaw(): LinkTrouble | undefined {
+    return this.#flaws.first;
+  }
+
+  /** When `ensure` is due again because of flaws, milliseconds; infinite without any. */
+  get flawRetryAt(): number {
+    return this.#flaws.nextRetry;
+  }
+
   /**
    * The world has changed: what failed may work now.
    * @param of our own device, or the underlay
    */
   retryNow(of: 'overlay' | 'underlay'): void {
-    // Each try to make a device that the kernel refuses in the end is a change of that device: it must not lead to the next.
-    if (of === 'underlay' || !this.#isRefusedByKernel) this.#backoff.reset();
+    // What the kernel makes of a device does not depend on what else becomes of that device, and our own tries change it.
+    if (of === 'underlay') this.#flaws.retryAll();
+    if (of === 'underlay' || !this.#isAnnouncedByTries) this.#backoff.reset();
   }
 
   /**
@@ -90,6 +105,9 @@ export class LinkKeeper {
    */
   async ensure(wanted: readonly Link[], held: readonly HeldLink[]): Promise<readonly Mended[] | undefined> {
     const mended: Mended[] = [];
+    const flawedBefore = this.#flaws.devices;
+    const names = new Set(wanted.map(({ name }) => name));
+    for (const device of flawedBefore) if (!names.has(device)) this.#flaws.forgetOthers(device, new Set());
     for (const link of wanted) {
       try {
         const step = await this.#carryOut(link, held);
@@ -98,19 +116,19 @@ export class LinkKeeper {
       } catch (error) {
         const isOurs = error instanceof Refusal || error instanceof Contested;
         if (!isOurs && !isKernelTrouble(error)) throw error;
-        this.#isRefusedByKernel = !isOurs;
+        // Each try to make a device that the kernel refuses in the end is a change of that device: it must not lead to the next.
+        this.#isAnnouncedByTries = !isOurs;
         this.#report(link.name, error);
         return undefined;
       }
     }
-    if (this.#trouble !== undefined) {
-      this.#log.info(
-        { device: this.#trouble.device },
-        `device ${this.#trouble.device} is as it should be again`,
-      );
-    }
+    const { devices: flawed } = this.#flaws;
+    const amissBefore = new Set(flawedBefore);
+    if (this.#trouble !== undefined) amissBefore.add(this.#trouble.device);
+    for (const device of amissBefore)
+      if (!flawed.has(device)) this.#log.info({ device }, `device ${device} is as it should be again`);
     this.#trouble = undefined;
-    this.#isRefusedByKernel = false;
+    this.#isAnnouncedByTries = false;
     this.#backoff.reset();
     return mended;
   }
@@ -121,13 +139,17 @@ export class LinkKeeper {
     if (this.#trouble?.device !== device || this.#trouble.error !== error) {
       this.#log.error({ device }, `device ${device}: ${error}`);
     }
-    this.#trouble = { device, error, code: codeOf(cause) };
+    this.#trouble = { device, error, code: codeOf(cause), isBlocking: true };
     this.#backoff.postpone(this.#now());
   }
 
   /** @returns what was done */
   async #carryOut(link: Link, links: readonly HeldLink[]): Promise<LinkStep> {
-    const step = this.#admitted(link.name, planLink(link, links));
+    const planned = planLink(link, links);
+    // A device that is about to be made may have the same flaws as the one before: the next look at it tells.
+    if (planned.kind === 'keep' || planned.kind === 'change')
+      this.#flaws.forgetOthers(link.name, new Set(subjectsOf(link.name, planned)));
+    const step = this.#admitted(link.name, planned);
     switch (step.kind) {
       case 'keep':
         return step;
@@ -137,28 +159,82 @@ export class LinkKeeper {
         await this.#kernel.createLink(link);
         break;
       case 'change':
-        await this.#kernel.changeLink(link, step.change);
-        break;
+        return await this.#change(link, step.change, links);
       case 'recreate':
         await this.#kernel.removeLink(link.name);
         await this.#kernel.createLink(link);
         break;
     }
-    this.#log.info({ device: link.name }, `device ${link.name} ${describeStep(step)}`);
-    for (const subject of subjectsOf(link.name, step)) this.#note(subject);
+    this.#noteDone(link.name, step);
     return step;
   }
 
-  /** The step without what is fought over and not due yet. @throws Contested when that is the whole device */
+  /**
+   * Changes what the kernel lets us change; the rest are flaws.
+   * @returns what was done
+   * @throws what keeps the device from being used
+   */
+  async #change(link: Link, change: LinkChange, links: readonly HeldLink[]): Promise<LinkStep> {
+    const refusals = await this.#tryChange(link, change);
+    const parts = Object.entries(change);
+    for (const [name, value] of parts) {
+      const refusal = refusals.get(name);
+      const subject = attributeSubject(link.name, name, value);
+      if (refusal === undefined) this.#flaws.forget(subject);
+      else if (name !== 'up')
+        this.#reportFlaw(subject, link.name, describeRefusal(name, value, refusal, link, links), refusal);
+    }
+    const done = parts.filter(([name]) => !refusals.has(name));
+    const step: LinkStep =
+      done.length === 0 ? { kind: 'keep' } : { kind: 'change', change: Object.fromEntries(done) };
+    if (step.kind !== 'keep') this.#noteDone(link.name, step);
+    // A device that is down takes no route.
+    const isDown = refusals.get('up');
+    if (isDown !== undefined) throw isDown;
+    return step;
+  }
+
+  /**
+   * All at once, and one by one when that is refused: the kernel leaves out all that comes after what it refuses. What came
+   * before is then written twice; a MAC flushes neighbours, which are gone by then.
+   * @returns why, by the name of what was refused
+   */
+  async #tryChange(link: Link, change: LinkChange): Promise<Map<string, Error>> {
+    try {
+      await this.#kernel.changeLink(link, change);
+      return new Map();
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      const parts: [string, unknown][] = Object.entries(change);
+      if (parts.length === 1) return new Map(parts.map(([name]) => [name, error]));
+      const refusals = new Map<string, Error>();
+      for (const [name, value] of parts)
+        for (const [refused, why] of await this.#tryChange(link, { [name]: value }))
+          refusals.set(refused, why);
+      return refusals;
+    }
+  }
+
+  /** Postpones the next try of this alone; logged when it is news. */
+  #reportFlaw(subject: string, device: string, error: string, cause: Error): void {
+    const trouble = { device, error, code: codeOf(cause), isBlocking: false };
+    if (this.#flaws.report(subject, trouble, this.#now()))
+      this.#log.error({ device }, `device ${device}: ${error}`);
+  }
+
+  /** The step without what is fought over, or refused, and not due yet. @throws Contested when that is the whole device */
   #admitted(device: string, step: LinkStep): LinkStep {
     if (step.kind === 'create' || step.kind === 'recreate') {
       if (this.#mayRepair(deviceSubject(device))) return step;
       throw new Contested('another program keeps removing it; it is made again after a pause');
     }
     if (step.kind !== 'change') return step;
-    const parts = Object.entries(step.change).filter(([name, value]) =>
-      this.#mayRepair(attributeSubject(device, name, value)),
-    );
+    const parts = Object.entries(step.change).filter(([name, value]) => {
+      const subject = attributeSubject(device, name, value);
+      if (this.#mayRepair(subject)) return this.#flaws.mayTry(subject, this.#now());
+      this.#flaws.forget(subject);
+      return false;
+    });
     if (parts.length === 0) return { kind: 'keep' };
     return { kind: 'change', change: Object.fromEntries(parts) };
   }
@@ -170,6 +246,11 @@ export class LinkKeeper {
     const isSwitched = await this.#offload.ensure(device);
     if (isSwitched) this.#note(subject);
     return isSwitched;
+  }
+
+  #noteDone(device: string, step: LinkStep): void {
+    this.#log.info({ device }, `device ${device} ${describeStep(step)}`);
+    for (const subject of subjectsOf(device, step)) this.#note(subject);
   }
 
   #mayRepair(subject: string): boolean {
@@ -204,6 +285,19 @@ function deviceSubject(device: string): string {
 /** With the value, because another wish is another matter. */
 function attributeSubject(device: string, name: string, value: unknown): string {
   return `${deviceSubject(device)} ${name} ${String(value)}`;
+}
+
+/** `mtu 1450: EINVAL (up0 has mtu 1400)` */
+function describeRefusal(
+  name: string,
+  value: unknown,
+  refusal: Error,
+  { underlay }: Link,
+  links: readonly HeldLink[],
+): string {
+  const text = `${name} ${String(value)}: ${codeOf(refusal) ?? refusal.message}`;
+  const below = links.find(link => link.name === underlay);
+  return name === 'mtu' && below !== undefined ? `${text} (${underlay} has mtu ${below.mtu})` : text;
 }
 
 function describeStep(step: LinkStep): string {

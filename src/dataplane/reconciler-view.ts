@@ -26,6 +26,7 @@ export interface ReconcilerView {
   readonly contests: readonly Contest[];
   /** Which routes are classic although they are on an overlay device, and why. */
   readonly obstacles: NexthopObstacles;
+  /** Of a device; what keeps entries from being programmed before what does not. */
   readonly linkTrouble: LinkTrouble | undefined;
   /** Why the kernel cannot be read, in words: what `held` says may be old. */
   readonly readTrouble: string | undefined;

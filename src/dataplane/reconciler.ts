@@ -111,7 +111,7 @@ export class Reconciler {
       conflicts: entries.conflicts,
       contests: this.#contests.open,
       obstacles: entries.obstacles,
-      linkTrouble: this.#linkKeeper.trouble,
+      linkTrouble: this.#linkKeeper.trouble ?? this.#linkKeeper.flaw,
       readTrouble: this.#reading.error,
       settled: this.#settled,
       repairs: this.#repairs.total,
@@ -443,8 +443,12 @@ export class Reconciler {
   /** When there is something to do again, milliseconds. While there is trouble, only that matters. */
   #dueAt(): number {
     if (this.#troubleText !== undefined) return this.#troubleEndsAt;
-    const { nextRepair } = this.#contests;
-    return Math.min(this.#nextFullCheckAt, nextRepair, this.#entries.failures.nextRetry ?? Infinity);
+    return Math.min(this.#nextLookAt, this.#entries.failures.nextRetry ?? Infinity);
+  }
+
+  /** When all is to be looked at again, without trouble. */
+  get #nextLookAt(): number {
+    return Math.min(this.#nextFullCheckAt, this.#contests.nextRepair, this.#linkKeeper.flawRetryAt);
   }
 
   /** Until something is asked for or falls due. */
@@ -466,8 +470,7 @@ export class Reconciler {
   #takeDue(): void {
     const now = this.#options.now();
     if (now < this.#dueAt()) return;
-    const isDue = now >= Math.min(this.#nextFullCheckAt, this.#contests.nextRepair);
-    if (this.#troubleText !== undefined || isDue) this.#doubt = true;
+    if (this.#troubleText !== undefined || now >= this.#nextLookAt) this.#doubt = true;
     for (const [key, failure] of this.#entries.failures.all)
       if (failure.notBefore <= now) this.#touched.add(key);
   }

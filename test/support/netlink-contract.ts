@@ -73,6 +73,21 @@ export function netlinkContract(t: Test, kernel: ContractKernel): void {
     await fails(t, 'ENODEV', () => run(nl.RTM_DELLINK, 0, w => encodeLinkSelector(w, link.index)));
   });
 
+  t.test('a VXLAN device is made with the MTU that its underlay leaves, and later refused more', async t => {
+    const most = (await getLink(kernel.underlay)).mtu - 50;
+    const vxlan = { id: 4031, link: kernel.underlay, local: bytes('192.168.77.1'), port: 8472 };
+    const request = { name: 'sv4031', mtu: most + 100, linkAddress: MAC_A, vxlan };
+    await run(nl.RTM_NEWLINK, CREATE, w => encodeLink(w, request));
+    const { index, mtu } = await getLink('sv4031');
+    t.equal(mtu, most, 'without a word');
+    const flags = { value: nl.IFF_UP, mask: nl.IFF_UP };
+    await fails(t, 'EINVAL', () => change({ index, mtu: most + 1, linkAddress: MAC_B, flags }));
+    const after = await getLink(index);
+    t.same(plain(after.linkAddress), plain(MAC_B), 'what stands before it is done');
+    t.same([after.mtu, after.flags & nl.IFF_UP], [most, 0], 'and what stands after it is not');
+    await run(nl.RTM_DELLINK, 0, w => encodeLinkSelector(w, index));
+  });
+
   t.test('an address is added once and deleted once', async t => {
     const device = await makeDevice(t, 4002);
     const address = addressOn(device, '10.77.2.0', 32);

@@ -63,7 +63,7 @@ function create(state: State, request: Request, wanted: Link): number {
     index: state.nextIndex++,
     name: wanted.name,
     flags: 0,
-    mtu: wanted.mtu === 0 ? 1450 : wanted.mtu,
+    mtu: Math.min(wanted.mtu === 0 ? 1450 : wanted.mtu, largestMtu(state, vxlan)),
     operState: nl.IF_OPER_DOWN,
     carrier: true,
     linkAddress: wanted.linkAddress ?? Uint8Array.of(2, 0, 0, 0, 0, state.nextIndex),
@@ -79,6 +79,12 @@ function change(state: State, request: Request, link: Link): number {
   const wanted = decodeLink(request.body);
   const mask = hostU32(structView(request.body, nl.IFINFOMSG_BYTES), 12);
   const flags = (link.flags & ~mask) | (wanted.flags & mask);
+  if (link.vxlan !== undefined && wanted.mtu > largestMtu(state, link.vxlan)) {
+    // What comes before the MTU has been done (net/core/rtnetlink.c, do_setlink).
+    const { linkAddress } = wanted;
+    if (linkAddress !== undefined) setMac(state, request, link, linkAddress);
+    return fake.EINVAL;
+  }
   const after: Link = {
     ...link,
     flags,
@@ -92,6 +98,19 @@ function change(state: State, request: Request, link: Link): number {
   else if (wanted.linkAddress !== undefined) flushNeighbours(state, request, link.index);
   fake.announceLink(request, nl.RTM_NEWLINK, after);
   return 0;
+}
+
+function setMac(state: State, request: Request, link: Link, linkAddress: Uint8Array): void {
+  const after = { ...link, linkAddress };
+  state.links[state.links.indexOf(link)] = after;
+  flushNeighbours(state, request, link.index);
+  fake.announceLink(request, nl.RTM_NEWLINK, after, false);
+}
+
+/** What its underlay leaves it; a new device is silently given that instead of more, an old one is refused more. */
+function largestMtu(state: State, { link, local }: VxlanData): number {
+  const underlay = fake.linkOf(state, link);
+  return underlay === undefined ? Infinity : underlay.mtu - (local?.length === 16 ? 70 : 50);
 }
 
 /** Takes away what goes when a link goes down: routes and nexthops without a word, neighbours with one each; not the FDB. */

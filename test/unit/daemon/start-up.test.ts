@@ -114,7 +114,12 @@ t.test('which trouble with a device an operator must mend', async t => {
     [undefined, undefined],
   ];
   for (const [code, message] of cases) {
-    const error = asOperatorError({ device: 'flannel.1', error: 'create flannel.1: X', code });
+    const error = asOperatorError({
+      device: 'flannel.1',
+      error: 'create flannel.1: X',
+      code,
+      isBlocking: true,
+    });
     if (message === undefined) t.equal(error, undefined, code ?? 'no code');
     else t.match(error, { name: 'OperatorError', message }, code ?? 'no code');
   }

@@ -47,7 +47,7 @@ t.test('a device without its underlay waits for it', async t => {
   lab.reconciler.setPeersComplete();
   lab.reconciler.allowPruning();
   await lab.settled();
-  const trouble = { device: DEVICE, error: 'its underlay up0 does not exist', code: 'refused' };
+  const trouble = { device: DEVICE, error: 'its underlay up0 does not exist', code: 'refused', isBlocking: true };
   t.same(lab.reconciler.view.linkTrouble, trouble);
   t.same(lab.reconciler.peerState('2'), { programmed: false, error: trouble.error });
   const passes = lab.passes();
