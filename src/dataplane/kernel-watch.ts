@@ -48,7 +48,8 @@ export interface Interests {
 
 /**
  * What has changed. A device or an address may take entries along. The `underlay`'s may make the kernel accept what it
- * refused; our own, `overlay`, changes with each try of ours as well, also one that fails, and not always by our port.
+ * refused; our own, `overlay`, changes with each try of ours as well, also one that fails, and not always by our port. As
+ * such counts another VXLAN device that goes, since it may have stood in the way of ours.
  */
 export type Concern = 'entries' | 'overlay' | 'underlay';
 
@@ -70,9 +71,11 @@ export function concernOf(
   switch (message.type) {
     case RTM_NEWLINK:
     case RTM_DELLINK: {
-      const { name, index } = decodeLink(message.body);
+      const { name, index, kind } = decodeLink(message.body);
       if (name === interests.underlay || isUnderlay(index)) return 'underlay';
       if (interests.overlay.has(name) || isOverlay(index)) return 'overlay';
+      // It may have had the VNI and port that ours needs: these never change but with the device.
+      if (message.type === RTM_DELLINK && kind === 'vxlan') return 'overlay';
       // By this name it was not known before; what else happens to it, with every container, is nothing to us.
       return name === interests.addressed && nameOf(devices, index) !== name ? 'entries' : undefined;
     }

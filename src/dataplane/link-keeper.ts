@@ -116,8 +116,9 @@ export class LinkKeeper {
       } catch (error) {
         const isOurs = error instanceof Refusal || error instanceof Contested;
         if (!isOurs && !isKernelTrouble(error)) throw error;
-        // Each try to make a device that the kernel refuses in the end is a change of that device: it must not lead to the next.
-        this.#isAnnouncedByTries = !isOurs;
+        // Each try to make a device that the kernel refuses in the end is a change of that device: it must not lead to the
+        // next. That name, or VNI and port, are taken is found out before there is a device to be announced.
+        this.#isAnnouncedByTries = !isOurs && codeOf(error) !== 'EEXIST';
         this.#report(link.name, error);
         return undefined;
       }

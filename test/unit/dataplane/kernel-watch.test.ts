@@ -44,6 +44,10 @@ const link =
   (index: number, name: string): Write =>
   writer =>
     encodeLink(writer, { index, name });
+const vxlan =
+  (index: number, name: string): Write =>
+  writer =>
+    encodeLink(writer, { index, name, vxlan: { id: 1, port: 8472 } });
 const address =
   (index: number): Write =>
   writer =>
@@ -74,6 +78,9 @@ const TABLE: readonly (readonly [what: string, type: number, write: Write, conce
     ['the underlay', nl.RTM_NEWLINK, link(UP0, UNDERLAY), 'underlay'],
     ['the underlay is back', nl.RTM_NEWLINK, link(99, UNDERLAY), 'underlay'],
     ['another device', nl.RTM_NEWLINK, link(OTHER, 'eth9'), undefined],
+    ['another device gone', nl.RTM_DELLINK, link(OTHER, 'eth9'), undefined],
+    ['another VXLAN device', nl.RTM_NEWLINK, vxlan(OTHER, 'eth9'), undefined],
+    ['another VXLAN device gone', nl.RTM_DELLINK, vxlan(OTHER, 'eth9'), 'overlay'],
     ['address on our device', nl.RTM_DELADDR, address(VX), 'overlay'],
     ['address on the underlay', nl.RTM_NEWADDR, address(UP0), 'underlay'],
     ['address on Docker’s bridge', nl.RTM_NEWADDR, address(BRIDGE), 'entries'],

@@ -39,6 +39,19 @@ t.test('a name that another device had is taken as soon as it is free', async t 
   t.equal(lab.reconciler.view.linkTrouble, undefined);
 });
 
+t.test('a VNI that another device had is taken as soon as it is free', async t => {
+  const lab = startReconciling(t);
+  const index = lab.fake.addLink({ name: 'twin', kind: 'vxlan', vxlan: { id: 1, port: 8472 } });
+  lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
+  lab.reconciler.setPeersComplete();
+  for (let i = 0; i < 10; i++) await lab.advance(1_000);
+  t.match(lab.reconciler.view.linkTrouble, { code: 'EEXIST', isBlocking: true });
+  lab.fake.act(nl.RTM_DELLINK, 0, writer => encodeLinkSelector(writer, index));
+  lab.reconciler.doubtAfterChange('overlay');
+  await lab.settled();
+  t.equal(lab.reconciler.view.linkTrouble, undefined);
+});
+
 t.test('a device without its underlay waits for it', async t => {
   const lab = startReconciling(t);
   const [underlay] = lab.fake.state.links.splice(0);
@@ -47,7 +60,12 @@ t.test('a device without its underlay waits for it', async t => {
   lab.reconciler.setPeersComplete();
   lab.reconciler.allowPruning();
   await lab.settled();
-  const trouble = { device: DEVICE, error: 'its underlay up0 does not exist', code: 'refused', isBlocking: true };
+  const trouble = {
+    device: DEVICE,
+    error: 'its underlay up0 does not exist',
+    code: 'refused',
+    isBlocking: true,
+  };
   t.same(lab.reconciler.view.linkTrouble, trouble);
   t.same(lab.reconciler.peerState('2'), { programmed: false, error: trouble.error });
   const passes = lab.passes();
