@@ -23,7 +23,6 @@ import {
   RTM_NEWNEIGH,
   RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
-  RTPROT_KERNEL,
 } from './netlink/constants.js';
 import { decodeLink } from './netlink/link.js';
 import type { Message } from './netlink/message.js';
@@ -119,8 +118,9 @@ export function concernOf(
       const route = decodeRoute(message.body);
       if (route.table !== RT_TABLE_MAIN) return undefined;
       if (isOverlay(route.outInterface) || leadsInto(route, interests.network)) return 'entries';
-      // Which peers are on-link follows the kernel's own routes of the underlay.
-      return isUnderlay(route.outInterface) && route.protocol === RTPROT_KERNEL ? 'underlay' : undefined;
+      // Which gateways the kernel takes for on-link, and which peers we do, follows the underlay's routes that have none
+      // themselves, whoever made them: the kernel, DHCP, an admin. Ours there have one.
+      return isUnderlay(route.outInterface) && route.gateway === undefined ? 'underlay' : undefined;
     }
     default:
       return undefined;

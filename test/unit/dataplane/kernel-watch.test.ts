@@ -114,7 +114,24 @@ const TABLE: readonly (readonly [what: string, type: number, write: Write, conce
       route(VX, '10.5.2.0', { table: 255 }),
       undefined,
     ],
-    ['the underlay’s own route', nl.RTM_NEWROUTE, route(UP0, '172.16.0.0', { protocol: 2 }), 'underlay'],
+    [
+      'the underlay’s own route',
+      nl.RTM_DELROUTE,
+      route(UP0, '172.16.0.0', { protocol: 2, gateway: undefined, flags: 0 }),
+      'underlay',
+    ],
+    [
+      'somebody’s on-link route of the underlay',
+      nl.RTM_NEWROUTE,
+      route(UP0, '172.16.0.0', { protocol: 3, gateway: undefined, flags: 0 }),
+      'underlay',
+    ],
+    [
+      'somebody’s on-link route elsewhere',
+      nl.RTM_NEWROUTE,
+      route(OTHER, '172.16.0.0', { protocol: 3, gateway: undefined, flags: 0 }),
+      undefined,
+    ],
     [
       'somebody’s route on the underlay',
       nl.RTM_NEWROUTE,
