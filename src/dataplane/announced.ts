@@ -1,13 +1,14 @@
 /** What the kernel says of single entries as they come and go, of announcements that came together. Pure. */
 import { ipFromBytes } from '../address/ip.js';
 import { UNKNOWN_MAC } from '../address/mac.js';
+import { lostFdb } from './kinds/fdb.js';
 import { keyOf, KINDS, sameEntry } from './kinds/index.js';
 import type { DeviceTable } from './kinds/kind.js';
 import type { Op } from './diff.js';
-import type { Entry } from './model.js';
+import type { Entry, NeighbourEntry } from './model.js';
 import { AF_BRIDGE, RTM_DELNEIGH, RTM_NEWNEIGH } from './netlink/constants.js';
 import type { Message } from './netlink/message.js';
-import { decodeNeighbour } from './netlink/neighbour.js';
+import { decodeNeighbour, type Neighbour } from './netlink/neighbour.js';
 
 /** An entry that is there or gone, by the last word on its key. */
 export interface Announced {
@@ -87,11 +88,18 @@ function readAnnounced({ type, body }: Message, devices: DeviceTable): Announced
   return type === RTM_NEWNEIGH || type === RTM_DELNEIGH ? readLostNeighbour(body, devices) : undefined;
 }
 
-/** A neighbour that is gone, or no longer permanent, is announced with whatever state and MAC it has in the end. */
+/** A neighbour or FDB entry that is gone, or no longer permanent, is announced with whatever it says in the end. */
 function readLostNeighbour(body: Uint8Array, devices: DeviceTable): Announced | undefined {
-  const { family, interfaceIndex, destination } = decodeNeighbour(body);
+  const read = decodeNeighbour(body);
+  const entry = read.family === AF_BRIDGE ? lostFdb(read, devices) : lostNeighbour(read, devices);
+  return entry && { entry, isThere: false };
+}
+
+function lostNeighbour(
+  { interfaceIndex, destination }: Neighbour,
+  devices: DeviceTable,
+): NeighbourEntry | undefined {
   const device = devices.nameOf(interfaceIndex);
-  if (family === AF_BRIDGE || device === undefined || destination === undefined) return undefined;
-  const entry = { kind: 'neighbour', device, address: ipFromBytes(destination), mac: UNKNOWN_MAC } as const;
-  return { entry, isThere: false };
+  if (device === undefined || destination === undefined) return undefined;
+  return { kind: 'neighbour', device, address: ipFromBytes(destination), mac: UNKNOWN_MAC };
 }

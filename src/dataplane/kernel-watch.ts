@@ -11,7 +11,6 @@ import { decodeAddress } from './netlink/address.js';
 import {
   AF_BRIDGE,
   AF_INET6,
-  NUD_PERMANENT,
   RT_TABLE_MAIN,
   RTM_DELADDR,
   RTM_DELLINK,
@@ -29,7 +28,7 @@ import type { Message } from './netlink/message.js';
 import { decodeNeighbour } from './netlink/neighbour.js';
 import { decodeNexthop } from './netlink/nexthop.js';
 import { decodeRoute, type Route } from './netlink/route.js';
-import { fdb } from './kinds/fdb.js';
+import { fdb, lostFdb } from './kinds/fdb.js';
 import type { DeviceTable } from './kinds/kind.js';
 import type { Entry } from './model.js';
 import { subnetAddressOf } from './nexthop-id.js';
@@ -87,7 +86,8 @@ export function concernOf(
     }
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH: {
-      const { interfaceIndex, family, state, destination } = decodeNeighbour(message.body);
+      const read = decodeNeighbour(message.body);
+      const { interfaceIndex, family, destination } = read;
       // The kernel looks for neighbours by IPv6 on its own account.
       if (!isOverlay(interfaceIndex) || family === AF_INET6) return undefined;
       if (family !== AF_BRIDGE) {
@@ -98,12 +98,14 @@ export function concernOf(
         const gone = { kind: 'neighbour', device, address, mac: UNKNOWN_MAC } as const;
         return interests.isExpected(gone, false) ? undefined : 'entries';
       }
-      // What a learning device notes for itself comes with every frame.
-      if ((state & NUD_PERMANENT) === 0) return undefined;
       // Forwarding entries are announced without the port of who changed them: ours are known by what they say.
       const entry = fdb.decode(message.body, devices);
-      const isThere = message.type === RTM_NEWNEIGH;
-      return entry !== undefined && interests.isExpected(entry, isThere) ? undefined : 'entries';
+      if (entry !== undefined)
+        return interests.isExpected(entry, message.type === RTM_NEWNEIGH) ? undefined : 'entries';
+      // A learning device notes each new sender for itself, which is nothing to us, but for a MAC that we want: there, ours
+      // is no more.
+      const lost = lostFdb(read, devices);
+      return lost === undefined || interests.isExpected(lost, false) ? undefined : 'entries';
     }
     case RTM_NEWNEXTHOP:
     case RTM_DELNEXTHOP: {

@@ -52,8 +52,10 @@ export interface FdbEntry {
   readonly kind: 'fdb';
   readonly device: string;
   readonly mac: MacAddress;
-  /** Underlay address of the VTEP. */
-  readonly vtep: IpAddress;
+  /** Underlay address of the VTEP. Missing only in what was read: where nexthop objects stand for it, or it is gone. */
+  readonly vtep?: IpAddress;
+  /** What else leads the frames elsewhere: `port 1234 vni 77 via lo`, `nhid 501`. Never in a desired one. */
+  readonly special?: string;
 }
 
 /** A permanent neighbour (ARP) entry. Key: device and address. */
@@ -103,6 +105,8 @@ export interface RouteEntry {
   readonly nexthopId?: number;
   /** What a plain unicast route cannot express: `blackhole`, `multipath` … Never in a desired route. */
   readonly special?: string;
+  /** What it says besides: `mtu lock 600`, `src 10.0.0.1`, `encap ip`. Never in a desired route. */
+  readonly attributes?: string;
 }
 
 export type Entry = AddressEntry | FdbEntry | NeighbourEntry | NexthopEntry | RouteEntry;

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { ipFromBytes, ipToBytes } from '../address/ip.js';
 import { macFromBytes, macToBytes } from '../address/mac.js';
 import { entryOf, type Op } from './diff.js';
+import { atTheirOps, firstStepsOf } from './first-steps.js';
 import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpTrouble } from './kernel.js';
 import { describe, kindOf, KINDS } from './kinds/index.js';
 import { UnknownDeviceError, type DeviceTable, type DumpRequest, type Kind } from './kinds/kind.js';
@@ -107,6 +108,12 @@ export class NetlinkKernel implements Kernel {
   }
 
   async apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {
+    const steps = firstStepsOf(ops);
+    if (steps.length === 0) return this.#carryOut(ops);
+    return atTheirOps(await this.#carryOut([...steps.map(({ op }) => op), ...ops]), steps);
+  }
+
+  async #carryOut(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {
     const devices = this.#devices;
     const form = new ChangeForm(devices);
     if (devices.hasAll(ops)) return toTroubles(await this.#socket.batch(ops, form), place => place);

@@ -146,6 +146,32 @@ export function netlinkContract(t: Test, kernel: ContractKernel): void {
     await fails(t, 'ENODEV', () => drop(fdbOn(99_999, MAC_A)));
   });
 
+  t.test('an FDB entry says where it leads elsewhere, until it is replaced', async t => {
+    const device = await makeDevice(t, 4015);
+    const entry = fdbOn(device, MAC_A, '192.168.77.2');
+    await put({ ...entry, port: 8472, vni: 4015 }, CREATE);
+    const [same] = await fdbOf(device);
+    t.same([same?.port, same?.vni], [undefined, undefined], 'the device’s own are not told');
+    await put({ ...entry, port: 1234, vni: 77, viaInterface: kernel.underlay }, REPLACE);
+    t.match(await fdbOf(device), [{ port: 1234, vni: 77, viaInterface: kernel.underlay }]);
+    await put(entry, REPLACE);
+    const [after] = await fdbOf(device);
+    t.same([after?.port, after?.vni, after?.viaInterface], [undefined, undefined, undefined]);
+    t.same(plain(after?.destination), plain(entry.destination));
+  });
+
+  t.test('a route says by which address to send, until it is replaced', async t => {
+    const device = await makeDevice(t, 4016);
+    const route = routeOn(device, '10.77.16.0', '10.77.16.0');
+    await putRoute({ ...route, preferredSource: bytes('192.168.77.1') }, CREATE);
+    t.same(plain((await routesOn(device))[0]?.preferredSource), [192, 168, 77, 1]);
+    await putRoute(route, REPLACE);
+    t.equal((await routesOn(device))[0]?.preferredSource, undefined);
+    await putRoute({ ...route, preferredSource: bytes('192.168.77.1') }, REPLACE);
+    await dropRoute({ ...withoutPath(route), scope: nl.RT_SCOPE_NOWHERE });
+    t.same(await routesOn(device), [], 'and is removed without a word of that');
+  });
+
   t.test('a route is keyed by prefix and metric', async t => {
     const device = await makeDevice(t, 4005);
     const route = routeOn(device, '10.77.5.0', '10.77.5.0');

@@ -17,6 +17,7 @@ import {
   decodeNeighbour,
   encodeNeighbour,
   encodeNeighbourDump,
+  type Neighbour,
   type NeighbourRequest,
 } from '../netlink/neighbour.js';
 import { isIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
@@ -26,18 +27,23 @@ export const fdb: Kind<FdbEntry> = {
   order: 1,
   key: entry => `${entry.device} ${entry.mac}`,
   keyPart: entry => entry.mac,
-  describe: entry => `fdb ${entry.mac} dev ${entry.device} dst ${entry.vtep}`,
-  same: (a, b) => a.vtep === b.vtep,
+  describe: describeFdb,
+  same: (a, b) => a.vtep === b.vtep && a.special === b.special,
   isOurs: (entry, { devices }) => devices.has(entry.device),
   exclusive: false,
   putType: RTM_NEWNEIGH,
   removeType: RTM_DELNEIGH,
   encode(writer, entry, devices) {
-    encodeNeighbour(writer, request(entry, devices, toWire(entry.vtep)));
+    encodeNeighbour(
+      writer,
+      request(entry, devices, entry.vtep === undefined ? undefined : toWire(entry.vtep)),
+    );
   },
+  // The kernel answers "done" to a VTEP for an entry by nexthop objects, and leaves it as it is.
+  firstStep: (_, held) => (held.vtep === undefined ? { kind: 'remove', held } : undefined),
   isModel: entry => isIpv4(entry.vtep),
   rewrite(writer, entry, model) {
-    const vtep = parseIpv4Number(entry.vtep);
+    const vtep = entry.vtep === undefined ? undefined : parseIpv4Number(entry.vtep);
     if (vtep === undefined || entry.device !== model.device) return false;
     writer.repeatMessage();
     writer.rewriteIpv4(NDA_DST, vtep);
@@ -56,13 +62,47 @@ export const fdb: Kind<FdbEntry> = {
   decode(body, devices) {
     const read = decodeNeighbour(body);
     const device = devices.nameOf(read.interfaceIndex);
+    if (device === undefined || read.family !== AF_BRIDGE || read.linkAddress?.length !== 6) return undefined;
+    const mac = macFromBytes(read.linkAddress);
+    // By nexthop objects: nobody learned that, and it yields to no replacing, whether it is permanent or not.
+    if (read.nexthopId !== undefined) return { kind: 'fdb', device, mac, special: `nhid ${read.nexthopId}` };
     // Entries that the device learned by itself are not permanent, and none of ours.
-    if (device === undefined || read.family !== AF_BRIDGE || (read.state & NUD_PERMANENT) === 0)
-      return undefined;
-    if (read.linkAddress?.length !== 6 || read.destination === undefined) return undefined;
-    return { kind: 'fdb', device, mac: macFromBytes(read.linkAddress), vtep: ipFromBytes(read.destination) };
+    if ((read.state & NUD_PERMANENT) === 0 || read.destination === undefined) return undefined;
+    const special = whatIsSpecial(read, devices);
+    const entry = { kind: 'fdb', device, mac, vtep: ipFromBytes(read.destination) } as const;
+    return special === undefined ? entry : { ...entry, special };
   },
 };
+
+/**
+ * The entry that an announcement tells of which `decode` passes over: it is gone, or another has taken its place that is
+ * not permanent, as a device learns them.
+ * @returns undefined for what is no entry of a VXLAN device
+ */
+export function lostFdb(read: Neighbour, devices: DeviceTable): FdbEntry | undefined {
+  const device = devices.nameOf(read.interfaceIndex);
+  // A bridge announces what it learns on its ports as theirs.
+  const isOfDevice = read.family === AF_BRIDGE && (read.flags & NTF_SELF) !== 0;
+  if (!isOfDevice || device === undefined || read.linkAddress?.length !== 6) return undefined;
+  return { kind: 'fdb', device, mac: macFromBytes(read.linkAddress) };
+}
+
+/** The kernel tells these only where they are not the device's own (drivers/net/vxlan/vxlan_core.c, vxlan_fdb_info). */
+function whatIsSpecial({ port, vni, viaInterface }: Neighbour, devices: DeviceTable): string | undefined {
+  if (port === undefined && vni === undefined && viaInterface === undefined) return undefined;
+  const words: string[] = [];
+  if (port !== undefined) words.push(`port ${port}`);
+  if (vni !== undefined) words.push(`vni ${vni}`);
+  if (viaInterface !== undefined) words.push(`via ${devices.nameOf(viaInterface) ?? `if${viaInterface}`}`);
+  return words.join(' ');
+}
+
+function describeFdb(entry: FdbEntry): string {
+  const words = ['fdb', entry.mac, 'dev', entry.device];
+  if (entry.vtep !== undefined) words.push('dst', entry.vtep);
+  if (entry.special !== undefined) words.push(entry.special);
+  return words.join(' ');
+}
 
 function request(entry: FdbEntry, devices: DeviceTable, destination?: WireAddress): NeighbourRequest {
   return {

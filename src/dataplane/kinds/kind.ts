@@ -27,6 +27,11 @@ export interface DumpRequest {
   readonly write: (writer: MessageWriter) => void;
 }
 
+/** A change, as the ops that are compared out have it. */
+export type FirstStep<E> =
+  | { readonly kind: 'replace'; readonly entry: E; readonly held: E }
+  | { readonly kind: 'remove'; readonly held: E };
+
 export interface Kind<E extends Entry = Entry> {
   readonly name: E['kind'];
   /** Additions go in this order, removals in the reverse one. */
@@ -59,6 +64,11 @@ export interface Kind<E extends Entry = Entry> {
    * @returns false, with nothing written, when this entry's differs in more than numbers and IPv4 addresses
    */
   rewrite(writer: MessageWriter, entry: E, model: E): boolean;
+  /**
+   * What has to be done before this held entry is replaced, because the kernel would answer "done" to the replacing alone
+   * and keep what is wrong. Nearly always nothing.
+   */
+  firstStep?(entry: E, held: E): FirstStep<E> | undefined;
   encodeRemoval(writer: MessageWriter, entry: E, devices: DeviceTable): void;
   /** @param overlay the overlay devices that exist */
   dumps(overlay: readonly string[], devices: DeviceTable): readonly DumpRequest[];

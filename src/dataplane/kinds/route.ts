@@ -11,6 +11,7 @@ import {
   RTA_DST,
   RTA_GATEWAY,
   RTA_NH_ID,
+  RTAX_LOCK,
   RTM_DELROUTE,
   RTM_F_CLONED,
   RTM_GETROUTE,
@@ -23,6 +24,7 @@ import {
   encodeRoute,
   encodeRouteDump,
   type Route,
+  type RouteMetric,
   type RouteRequest,
 } from '../netlink/route.js';
 import type { Ownership } from '../ownership.js';
@@ -39,6 +41,7 @@ export const route: Kind<RouteEntry> = {
     a.protocol === b.protocol &&
     a.nexthopId === b.nexthopId &&
     a.special === b.special &&
+    a.attributes === b.attributes &&
     // The way of a nexthop object is compared where that stands.
     (a.nexthopId !== undefined || sameWay(a, b)),
   isOurs: isOurRoute,
@@ -69,6 +72,15 @@ export const route: Kind<RouteEntry> = {
     writer.rewriteIpv4(RTA_DST, to);
     return true;
   },
+  // While the object is the same, the kernel goes on with the route's attributes of before (net/ipv4/fib_semantics.c,
+  // fib_find_info_nh): not so when the route has been classic in between, which loses no packet.
+  firstStep(entry, held) {
+    if (held.attributes === undefined || held.nexthopId === undefined) return undefined;
+    if (entry.nexthopId !== held.nexthopId) return undefined;
+    const { kind, destination, gateway, device, onLink, protocol, metric } = entry;
+    if (gateway === undefined || device === undefined) return undefined;
+    return { kind: 'replace', entry: { kind, destination, gateway, device, onLink, protocol, metric }, held };
+  },
   // Gateway and protocol go along: a route that somebody put there in between is not the one that we mean. Of a route by
   // a nexthop object the kernel takes neither gateway nor device in its removal; and the id would make it answer EINVAL,
   // instead of ESRCH, where the object is gone and the route with it.
@@ -83,6 +95,7 @@ export const route: Kind<RouteEntry> = {
     if (read.table !== RT_TABLE_MAIN || read.tos !== 0 || (read.flags & RTM_F_CLONED) !== 0) return undefined;
     const device = read.outInterface === undefined ? undefined : devices.nameOf(read.outInterface);
     const special = whatIsSpecial(read);
+    const attributes = attributesOf(read);
     return {
       kind: 'route',
       destination: {
@@ -97,6 +110,7 @@ export const route: Kind<RouteEntry> = {
       metric: read.metric,
       ...(read.nexthopId !== undefined && { nexthopId: read.nexthopId }),
       ...(special !== undefined && { special }),
+      ...(attributes !== undefined && { attributes }),
     };
   },
 };
@@ -147,13 +161,74 @@ function whatIsSpecial(read: Route): string | undefined {
   return read.multipath ? 'multipath' : undefined;
 }
 
+/** RTAX_* by iproute2's names (linux/rtnetlink.h), for messages. */
+const METRIC_NAMES = new Map([
+  [2, 'mtu'],
+  [3, 'window'],
+  [4, 'rtt'],
+  [5, 'rttvar'],
+  [6, 'ssthresh'],
+  [7, 'cwnd'],
+  [8, 'advmss'],
+  [9, 'reordering'],
+  [10, 'hoplimit'],
+  [11, 'initcwnd'],
+  [12, 'features'],
+  [13, 'rto_min'],
+  [14, 'initrwnd'],
+  [15, 'quickack'],
+  [16, 'congctl'],
+  [17, 'fastopen_no_cookie'],
+]);
+
+/** LWTUNNEL_ENCAP_* by iproute2's names (linux/lwtunnel.h), for messages. */
+const ENCAP_NAMES = new Map([
+  [1, 'mpls'],
+  [2, 'ip'],
+  [3, 'ila'],
+  [4, 'ip6'],
+  [5, 'seg6'],
+  [6, 'bpf'],
+  [7, 'seg6local'],
+  [8, 'rpl'],
+  [9, 'ioam6'],
+  [10, 'xfrm'],
+]);
+
+/** What no route of ours says and what changes the way, or what is sent along it. */
+function attributesOf(read: Route): string | undefined {
+  const { preferredSource, metrics, realms, encapType } = read;
+  if ((preferredSource ?? metrics ?? realms ?? encapType) === undefined) return undefined;
+  const words: string[] = [];
+  if (preferredSource !== undefined) words.push(`src ${ipFromBytes(preferredSource)}`);
+  if (metrics !== undefined) words.push(...metricWords(metrics));
+  // With a nexthop object the kernel tells what that one says.
+  if (read.nexthopId === undefined) {
+    if (realms !== undefined) words.push(`realms ${realms >>> 16}/${realms & 0xffff}`);
+    if (encapType !== undefined) words.push(`encap ${ENCAP_NAMES.get(encapType) ?? encapType}`);
+  }
+  return words.length === 0 ? undefined : words.join(' ');
+}
+
+function metricWords(metrics: readonly RouteMetric[]): string[] {
+  const lock = metrics.find(({ type }) => type === RTAX_LOCK)?.value;
+  const isLocked = (type: number) => typeof lock === 'number' && ((lock >>> type) & 1) === 1;
+  return metrics
+    .filter(({ type }) => type !== RTAX_LOCK)
+    .map(({ type, value }) => {
+      const name = METRIC_NAMES.get(type) ?? `metric type ${type}`;
+      return `${name} ${isLocked(type) ? 'lock ' : ''}${value}`;
+    });
+}
+
 function isOurRoute(entry: RouteEntry, { network, devices, underlay, peerAt }: Ownership): boolean {
   const isOnOverlay = entry.device !== undefined && devices.has(entry.device);
   if (entry.protocol === SELVEDGE_ROUTE_PROTOCOL)
     return isOnOverlay || containsPrefix(network, entry.destination);
   if (entry.protocol !== BOOT_ROUTE_PROTOCOL || entry.metric !== 0) return false;
   // flanneld makes plain routes.
-  if (entry.special !== undefined || entry.nexthopId !== undefined) return false;
+  if (entry.special !== undefined || entry.attributes !== undefined) return false;
+  if (entry.nexthopId !== undefined) return false;
   // flanneld's own on the overlay device: `S via S onlink`.
   if (isOnOverlay) return entry.onLink && entry.gateway === entry.destination.address;
   // flanneld's host-gw and direct routes look like anybody's; one that says what a peer's lease says is flanneld's.
@@ -172,5 +247,6 @@ function describeRoute(entry: RouteEntry): string {
   if (entry.onLink) words.push('onlink');
   if (entry.protocol !== SELVEDGE_ROUTE_PROTOCOL) words.push('proto', formatProtocol(entry.protocol));
   if (entry.metric !== 0) words.push('metric', String(entry.metric));
+  words.push(entry.attributes);
   return words.filter(word => word !== undefined).join(' ');
 }

@@ -78,10 +78,17 @@ export const RTA_OIF = 4;
 export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
+export const RTA_METRICS = 8;
 export const RTA_MULTIPATH = 9;
+export const RTA_FLOW = 11;
 export const RTA_TABLE = 15;
 export const RTA_VIA = 18;
+export const RTA_ENCAP_TYPE = 21;
 export const RTA_NH_ID = 30;
+/** Within RTA_METRICS: bits of the metrics that the kernel must not learn better. */
+export const RTAX_LOCK = 1;
+/** Within RTA_METRICS: a name; all others are numbers. */
+export const RTAX_CC_ALGO = 16;
 
 // linux/nexthop.h: struct nhmsg and its attributes
 export const NHMSG_BYTES = 8;

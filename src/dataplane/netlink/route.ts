@@ -4,8 +4,11 @@ import {
   AF_INET6,
   RT_TABLE_UNSPEC,
   RTA_DST,
+  RTA_ENCAP_TYPE,
+  RTA_FLOW,
   RTA_IIF,
   RTA_GATEWAY,
+  RTA_METRICS,
   RTA_MULTIPATH,
   RTA_NH_ID,
   RTA_OIF,
@@ -14,6 +17,7 @@ import {
   RTA_SRC,
   RTA_TABLE,
   RTA_VIA,
+  RTAX_CC_ALGO,
   RTM_F_LOOKUP_TABLE,
   RTMSG_BYTES,
 } from './constants.js';
@@ -54,6 +58,20 @@ export interface Route extends RouteRequest {
   readonly gateway?: Uint8Array | undefined;
   /** Whether it has several paths, which are not decoded: no route of ours has. */
   readonly multipath: boolean;
+  /** What it says of TCP and packet sizes, in the kernel's order. */
+  readonly metrics?: readonly RouteMetric[];
+  /** What its packets are counted under: from << 16 | to. */
+  readonly realms?: number;
+  /** LWTUNNEL_ENCAP_*: what its packets are wrapped in. */
+  readonly encapType?: number;
+}
+
+/** One of the values of RTA_METRICS. */
+export interface RouteMetric {
+  /** RTAX_*. */
+  readonly type: number;
+  /** The name of a congestion control algorithm, or a number. */
+  readonly value: string | number;
 }
 
 /** What a question about routes leaves open. */
@@ -158,6 +176,15 @@ export function decodeRoute(body: Uint8Array): Route {
       case RTA_MULTIPATH:
         route.multipath = true;
         break;
+      case RTA_METRICS:
+        route.metrics = readMetrics(attributes.nested());
+        break;
+      case RTA_FLOW:
+        route.realms = attributes.u32();
+        break;
+      case RTA_ENCAP_TYPE:
+        route.encapType = attributes.u16();
+        break;
     }
   }
   return route;
@@ -193,6 +220,15 @@ function writeGateway(writer: MessageWriter, family: number, gateway: WireAddres
   new Uint16Array(via.buffer, 0, 1)[0] = isIpv4 ? AF_INET : AF_INET6;
   via.set(bytes, 2);
   writer.attributeBytes(RTA_VIA, via);
+}
+
+function readMetrics(attributes: AttributeReader): RouteMetric[] {
+  const metrics: RouteMetric[] = [];
+  while (attributes.next()) {
+    const { type } = attributes;
+    metrics.push({ type, value: type === RTAX_CC_ALGO ? attributes.string() : attributes.u32() });
+  }
+  return metrics;
 }
 
 function readVia(bytes: Uint8Array): Uint8Array {

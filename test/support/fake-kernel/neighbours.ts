@@ -5,7 +5,7 @@ import * as fake from './state.js';
 import type { Handler, State } from './state.js';
 
 export const newNeighbour: Handler = (state, request) => {
-  const wanted = stored(decodeNeighbour(request.body));
+  const wanted = stored(state, decodeNeighbour(request.body));
   const fault = faultOf(state, wanted);
   if (fault !== 0) return fault;
   const existing = find(state, wanted);
@@ -37,11 +37,14 @@ export const deleteNeighbour: Handler = (state, request) => {
   return 0;
 };
 
-/** The protocol of an FDB entry is not kept. */
-function stored(entry: Neighbour): Neighbour {
+/** The protocol of an FDB entry is not kept, nor what the device says as well. */
+function stored(state: State, entry: Neighbour): Neighbour {
   if (entry.family !== nl.AF_BRIDGE) return { ...entry, type: nl.RTN_UNICAST };
   const kept: { -readonly [K in keyof Neighbour]: Neighbour[K] } = { ...entry };
   delete kept.protocol;
+  const vxlan = fake.linkOf(state, entry.interfaceIndex)?.vxlan;
+  if (kept.port === vxlan?.port) delete kept.port;
+  if (kept.vni === vxlan?.id) delete kept.vni;
   return kept;
 }
 

@@ -59,6 +59,18 @@ t.test('the last word on each entry counts', async t => {
   t.same(announcements.take(), []);
 });
 
+t.test('an FDB entry that is not permanent any more is lost', async t => {
+  const announcements = new Announcements();
+  const learned = { ...fdbOn(VX, MAC_A, '192.168.77.99'), state: 0x02 };
+  announcements.note(neighbour(nl.RTM_NEWNEIGH, learned), devices);
+  announcements.note(neighbour(nl.RTM_NEWNEIGH, { ...learned, interfaceIndex: 9, flags: 0 }), devices);
+  const told = announcements.take();
+  t.same(told, [{ isThere: false, entry: { kind: 'fdb', device: DEVICE, mac: '02:53:00:00:00:01' } }]);
+  const wanted = fdbEntry('02:53:00:00:00:01', vtepOf(2));
+  t.same(opsAgainst(told, byKey([wanted])), [{ kind: 'create', entry: wanted }]);
+  t.same(opsAgainst(told, WANTED), [], 'of a MAC that nobody wants');
+});
+
 t.test('too much at once is told as nothing', async t => {
   const announcements = new Announcements();
   const note = (count: number) => {
@@ -88,6 +100,11 @@ t.test('what puts it right', async t => {
       'an FDB entry leads elsewhere',
       [there({ ...fdb, vtep: vtepOf(9) })],
       [{ kind: 'replace', entry: fdb, held: { ...fdb, vtep: vtepOf(9) } }],
+    ],
+    [
+      'an FDB entry says more',
+      [there({ ...fdb, special: 'port 1234' })],
+      [{ kind: 'replace', entry: fdb, held: { ...fdb, special: 'port 1234' } }],
     ],
     ['an FDB entry is as it should be', [there(fdb)], []],
     ["somebody else's route is gone: ours may be there", [gone(foreign)], []],

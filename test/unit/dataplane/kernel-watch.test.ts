@@ -98,9 +98,15 @@ const TABLE: readonly (readonly [what: string, type: number, write: Write, conce
     ],
     ['FDB entry', nl.RTM_DELNEIGH, neighbour(fdbOn(VX, MAC_A, '192.168.77.2')), 'entries'],
     [
-      'learned FDB entry',
+      'FDB entry of which only the MAC is told',
+      nl.RTM_DELNEIGH,
+      neighbour({ ...fdbOn(VX, MAC_A), state: STALE }),
+      'entries',
+    ],
+    [
+      'what a bridge learns on our device as its port',
       nl.RTM_NEWNEIGH,
-      neighbour({ ...fdbOn(VX, MAC_A, '192.168.77.2'), state: STALE }),
+      neighbour({ ...fdbOn(VX, MAC_A), state: STALE, flags: 0, master: BRIDGE }),
       undefined,
     ],
     ['route on our device', nl.RTM_DELROUTE, route(VX, '10.9.9.0'), 'entries'],
@@ -174,6 +180,19 @@ t.test('an FDB entry that is there or gone as it should be is no news', async t 
     const isExpected = (...args: unknown[]): boolean => asked.push(args) > 0;
     t.equal(judge(type, write, 0, { isExpected }), undefined);
     t.same(asked, [[entry, isThere]]);
+  }
+});
+
+// A learning device notes each new sender, and forgets it after a while.
+t.test('an FDB entry that is not permanent is news where the MAC is wanted', async t => {
+  const write = neighbour({ ...fdbOn(VX, MAC_A, '192.168.77.2'), state: STALE });
+  for (const type of [nl.RTM_NEWNEIGH, nl.RTM_DELNEIGH]) {
+    for (const isWanted of [true, false]) {
+      const asked: unknown[] = [];
+      const isExpected = (...args: unknown[]): boolean => asked.push(args) > 0 && !isWanted;
+      t.equal(judge(type, write, 0, { isExpected }), isWanted ? 'entries' : undefined);
+      t.same(asked, [[{ kind: 'fdb', device: DEVICE, mac: '02:53:00:00:00:01' }, false]]);
+    }
   }
 });
 

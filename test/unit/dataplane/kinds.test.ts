@@ -44,6 +44,8 @@ const OWNERS: readonly (readonly [what: string, entry: Entry, ours: boolean])[] 
   ['boot that is not on-link', flannelRoute(inside, { onLink: false }), false],
   ['boot with a metric', flannelRoute(inside, { metric: 10 }), false],
   ['boot that is special', flannelRoute(inside, { special: 'multipath' }), false],
+  ['boot with an attribute', flannelRoute(inside, { attributes: 'mtu 600' }), false],
+  ['our protocol with an attribute', overlayRoute(inside, { attributes: 'mtu 600' }), true],
   ['boot with a nexthop object', flannelRoute(inside, { nexthopId: 5 }), false],
   ['boot blackhole', blackhole(3), false],
   ['static on our device', overlayRoute(inside, { protocol: 4 }), false],
@@ -147,9 +149,14 @@ t.test('what makes entries of one key differ', async t => {
     { protocol: 3 },
     { nexthopId: 5 },
     { special: 'multipath' },
+    { attributes: 'mtu 600' },
   ])
     t.notOk(sameEntry(route, { ...route, ...change }), JSON.stringify(change));
   t.notOk(sameEntry(fdbEntry(macOf(2), vtepOf(2)), fdbEntry(macOf(2), vtepOf(3))));
+  const fdb = fdbEntry(macOf(2), vtepOf(2));
+  t.notOk(sameEntry(fdb, { ...fdb, special: 'port 1234' }));
+  t.ok(sameEntry(nexthopRoute(2), nexthopRoute(2)));
+  t.notOk(sameEntry(nexthopRoute(2), nexthopRoute(2, { attributes: 'mtu 600' })));
   t.notOk(sameEntry(neighbourEntry('10.5.2.0', macOf(2)), neighbourEntry('10.5.2.0', macOf(3))));
 });
 
@@ -159,7 +166,10 @@ t.test('entries in iproute2’s words', async t => {
       overlayRoute(inside),
       boot(inside, vtepOf(2), { metric: 5 }),
       blackhole(83),
+      overlayRoute(inside, { metric: 5, attributes: 'mtu lock 600' }),
       fdbEntry(macOf(2), vtepOf(2)),
+      { ...fdbEntry(macOf(2), vtepOf(2)), special: 'port 1234' },
+      { kind: 'fdb', device: 'flannel.1', mac: macOf(2), special: 'nhid 501' } as const,
       neighbourEntry('10.5.2.0', macOf(2)),
       addressEntry('10.5.1.0/32'),
       nexthopEntry(2),
@@ -169,7 +179,10 @@ t.test('entries in iproute2’s words', async t => {
       'route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink',
       'route 10.5.2.0/24 via 192.168.77.2 dev up0 proto boot metric 5',
       'route blackhole 10.5.2.0/24',
+      'route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink metric 5 mtu lock 600',
       'fdb 02:53:00:00:00:02 dev flannel.1 dst 192.168.77.2',
+      'fdb 02:53:00:00:00:02 dev flannel.1 dst 192.168.77.2 port 1234',
+      'fdb 02:53:00:00:00:02 dev flannel.1 nhid 501',
       'neighbour 10.5.2.0 lladdr 02:53:00:00:00:02 dev flannel.1',
       'address 10.5.1.0/32 dev flannel.1',
       'nexthop 1115766912 via 10.5.2.0 dev flannel.1 onlink',
