@@ -64,7 +64,7 @@ export function lower(
 }
 
 /** One of ours: it has a gateway and a device. */
-type OurNexthop = Required<Omit<NexthopEntry, 'special'>>;
+type OurNexthop = Required<Omit<NexthopEntry, 'special' | 'attributes'>>;
 
 /** The same route by its nexthop object. Field by field: there is one for every peer, and a spread costs ten times as much. */
 function routeBy({ id, gateway, device }: OurNexthop, route: RouteEntry): RouteEntry {

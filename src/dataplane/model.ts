@@ -81,6 +81,8 @@ export interface NexthopEntry {
   readonly protocol: number;
   /** `group`, `blackhole` or `fdb`. Never in a desired one. */
   readonly special?: string;
+  /** What it says besides: `encap ip`. Never in a desired one. */
+  readonly attributes?: string;
 }
 
 /**

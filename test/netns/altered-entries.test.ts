@@ -56,10 +56,9 @@ const CLASSIC: typeof BY_NEXTHOP = [...BY_NEXTHOP, ['realms 5', 2]];
 const alterNexthopRoute = (n: number, what: string) =>
   run(`route replace 10.5.${n}.0/24 nhid ${idOf(n)} proto 83 ${what}`);
 const alterClassic = (n: number, what: string) => run(`route replace ${rightClassic(n)} ${what}`);
+const WRAPPED = 'encap ip id 100 dst 192.168.77.4';
 const wrap = (n: number) =>
-  run(
-    `route replace 10.5.${n}.0/24 encap ip id 100 dst 192.168.77.4 via 10.5.${n}.0 dev ${DEVICE} onlink proto 83`,
-  );
+  run(`route replace 10.5.${n}.0/24 ${WRAPPED} via 10.5.${n}.0 dev ${DEVICE} onlink proto 83`);
 
 /** From so many peers on that a few stay classic. */
 const NEVER = { from: 1000, downTo: 1000 };
@@ -143,6 +142,14 @@ void inNamespace(t, import.meta.url, () => {
         rightRoute(n),
       );
     }
+    await isMended(
+      t,
+      host,
+      'encap of the object',
+      () => run(`nexthop replace id ${idOf(2)} ${WRAPPED} via 10.5.2.0 dev ${DEVICE} onlink proto 83`),
+      () => run(`nexthop show id ${idOf(2)}`).includes('encap'),
+      false,
+    );
     await host.stop();
     for (const [what, n] of BY_NEXTHOP) alterNexthopRoute(n, what);
     startRealHost(t);

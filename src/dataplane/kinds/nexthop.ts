@@ -21,6 +21,7 @@ import {
 import { subnetAddressOf } from '../nexthop-id.js';
 import type { Ownership } from '../ownership.js';
 import { formatProtocol } from './route-protocol.js';
+import { formatEncap } from './encap.js';
 import { isIpv4, toWire, type Kind } from './kind.js';
 
 export const nexthop: Kind<NexthopEntry> = {
@@ -35,6 +36,7 @@ export const nexthop: Kind<NexthopEntry> = {
     if (entry.device !== undefined) words.push('dev', entry.device);
     if (entry.onLink) words.push('onlink');
     if (entry.protocol !== SELVEDGE_ROUTE_PROTOCOL) words.push('proto', formatProtocol(entry.protocol));
+    if (entry.attributes !== undefined) words.push(entry.attributes);
     return words.join(' ');
   },
   same: (a, b) =>
@@ -42,7 +44,8 @@ export const nexthop: Kind<NexthopEntry> = {
     a.device === b.device &&
     a.onLink === b.onLink &&
     a.protocol === b.protocol &&
-    a.special === b.special,
+    a.special === b.special &&
+    a.attributes === b.attributes,
   isOurs: isOurNexthop,
   exclusive: true,
   putType: RTM_NEWNEXTHOP,
@@ -82,6 +85,7 @@ export const nexthop: Kind<NexthopEntry> = {
       onLink: (read.flags & RTNH_F_ONLINK) !== 0,
       protocol: read.protocol,
       ...(read.shape !== 'plain' && { special: read.shape }),
+      ...(read.encapType !== undefined && { attributes: formatEncap(read.encapType) }),
     };
   },
 };

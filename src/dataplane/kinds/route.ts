@@ -28,6 +28,7 @@ import {
   type RouteRequest,
 } from '../netlink/route.js';
 import type { Ownership } from '../ownership.js';
+import { formatEncap } from './encap.js';
 import { isIpv4, toWire, type DeviceTable, type Kind } from './kind.js';
 import { formatProtocol } from './route-protocol.js';
 
@@ -181,20 +182,6 @@ const METRIC_NAMES = new Map([
   [17, 'fastopen_no_cookie'],
 ]);
 
-/** LWTUNNEL_ENCAP_* by iproute2's names (linux/lwtunnel.h), for messages. */
-const ENCAP_NAMES = new Map([
-  [1, 'mpls'],
-  [2, 'ip'],
-  [3, 'ila'],
-  [4, 'ip6'],
-  [5, 'seg6'],
-  [6, 'bpf'],
-  [7, 'seg6local'],
-  [8, 'rpl'],
-  [9, 'ioam6'],
-  [10, 'xfrm'],
-]);
-
 /** What no route of ours says and what changes the way, or what is sent along it. */
 function attributesOf(read: Route): string | undefined {
   const { preferredSource, metrics, realms, encapType } = read;
@@ -205,7 +192,7 @@ function attributesOf(read: Route): string | undefined {
   // With a nexthop object the kernel tells what that one says.
   if (read.nexthopId === undefined) {
     if (realms !== undefined) words.push(`realms ${realms >>> 16}/${realms & 0xffff}`);
-    if (encapType !== undefined) words.push(`encap ${ENCAP_NAMES.get(encapType) ?? encapType}`);
+    if (encapType !== undefined) words.push(formatEncap(encapType));
   }
   return words.length === 0 ? undefined : words.join(' ');
 }

@@ -97,6 +97,7 @@ export const NHA_GROUP = 2;
 export const NHA_BLACKHOLE = 4;
 export const NHA_OIF = 5;
 export const NHA_GATEWAY = 6;
+export const NHA_ENCAP_TYPE = 7;
 export const NHA_FDB = 11;
 
 // linux/neighbour.h: struct ndmsg and its attributes

@@ -1,5 +1,14 @@
 /** Nexthop objects on the wire: struct nhmsg and NHA_* attributes (linux/nexthop.h, Linux 5.3). Pure. */
-import { NHA_BLACKHOLE, NHA_FDB, NHA_GATEWAY, NHA_GROUP, NHA_ID, NHA_OIF, NHMSG_BYTES } from './constants.js';
+import {
+  NHA_BLACKHOLE,
+  NHA_ENCAP_TYPE,
+  NHA_FDB,
+  NHA_GATEWAY,
+  NHA_GROUP,
+  NHA_ID,
+  NHA_OIF,
+  NHMSG_BYTES,
+} from './constants.js';
 import { AttributeReader, hostU32, structView, type MessageWriter, type WireAddress } from './message.js';
 
 /** A nexthop object as a request makes it: one gateway on one device. */
@@ -22,6 +31,8 @@ export interface Nexthop extends NexthopRequest {
   readonly gateway?: Uint8Array | undefined;
   /** What one gateway on one device cannot express; a group has no device, a blackhole has the loopback. */
   readonly shape: 'plain' | 'group' | 'blackhole' | 'fdb';
+  /** LWTUNNEL_ENCAP_*: what packets are wrapped in. */
+  readonly encapType?: number;
 }
 
 /** Writes the body of RTM_NEWNEXTHOP. */
@@ -73,6 +84,9 @@ export function decodeNexthop(body: Uint8Array): Nexthop {
         break;
       case NHA_BLACKHOLE:
         nexthop.shape = 'blackhole';
+        break;
+      case NHA_ENCAP_TYPE:
+        nexthop.encapType = attributes.u16();
         break;
       case NHA_FDB:
         nexthop.shape = 'fdb';

@@ -2,15 +2,25 @@
 import t from 'tap';
 import { fdb } from '../../../src/dataplane/kinds/fdb.js';
 import type { DeviceTable } from '../../../src/dataplane/kinds/kind.js';
+import { describe, isOurs, sameEntry } from '../../../src/dataplane/kinds/index.js';
+import { nexthop } from '../../../src/dataplane/kinds/nexthop.js';
 import { route } from '../../../src/dataplane/kinds/route.js';
 import { MalformedMessageError } from '../../../src/dataplane/netlink/errors.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { readMessages, type MessageWriter } from '../../../src/dataplane/netlink/message.js';
 import { encodeNeighbour, type Neighbour } from '../../../src/dataplane/netlink/neighbour.js';
+import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
 import { encodeRoute, type RouteRequest } from '../../../src/dataplane/netlink/route.js';
-import { DEVICE, fdbEntry, overlayRoute, subnetOf } from '../../support/dataplane.js';
+import {
+  DEVICE,
+  fdbEntry,
+  nexthopEntry,
+  overlayRoute,
+  OWNERSHIP,
+  subnetOf,
+} from '../../support/dataplane.js';
 import { encode } from '../../support/fake-kernel.js';
-import { bytes, fdbOn, MAC_A, routeBy, routeOn } from '../../support/netlink-contract-entries.js';
+import { bytes, fdbOn, MAC_A, nexthopOn, routeBy, routeOn } from '../../support/netlink-contract-entries.js';
 
 const VX = 3;
 const devices: DeviceTable = {
@@ -21,7 +31,7 @@ const bodyOf = (write: (writer: MessageWriter) => void) => readMessages(encode(0
 
 t.test('FDB entries', async t => {
   const ours = fdbEntry('02:53:00:00:00:01', '192.168.77.2');
-  const nexthopEntry = { kind: 'fdb', device: DEVICE, mac: ours.mac, special: 'nhid 501' };
+  const byObject = { kind: 'fdb', device: DEVICE, mac: ours.mac, special: 'nhid 501' };
   const plain = fdbOn(VX, MAC_A, '192.168.77.2');
   const byNexthops = { ...fdbOn(VX, MAC_A), nexthopId: 501 };
   const cases: readonly (readonly [what: string, read: Neighbour, entry: unknown])[] = [
@@ -33,8 +43,8 @@ t.test('FDB entries', async t => {
       { ...ours, special: 'port 1234 vni 77 via lo' },
     ],
     ['via a device that is not known', { ...plain, viaInterface: 9 }, { ...ours, special: 'via if9' }],
-    ['by nexthop objects', byNexthops, nexthopEntry],
-    ['by nexthop objects, not permanent', { ...byNexthops, state: 0x02 }, nexthopEntry],
+    ['by nexthop objects', byNexthops, byObject],
+    ['by nexthop objects, not permanent', { ...byNexthops, state: 0x02 }, byObject],
     ['static', { ...plain, state: nl.NUD_NOARP }, undefined],
     ['without a VTEP', fdbOn(VX, MAC_A), undefined],
   ];
@@ -98,4 +108,25 @@ t.test('routes', async t => {
   t.equal(decoded(routeBy(7, '10.5.2.0'), written)?.attributes, said);
   const short = metrics(writer => writer.attributeU16(MTU, 600));
   t.throws(() => decoded(plain, short), MalformedMessageError);
+});
+
+t.test('nexthop objects', async t => {
+  const { id } = nexthopEntry(2);
+  const decoded = (more: (writer: MessageWriter) => void) =>
+    nexthop.decode(
+      bodyOf(writer => {
+        encodeNexthop(writer, nexthopOn(VX, id, '10.5.2.0'));
+        more(writer);
+      }),
+      devices,
+    );
+  t.same(
+    decoded(() => undefined),
+    nexthopEntry(2),
+  );
+  const wrapped = decoded(writer => writer.attributeU16(nl.NHA_ENCAP_TYPE, 2));
+  t.same(wrapped, nexthopEntry(2, { attributes: 'encap ip' }));
+  t.notOk(sameEntry(nexthopEntry(2), wrapped!));
+  t.ok(isOurs(wrapped!, OWNERSHIP), 'still ours to mend');
+  t.match(describe(wrapped!), / onlink encap ip$/);
 });
