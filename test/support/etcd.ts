@@ -56,7 +56,11 @@ let guarded = false;
 function guardExit(): void {
   if (guarded) return;
   guarded = true;
-  process.once('exit', () => running.forEach(etcd => etcd.destroySync()));
+  process.once('exit', () => {
+    // All are killed before the first directory goes, and none is left because another one's could not go.
+    for (const etcd of running) etcd.kill();
+    for (const etcd of running) etcd.remove();
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => process.exit(1));
   }
@@ -130,8 +134,11 @@ export class Etcd {
   private async untilHealthy(): Promise<void> {
     const deadline = Date.now() + 60_000;
     for (;;) {
-      if (this.process?.exitCode !== null) throw new Error(`etcd ended at once:\n${this.log()}`);
       const health = await this.etcdctl('endpoint', 'status').catch((error: unknown) => error);
+      // Asked afterwards: what has answered in the place of one that ended is another's.
+      if (this.process?.exitCode !== null || this.process.signalCode !== null) {
+        throw new Error(`etcd ended at once:\n${this.log()}`);
+      }
       if (typeof health === 'string') return;
       if (Date.now() > deadline) throw new Error(`etcd did not answer: ${String(health)}\n${this.log()}`);
       await delay(50);
@@ -227,13 +234,17 @@ export class Etcd {
     this.remove();
   }
 
-  destroySync(): void {
+  kill(): void {
     this.process?.kill('SIGKILL');
-    this.remove();
   }
 
-  private remove(): void {
+  /** Removes its directory; says so where it cannot, for whoever ends has more to take away. */
+  remove(): void {
     running.delete(this);
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
+    try {
+      rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
+    } catch (error) {
+      process.stderr.write(`${String(error)}\n`);
+    }
   }
 }
