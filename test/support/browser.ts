@@ -1,11 +1,11 @@
 /** A headless Chromium, driven by its DevTools protocol over a pipe (`--remote-debugging-pipe`): no library, no port. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor } from '../../src/demo/wait.js';
 
 /** Debian's smaller build of Chromium, which knows nothing but to be headless. */
 const PROGRAM = 'chromium-headless-shell';
@@ -67,16 +67,29 @@ export class Browser {
       ...[PROGRAM, ...FLAGS, `--user-data-dir=${directory}`, `--window-size=${width},${height}`],
       'about:blank',
     ]);
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      // A group of their own, by which its processes are ended together. They end with the pipe, too.
+      detached: true,
+    });
     const browser = new Browser(child, directory);
-    const { targetInfos } = (await browser.#call('Target.getTargets')) as {
+    try {
+      await browser.#attach();
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
+    return browser;
+  }
+
+  async #attach(): Promise<void> {
+    const { targetInfos } = (await this.#call('Target.getTargets')) as {
       readonly targetInfos: readonly { readonly targetId: string; readonly type: string }[];
     };
     const targetId = targetInfos.find(({ type }) => type === 'page')?.targetId;
-    const attached = await browser.#call('Target.attachToTarget', { targetId, flatten: true });
-    browser.#session = attached.sessionId as string;
-    for (const domain of ['Page', 'Runtime', 'Log']) await browser.#call(`${domain}.enable`);
-    return browser;
+    const attached = await this.#call('Target.attachToTarget', { targetId, flatten: true });
+    this.#session = attached.sessionId as string;
+    for (const domain of ['Page', 'Runtime', 'Log']) await this.#call(`${domain}.enable`);
   }
 
   async open(address: string): Promise<void> {
@@ -138,13 +151,30 @@ export class Browser {
     return Buffer.from(data as string, 'base64');
   }
 
+  /** Ends it and removes its profile; says so where it cannot, for a teardown that throws would drop all others. */
   async close(): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      const ended = once(this.child, 'exit');
-      this.child.kill('SIGKILL');
-      await ended;
+    try {
+      await waitFor({
+        what: 'the processes of the browser to end',
+        deadlineSeconds: 60,
+        read: () => this.#killAll(),
+        until: isLeft => !isLeft,
+      });
+      // Not before: each of them may write to the profile.
+      await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
+    } catch (error) {
+      process.stderr.write(`${String(error)}\n`);
     }
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** @returns whether any of them was left */
+  #killAll(): boolean {
+    if (this.child.pid === undefined) return false;
+    try {
+      return process.kill(-this.child.pid, 'SIGKILL');
+    } catch {
+      return false;
+    }
   }
 
   async #call(method: string, params: object = {}): Promise<Readonly<Record<string, unknown>>> {
