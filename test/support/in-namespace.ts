@@ -2,12 +2,17 @@
  * Runs a test file inside a network namespace of its own.
  *
  * A running Node process cannot change its namespace, so the file is run a second time, as a child of
- * `ip netns exec`; its TAP becomes a subtest. The namespace goes when the test ends, however it ends.
+ * `ip netns exec`; its TAP becomes a subtest. The namespace goes when the test ends, however it ends, and with it those
+ * whose names begin with its name, which the test makes for other hosts.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { commandEnvironment } from '../../src/demo/command.js';
+import { Janitor } from '../../src/demo/janitor.js';
 
 const MARK = 'SELVEDGE_TEST_NAMESPACE';
 
@@ -27,24 +32,21 @@ export async function inNamespace(
     return;
   }
   const name = `selvedge-${process.pid}-${randomBytes(3).toString('hex')}`;
-  const obstacle = addNamespace(name);
-  if (obstacle !== undefined) {
-    if (process.env.CI === 'true') t.fail(`needs a network namespace: ${obstacle}`);
-    else t.pass(`needs a network namespace: ${obstacle}`, { skip: obstacle });
-    return;
-  }
-  const onSignal = (signal: NodeJS.Signals): void => {
-    deleteNamespace(name);
-    process.removeListener(signal, onSignal);
-    process.kill(process.pid, signal);
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  // Works also when a signal ends us. It wants a directory to remove, and here there is none.
+  const janitor = await Janitor.start(name, join(tmpdir(), name));
   try {
+    const obstacle = addNamespace(name);
+    if (obstacle !== undefined) {
+      if (process.env.CI === 'true') t.fail(`needs a network namespace: ${obstacle}`);
+      else t.pass(`needs a network namespace: ${obstacle}`, { skip: obstacle });
+      return;
+    }
     const command = ['netns', 'exec', name, process.execPath, ...process.execArgv, fileURLToPath(moduleUrl)];
-    await t.spawn('ip', command, { env: { ...process.env, [MARK]: name } }, `in namespace ${name}`);
+    const env = { ...commandEnvironment(), [MARK]: name };
+    await t.spawn('ip', command, { env }, `in namespace ${name}`);
   } finally {
-    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
-    deleteNamespace(name);
+    const complaints = await janitor.sweep();
+    if (complaints !== '') t.fail(complaints);
   }
 }
 
@@ -68,23 +70,5 @@ function addNamespace(name: string): string | undefined {
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: string };
     return (stderr ?? message).trim().split('\n', 1)[0];
-  }
-}
-
-/** Ends what still runs inside, which only the test can have started, and takes the namespace away. */
-function deleteNamespace(name: string): void {
-  try {
-    for (const pid of ip('netns', 'pids', name).split('\n').filter(Boolean)) end(Number(pid));
-    ip('netns', 'del', name);
-  } catch {
-    // Already gone: a signal and the end of the test may both come here.
-  }
-}
-
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended by itself meanwhile.
   }
 }
