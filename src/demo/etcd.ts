@@ -6,6 +6,9 @@ import type { Namespace } from './namespace.js';
 import { LoggedProcess } from './process.js';
 import { waitFor } from './wait.js';
 
+/** etcdctl's own 5 s have run out on a busy machine. */
+const COMMAND_SECONDS = 30;
+
 export class Etcd {
   #process: LoggedProcess | undefined;
 
@@ -69,7 +72,8 @@ export class Etcd {
    * @throws CommandError when it fails
    */
   async ctl(...args: readonly string[]): Promise<string> {
-    return this.commands.must(this.namespace.argv(this.argv(args)));
+    const argv = this.argv([`--command-timeout=${COMMAND_SECONDS}s`, ...args]);
+    return this.commands.must(this.namespace.argv(argv), { timeoutSeconds: 2 * COMMAND_SECONDS });
   }
 
   /** The etcdctl command line that works in every host's namespace. */

@@ -8,7 +8,11 @@ import { storeContract } from '../support/store-contract.js';
 t.test('the store on etcd keeps the contract', needsEtcd(), async t => {
   const etcd = await startEtcd();
   t.teardown(() => etcd.destroy());
-  const store = createEtcd3Store({ endpoints: [etcd.url], log: pino({ level: 'silent' }) });
+  const store = createEtcd3Store({
+    endpoints: [etcd.url],
+    requestTimeoutMs: 30_000,
+    log: pino({ level: 'silent' }),
+  });
   t.teardown(() => store.close());
   const under = {
     store,

@@ -14,11 +14,14 @@ import { startTcpProxy } from '../support/tcp-proxy.js';
 /** A frozen endpoint is noticed by gRPC's pings after 15 s. */
 const NOTICE_MS = 40_000;
 const TTL_SECONDS = 6;
+/** An agent's own: after so long it asks the next endpoint. */
+const REQUEST_TIMEOUT_MS = 5_000;
 const BOB = { username: 'bob', password: 'bob-secret' };
 
 /** An agent that begins with the first of the endpoints. */
 function startAgent(t: Test, endpoints: readonly string[], user: object = {}): EtcdAgent {
-  return startEtcdAgent(t, makeStore(t, { endpoints, random: () => 0, ...user }), TTL_SECONDS);
+  const options = { endpoints, random: () => 0, requestTimeoutMs: REQUEST_TIMEOUT_MS };
+  return startEtcdAgent(t, makeStore(t, { ...options, ...user }), TTL_SECONDS);
 }
 
 /** The lease key as etcd has it: `key mod-revision lease`, a line each. */

@@ -49,7 +49,7 @@ t.test('no secret is said', needsEtcd(), async t => {
     return makeStore(t, {
       endpoints: [etcd.url],
       tls: { caFile, ...certificate },
-      ...{ username: 'bob', ...password, ...given, keyPrefix: '/net/', requestTimeoutMs: 2_000, log },
+      ...{ username: 'bob', ...password, ...given, keyPrefix: '/net/', log },
     });
   };
   const store = open();

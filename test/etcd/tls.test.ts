@@ -292,7 +292,7 @@ t.test('a client certificate ends while it is in use, and is replaced later', ne
   const proxy = await startTcpProxy({ host: etcd.address, port: etcd.port });
   t.teardown(() => proxy.close());
   // Last of all, for the agent alone has to be quicker.
-  const endsAt = Date.now() + 6_000;
+  const endsAt = Date.now() + 10_000;
   copyCertificate(issue('short', { until: endsAt }), ours);
   const agent = startEtcdAgent(
     t,

@@ -67,12 +67,12 @@ t.test(
 );
 
 t.test('a watch that cannot be opened ends in time', needsEtcd(), async t => {
-  const { proxy, store } = await startEtcdFixture(t, {}, { requestTimeoutMs: 2_000 });
+  const { proxy, store } = await startEtcdFixture(t, {}, { requestTimeoutMs: 5_000 });
   const snapshot = await store.list('/net/', never);
   proxy.stall('both');
   const { end } = openWatch(store, '/net/', snapshot);
   t.match(await end, {
     kind: 'broken',
-    error: { message: /watch \/net\/ from revision 2 at http.* within 2 s/ },
+    error: { message: /watch \/net\/ from revision 2 at http.* within 5 s/ },
   });
 });

@@ -7,6 +7,9 @@ import type { Store } from '../../src/subnet/store.js';
 import { startEtcd, type Etcd, type EtcdOptions } from './etcd.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
+/** Of a request that is to be answered, however busy the machine is. */
+const ANSWER_MS = 30_000;
+
 export const silent = pino({ level: 'silent' });
 export const never = new AbortController().signal;
 
@@ -34,12 +37,12 @@ export async function startEtcdFixture(
   return { etcd, proxy, store, direct };
 }
 
-/** A store that is closed when the test ends. */
+/** A store that is closed when the test ends. It waits longer for answers than by default. */
 export function makeStore(
   t: Test,
   options: Omit<Etcd3StoreOptions, 'log'> & Partial<Etcd3StoreOptions>,
 ): Store {
-  const store = createEtcd3Store({ log: silent, ...options });
+  const store = createEtcd3Store({ log: silent, requestTimeoutMs: ANSWER_MS, ...options });
   t.teardown(() => store.close());
   return store;
 }

@@ -1,5 +1,6 @@
 /** What every Store does, as cases that run on the store in memory and on a real etcd. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import type { Test } from 'tap';
 import type { KeyChange, Store, WatchEnd } from '../../src/subnet/store.js';
 
@@ -109,7 +110,7 @@ export function storeContract(t: Test, make: (t: Test) => Promise<StoreUnderTest
   });
 
   add('a lease that nobody renews ends', async (t, { store, pass }, root) => {
-    const { id, ttlSeconds } = await store.grantLease(2);
+    const { id, ttlSeconds } = await store.grantLease(5);
     t.ok((await store.createIfAbsent(`${root}/a`, 'x', id)).done);
     await pass(ttlSeconds);
     const goneBy = Date.now() + 15_000;
@@ -170,6 +171,7 @@ export function storeContract(t: Test, make: (t: Test) => Promise<StoreUnderTest
 
 /** A watch that records what it brings. */
 export interface RecordedWatch {
+  /** Rejects when the watch ends before. */
   readonly opened: Promise<void>;
   /** One element for each call of `onChanges`. */
   readonly changes: (readonly KeyChange[])[];
@@ -188,7 +190,13 @@ export function openWatch(
   const changes: (readonly KeyChange[])[] = [];
   const revisions: bigint[] = [];
   let onOpen!: () => void;
-  const opened = new Promise<void>(resolve => (onOpen = resolve));
+  let onEnd!: (end: unknown) => void;
+  const opened = new Promise<void>((resolve, reject) => {
+    onOpen = resolve;
+    onEnd = end => reject(new Error(`the watch ended before it opened: ${inspect(end)}`));
+  });
+  // Some only wait for the end.
+  opened.catch(() => undefined);
   const end = store.watch(
     prefix,
     { revision: after.revision + 1n, clusterId: after.clusterId },
@@ -201,6 +209,7 @@ export function openWatch(
     },
     stopping.signal,
   );
+  end.then(onEnd, onEnd);
   return { opened, changes, revisions, end, stop: () => stopping.abort() };
 }
 
