@@ -69,7 +69,8 @@ for (const [moment, sign] of [
   ['while agents start', 'host2 has 192.168.77.2'],
 ] as const) {
   t.test(`SIGINT ${moment} removes everything`, async t => {
-    const demo = startDemo(t);
+    // Of so many that it is not done before the signal is there.
+    const demo = startDemo(t, '--hosts', '12');
     await waitFor({
       what: `the demo to print "${sign}"`,
       deadlineSeconds: 60,
