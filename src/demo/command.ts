@@ -1,5 +1,5 @@
 /** Short commands of a lab: run, remember, and refuse once the lab is being taken down. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 
@@ -13,7 +13,7 @@ export interface CommandResult {
 export interface CommandOptions {
   /** Text for the command's standard input; none by default. */
   readonly input?: string;
-  /** The command is killed after so many seconds; 30 by default. */
+  /** The command is killed after so many seconds, with what it has started; 30 by default. */
   readonly timeoutSeconds?: number;
 }
 
@@ -116,12 +116,11 @@ function spawnAndCollect(
     const child = spawn(program, args, {
       env: commandEnvironment(),
       stdio: 'pipe',
-      timeout: timeoutSeconds * 1000,
-      killSignal: 'SIGKILL',
       // Own process group: Ctrl-C in a terminal goes to the lab alone, which then ends its commands itself.
       detached: true,
     });
-    const stop = () => child.kill('SIGKILL');
+    const stop = () => killGroup(child);
+    const timer = setTimeout(stop, timeoutSeconds * 1000);
     signal.addEventListener('abort', stop, { once: true });
     let stdout = '';
     let stderr = '';
@@ -129,12 +128,29 @@ function spawnAndCollect(
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     // A command that ends without reading its input is no failure of ours.
     child.stdin.on('error', () => undefined).end(input ?? '');
-    child.on('error', cause => reject(new Error(`cannot run ${program}: ${cause.message}`, { cause })));
-    child.on('close', (code, signalName) => {
+    const settle = () => {
+      clearTimeout(timer);
       signal.removeEventListener('abort', stop);
+    };
+    child.on('error', cause => {
+      settle();
+      reject(new Error(`cannot run ${program}: ${cause.message}`, { cause }));
+    });
+    child.on('close', (code, signalName) => {
+      settle();
       resolve({ code: exitCode(code, signalName), stdout, stderr });
     });
   });
+}
+
+/** Ends a command with all that it has started: whoever is left keeps its pipes open, and us waiting. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of them have ended.
+  }
 }
 
 /** One number for both ways in which a process ends. */
