@@ -3,6 +3,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { commandEnvironment, OWNER_MARK } from './command.js';
+import { OCCUPANTS } from './occupants.js';
 
 /** What `sweep` says: the lab has ended its commands. */
 const REGULAR_END = 'swept';
@@ -14,22 +15,8 @@ const REGULAR_END = 'swept';
  * its last command may still be at work, and make a namespace after we have looked for them: what bears the mark gets a
  * moment to end, else is killed, before anything is removed. A namespace is deleted only when nothing runs in it any
  * more, since nobody could find such a process afterwards; and it leaves its namespace a moment before its control group.
- * `ip netns exec` has the namespace's name among its arguments until it has entered it and become the program. Who is
- * about to enter is looked for first, so that nobody slips from one list to the other unseen; the name goes to `grep`
- * through a pipe, so that it does not find itself.
  */
-const SCRIPT = `
-pids_of() {
-  for file in "$@"; do pid=\${file#/proc/}; echo "\${pid%%/*}"; done
-}
-occupants() {
-  for file in $(printf '%s\\n' "$1" | grep -lszxF -f - /proc/[0-9]*/cmdline); do
-    case "$(tr '\\0' ' ' <"$file")" in
-    "ip netns exec $1 "*) pids_of "$file" ;;
-    esac
-  done
-  ip netns pids "$1"
-} 2>/dev/null
+const SCRIPT = `${OCCUPANTS}
 if [ "$(cat)" != ${REGULAR_END} ]; then
   tries=0
   while files=$(grep -lszxF -- "$3" /proc/[0-9]*/environ); [ -n "$files" ] && [ $tries -lt 100 ]; do

@@ -1,5 +1,6 @@
 /** One network namespace: how commands get into it. */
 import type { CommandOptions, CommandResult, Commands } from './command.js';
+import { OCCUPANTS } from './occupants.js';
 
 /** One object of `ip -json` or `bridge -json`, fields as the command names them. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -45,10 +46,11 @@ export async function createNamespace(name: string, commands: Commands): Promise
   return namespace;
 }
 
-/** Kills what runs in a namespace and deletes it. */
+/** Kills what runs in a namespace or is on its way into it, and deletes it. */
 export async function deleteNamespace(namespace: Namespace, commands: Commands): Promise<void> {
+  const find = ['sh', '-c', `${OCCUPANTS}\noccupants "$1"`, 'occupants', namespace.name];
   for (;;) {
-    const pids = (await commands.must(['ip', 'netns', 'pids', namespace.name])).split('\n').filter(Boolean);
+    const pids = (await commands.must(find)).split('\n').filter(Boolean);
     if (pids.length === 0) break;
     await commands.run(['kill', '-9', ...pids]);
   }

@@ -3,8 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Host } from '../../src/demo/host.js';
+import type { Namespace } from '../../src/demo/namespace.js';
 import { ping } from '../../src/demo/ping.js';
 import { waitFor } from '../../src/demo/wait.js';
 import { createLab } from '../support/lab.js';
@@ -18,19 +19,30 @@ async function actAsAgent(host: Host, peers: readonly Host[]): Promise<void> {
   }
 }
 
+/** The first packets after a cable was plugged in may be lost. */
+async function reaches(t: Test, from: { namespace: Namespace }, to: { address: string }, what: string) {
+  await waitFor({
+    what,
+    deadlineSeconds: 60,
+    read: () => ping(from.namespace, to.address),
+    until: ({ kind }) => kind === 'answered',
+  });
+  t.pass(what);
+}
+
 t.test(
   'hosts reach each other, containers reach each other over routes, and the root namespace has nothing',
   async t => {
     const lab = await createLab(t);
     const [one, other] = [await lab.addHost(), await lab.addHost()];
-    t.match(await ping(one.namespace, other.address), { kind: 'answered' }, 'host to host');
+    await reaches(t, one, other, 'host to host');
     await actAsAgent(one, [other]);
     await actAsAgent(other, [one]);
     const [from, to] = [await one.addContainer(), await other.addContainer()];
     const second = await other.addContainer();
     t.same([from.address, to.address, second.address], ['10.5.1.2', '10.5.2.2', '10.5.2.3']);
-    t.match(await ping(from.namespace, to.address), { kind: 'answered' }, 'container to container');
-    t.match(await ping(second.namespace, from.address), { kind: 'answered' }, 'a second container and back');
+    await reaches(t, from, to, 'container to container');
+    await reaches(t, second, from, 'a second container and back');
     t.match(await to.namespace.ipJson('link', 'show', 'eth0'), [{ mtu: 1400 }], "the MTU is the env file's");
     const links = await lab.commands.must(['ip', '-oneline', 'link', 'show']);
     t.notMatch(links, /\bbr0|\bhost1|underlay/, 'no link of the lab in the root namespace');
@@ -51,7 +63,7 @@ t.test('a reboot makes the namespace anew, keeps state and MAC, and empties the 
   t.equal(after.find(link => link.ifname === 'eth0')?.address, before[0]?.address, 'MAC of eth0');
   t.ok(existsSync(`${one.files.stateDir}/kept`), 'state is kept');
   t.same(await readdir(one.files.runDir), [], 'run directory is empty');
-  t.match(await ping(other.namespace, one.address), { kind: 'answered' }, 'it is on the underlay again');
+  await reaches(t, other, one, 'it is on the underlay again');
   await actAsAgent(one, [other]);
   t.match(await one.addContainer(), { address: '10.5.1.2' }, 'its first container again');
 });
@@ -65,15 +77,16 @@ t.test(
     await lab.setConfig({ Network: '10.5.0.0/16' });
     await lab.etcd.stop('SIGKILL');
     await lab.etcd.start();
-    const get = lab.etcd.argv(['--command-timeout=2s', 'get', '--print-value-only', '/some/where/config']);
-    t.match(await host.namespace.exec(get), { code: 0, stdout: '{"Network":"10.5.0.0/16"}\n' });
+    const getWithin = (seconds: number) =>
+      lab.etcd.argv([`--command-timeout=${seconds}s`, 'get', '--print-value-only', '/some/where/config']);
+    t.match(await host.namespace.exec(getWithin(25)), { code: 0, stdout: '{"Network":"10.5.0.0/16"}\n' });
     await lab.underlay.setCable('etcd', 'cut');
-    t.not((await host.namespace.exec(get)).code, 0, 'cut off');
+    t.not((await host.namespace.exec(getWithin(2))).code, 0, 'cut off');
     await lab.underlay.setCable('etcd', 'whole');
     await lab.waitFor({
       what: 'etcd to answer again',
       deadlineSeconds: 60,
-      read: () => host.namespace.exec(get),
+      read: () => host.namespace.exec(getWithin(5)),
       until: ({ code }) => code === 0,
     });
   },
@@ -150,4 +163,13 @@ t.test('what is on its way into a namespace is ended too, and a failure can stil
   await lab.dispose();
   t.same(await exited, [null, 'SIGKILL']);
   t.match(lab.describe(), /the agent on host1/);
+});
+
+t.test('and so is it by a reboot', async t => {
+  const lab = await createLab(t);
+  const host = await lab.addHost();
+  const late = await stoppedOutside(host);
+  const exited = once(late, 'exit');
+  await host.reboot();
+  t.same(await exited, [null, 'SIGKILL']);
 });
