@@ -6,6 +6,7 @@ import { agentArgv } from '../../src/demo/agent.js';
 import type { Host } from '../../src/demo/host.js';
 import type { Lab } from '../../src/demo/lab.js';
 import { LoggedProcess } from '../../src/demo/process.js';
+import { waitFor } from '../../src/demo/wait.js';
 import { hostOf, leaseKeys, overlayRoutes, startCluster } from '../support/cluster.js';
 import { pretendFlanneld } from '../support/flanneld.js';
 import { createLab, SELVEDGE } from '../support/lab.js';
@@ -65,7 +66,12 @@ t.test('a UDP port that is in use', async t => {
   const argv = host.namespace.argv([process.execPath, '-e', program]);
   const squatter = await LoggedProcess.start('squatter', argv, `${host.files.runDir}/squatter.log`);
   t.teardown(() => squatter.stop('SIGKILL', 30));
-  while (!squatter.log().includes('bound')) await new Promise(setImmediate);
+  await waitFor({
+    what: 'the port to be taken',
+    deadlineSeconds: 60,
+    read: () => squatter.log(),
+    until: log => log.includes('bound'),
+  });
   t.match(await refusal(t, host), /flannel\.1: EADDRINUSE: its UDP port is used by another program/);
   t.same(await host.namespace.ipJson('link', 'show', 'type', 'vxlan'), [], 'no half-made device stays');
 });

@@ -68,10 +68,13 @@ async function arriving(remote: string, expected: number): Promise<number> {
   const listener = spawn('ip', ['netns', 'exec', remote, process.execPath, '-e', LISTENER], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const ended = once(listener, 'exit');
+  const failed = ended.then(() => Promise.reject(new Error('the listener has ended')));
+  failed.catch(() => undefined);
   let output = '';
   listener.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const count = (): number => output.split('packet ').length - 1;
-  while (!output.includes('listening')) await once(listener.stdout, 'data');
+  while (!output.includes('listening')) await Promise.race([once(listener.stdout, 'data'), failed]);
   const socket = createSocket('udp4');
   for (let i = 0; i < PACKETS; i++) {
     // With a payload, so that there is something to sum up.
@@ -81,7 +84,7 @@ async function arriving(remote: string, expected: number): Promise<number> {
   const deadline = Date.now() + (expected === 0 ? LATEST_MS : DEADLINE_MS);
   while (count() < PACKETS && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10));
   listener.kill('SIGKILL');
-  await once(listener, 'exit');
+  await ended;
   return count();
 }
 

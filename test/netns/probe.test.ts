@@ -178,9 +178,10 @@ void inNamespace(t, import.meta.url, async () => {
             breakIt(t);
             ip('-n', router, 'neigh', 'flush', 'dev', 'r1');
             const ping = spawn('ping', ['-i', '0.3', '10.5.2.9'], { stdio: 'ignore' });
+            const ended = once(ping, 'exit');
             t.teardown(async () => {
               ping.kill();
-              await once(ping, 'exit');
+              await ended;
             });
           }
           return peer.state === state;

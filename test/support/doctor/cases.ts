@@ -32,10 +32,12 @@ export async function goThrough(t: Test, at: CaseLab, cases: readonly Case[]): P
       try {
         await each.break(at);
         await look(t, at, each);
-      } finally {
-        // Also when it failed: the next one begins with hosts that are well.
-        await each.mend(at);
+      } catch (error) {
+        // The next one begins with hosts that are well; what cannot be mended must not hide what went wrong first.
+        await each.mend(at).catch((cause: unknown) => t.comment(`not mended: ${String(cause)}`));
+        throw error;
       }
+      await each.mend(at);
       for (const host of at.lab.hosts) await waitForWell(at, host);
       // What the agent cannot know its status does not tell either.
       if (each.doctor.length > 0 && each.status?.length === 0) await waitForDoctor(at, []);

@@ -39,6 +39,7 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
   /** The sequence that runs now, as it can be kept. */
   let underWay: string | undefined;
   const over = new AbortController();
+  const isOver = () => over.signal.aborted;
   // A test that timed out would else draw and run on for as long as the process lives.
   t.teardown(async () => {
     over.abort();
@@ -48,11 +49,16 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
     await world?.close();
   });
   const property = fc.asyncProperty(anyActions(runs, runs.turns), fc.nat(), async (actions, drawn) => {
-    if (over.signal.aborted) throw new fc.PreconditionFailure(true);
+    if (isOver()) throw new fc.PreconditionFailure(true);
     const all = [...runs.first, ...actions];
     underWay = toKeep(drawn, all);
     try {
       world = await createWorld();
+      if (isOver()) {
+        // Whoever closes the world of a test that timed out may have come before there was one.
+        await world.close();
+        throw new fc.PreconditionFailure(true);
+      }
       await runActions(world, all, drawn);
     } finally {
       underWay = undefined;
@@ -65,7 +71,7 @@ export async function runModel(t: Test, createWorld: () => Promise<World>, runs:
     ...(MODEL_PATH !== undefined && { path: MODEL_PATH }),
     ...(MODEL_RUNS === undefined && { interruptAfterTimeLimit: runs.seconds * 1000 }),
   });
-  if (over.signal.aborted) return;
+  if (isOver()) return;
   t.comment(`${outcome.numRuns} sequences with MODEL_SEED=${seed}`);
   if (!outcome.failed || outcome.counterexample === null) {
     t.ok(outcome.numRuns > 0, 'every sequence ended as it should');
