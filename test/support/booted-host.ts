@@ -232,6 +232,8 @@ export class BootedHost implements Machine {
 
   /** The last lines that a unit has logged. */
   async journal(unit: string): Promise<string> {
+    // What was said a moment ago may not be in it yet.
+    await this.run(['journalctl', '--sync']);
     return (await this.run(['journalctl', '--no-pager', '--lines=30', `--unit=${unit}`])).stdout;
   }
 
