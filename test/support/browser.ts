@@ -51,6 +51,8 @@ export class Browser {
       const end = (cause: unknown) => resolve({ error: { message: `${PROGRAM} ended: ${String(cause)}` } });
       child.once('error', end).once('exit', end);
     });
+    // Of a browser that has ended, which is told by its end.
+    for (const pipe of [child.stdio[3], child.stdio[4]]) pipe?.on('error', () => undefined);
     let rest = Buffer.alloc(0);
     (child.stdio[4] as Readable).on('data', (chunk: Buffer) => {
       rest = Buffer.concat([rest, chunk]);
