@@ -2,13 +2,15 @@
 import { ipFromBytes } from '../address/ip.js';
 import { UNKNOWN_MAC } from '../address/mac.js';
 import { lostFdb } from './kinds/fdb.js';
-import { keyOf, KINDS, sameEntry } from './kinds/index.js';
+import { isOurs, keyOf, kindOf, KINDS, sameEntry } from './kinds/index.js';
 import type { DeviceTable } from './kinds/kind.js';
-import type { Op } from './diff.js';
+import { entryOf, keyOfOp, type Op } from './diff.js';
+import type { Losses } from './known-losses.js';
 import type { Entry, NeighbourEntry } from './model.js';
 import { AF_BRIDGE, RTM_DELNEIGH, RTM_NEWNEIGH } from './netlink/constants.js';
 import type { Message } from './netlink/message.js';
 import { decodeNeighbour, type Neighbour } from './netlink/neighbour.js';
+import type { Ownership } from './ownership.js';
 
 /** An entry that is there or gone, by the last word on its key. */
 export interface Announced {
@@ -41,24 +43,27 @@ export class Announcements {
 /**
  * What puts right what was announced, where that alone says what is wrong.
  *
- * A route or nexthop object of another content may be somebody else's by now: only a full reading tells. What is on our
- * own device is ours, whatever it says.
+ * What is gone is made anew, exclusively where its key may be somebody else's: another may stand there still. What says
+ * something else and is ours by its marks, or because it is on our own device, is replaced; what is not ours stays.
  * @param wanted all desired entries by `keyOf`
  */
 export function opsAgainst(
   announced: readonly Announced[],
   wanted: ReadonlyMap<string, Entry>,
-): readonly Op[] {
+  ownership: Ownership,
+): Losses {
   const ops: Op[] = [];
   for (const { entry: held, isThere } of announced) {
     const entry = wanted.get(keyOf(held));
     if (entry === undefined) continue;
-    const isOnOwnDevice = entry.kind === 'fdb' || entry.kind === 'neighbour';
-    const isSame = sameEntry(entry, held);
-    if (!isThere && (isOnOwnDevice || isSame)) ops.push({ kind: 'create', entry });
-    else if (isThere && isOnOwnDevice && !isSame) ops.push({ kind: 'replace', entry, held });
+    if (!isThere) ops.push({ kind: 'create', entry });
+    else if (!sameEntry(entry, held) && isOurs(held, ownership)) ops.push({ kind: 'replace', entry, held });
   }
-  return inOrder([...ops, ...routesOf(ops, wanted)]);
+  const isRoute = (op: Op) => entryOf(op).kind === 'route';
+  return {
+    ways: inOrder(ops.filter(op => !isRoute(op))),
+    routes: [...ops.filter(isRoute), ...routesOf(ops, wanted)],
+  };
 }
 
 /** A nexthop object takes its routes along, and they are not announced. */
@@ -67,7 +72,7 @@ function routesOf(ops: readonly Op[], wanted: ReadonlyMap<string, Entry>): reado
     ops.flatMap(op => (op.kind === 'create' && op.entry.kind === 'nexthop' ? op.entry.id : [])),
   );
   if (ids.size === 0) return [];
-  const known = new Set(ops.flatMap(op => (op.kind === 'create' ? keyOf(op.entry) : [])));
+  const known = new Set(ops.map(keyOfOp));
   const isLost = (entry: Entry) =>
     entry.kind === 'route' && entry.nexthopId !== undefined && ids.has(entry.nexthopId);
   return [...wanted.values()]
@@ -76,7 +81,7 @@ function routesOf(ops: readonly Op[], wanted: ReadonlyMap<string, Entry>): reado
 }
 
 function inOrder(ops: readonly Op[]): readonly Op[] {
-  return KINDS.flatMap(({ name }) => ops.filter(op => op.kind !== 'remove' && op.entry.kind === name));
+  return ops.toSorted((a, b) => kindOf(entryOf(a)).order - kindOf(entryOf(b)).order);
 }
 
 function readAnnounced({ type, body }: Message, devices: DeviceTable): Announced | undefined {

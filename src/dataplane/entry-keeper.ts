@@ -33,7 +33,7 @@ import {
   type NexthopObstacles,
   type NexthopRange,
 } from './lowering.js';
-import type { Entry } from './model.js';
+import type { Entry, NexthopEntry, RouteEntry } from './model.js';
 import type { Ownership } from './ownership.js';
 import { tellFew } from './tell-few.js';
 
@@ -247,15 +247,15 @@ export class EntryKeeper {
   }
 
   /**
-   * Puts back what is lost without a look at what is there. What is there after all stays as it is, whosever it is, but for
-   * what only we write; a route by a nexthop object is made where that object has just been. What the kernel refuses is not
-   * listed: its caller reads everything next, and then it is tried again.
-   * @param losses ops of the kind `create`
+   * Puts back what is lost, or altered, without a look at what is there. Where something is there after all it stays as it
+   * is, whosever it is, but for what only we write; and no route is made by a nexthop object that could not be made. What
+   * the kernel refuses is not listed: its caller reads everything next, and then it is tried again.
+   * @param losses ops of the kinds `create` and `replace`
    * @returns the ops that the kernel has carried out
    */
   async putBack({ ways, routes }: Losses): Promise<readonly Op[]> {
     const first = await this.#send(ways, 'unheeded');
-    const then = await this.#send(routesBy(first.done, routes), 'unheeded');
+    const then = await this.#send(withoutThoseBy(nexthopsNotIn(first.done, ways), routes), 'unheeded');
     this.#tellResults([first, then]);
     return first.done.concat(then.done);
   }
@@ -357,13 +357,17 @@ interface Refusal {
   readonly message: string;
 }
 
-/** Of these routes, those by a nexthop object that is among what has been made, and those that need none. */
-function routesBy(made: readonly Op[], routes: readonly Op[]): readonly Op[] {
-  const ids = new Set<number | undefined>([undefined]);
-  for (const op of made) if (op.kind === 'create' && op.entry.kind === 'nexthop') ids.add(op.entry.id);
-  return routes.filter(
-    op => op.kind === 'create' && op.entry.kind === 'route' && ids.has(op.entry.nexthopId),
-  );
+/** The ids of the nexthop objects that were to be made and have not been. */
+function nexthopsNotIn(done: readonly Op[], ops: readonly Op[]): ReadonlySet<number | undefined> {
+  const made = new Set(done);
+  const isMissing = (op: Op) => op.kind === 'create' && op.entry.kind === 'nexthop' && !made.has(op);
+  return done.length === ops.length
+    ? new Set()
+    : new Set(ops.filter(isMissing).map(op => (entryOf(op) as NexthopEntry).id));
+}
+
+function withoutThoseBy(ids: ReadonlySet<number | undefined>, routes: readonly Op[]): readonly Op[] {
+  return ids.size === 0 ? routes : routes.filter(op => !ids.has((entryOf(op) as RouteEntry).nexthopId));
 }
 
 /** Whether there are removals among these, which are last. */

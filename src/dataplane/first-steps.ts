@@ -12,8 +12,9 @@ export interface FirstStep {
 /** The first steps of these ops, in their order; of nearly all there are none. */
 export function firstStepsOf(ops: readonly Op[]): readonly FirstStep[] {
   const steps: FirstStep[] = [];
+  // Of tens of thousands at a start, none is a replacing.
+  if (!ops.some(({ kind }) => kind === 'replace')) return steps;
   for (const [place, op] of ops.entries()) {
-    // Of tens of thousands at a start, none is a replacing.
     if (op.kind !== 'replace') continue;
     const step = kindOf(op.entry).firstStep?.(op.entry, op.held);
     if (step !== undefined) steps.push({ op: step, place });

@@ -397,9 +397,7 @@ export class Reconciler {
       !this.#touched.has(keyOfOp(op)) && (isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now()));
     const { ways, routes } = lossesOf(findings, gone, lost, desired.byKey.values());
     const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
-    this.#drift += done.length;
-    this.#recentChanges.note(done, now());
-    this.#repairs.note(done, now(), isConsequence);
+    this.#noteRepairs(done, isConsequence);
     return isConsequence;
   }
 
@@ -410,19 +408,23 @@ export class Reconciler {
   async #putRight(announced: readonly Announced[]): Promise<void> {
     if (announced.length === 0) return;
     const { desired, failures } = this.#entries;
-    const at = this.#options.now();
+    const { ownership, now } = this.#options;
+    const at = now();
     const mayTry = (op: Op) =>
       this.#contests.mayRepair(keyOfOp(op), at) &&
       failures.mayTry(keyOfOp(op), at) &&
       !this.#recentChanges.has(keyOfOp(op), at) &&
       !this.#touched.has(keyOfOp(op));
-    const ops = opsAgainst(announced, desired.byKey).filter(mayTry);
-    if (ops.length > 0)
-      await this.#repair(
-        ops,
-        () => true,
-        () => false,
-      );
+    const { ways, routes } = opsAgainst(announced, desired.byKey, ownership);
+    const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
+    this.#noteRepairs(done, () => false);
+  }
+
+  #noteRepairs(done: readonly Op[], isConsequence: IsConsequence): void {
+    const { now } = this.#options;
+    this.#drift += done.length;
+    this.#recentChanges.note(done, now());
+    this.#repairs.note(done, now(), isConsequence);
   }
 
   /** What the kernel does not take before a reading, it is asked for again then: it may be the doubt's own cause. */

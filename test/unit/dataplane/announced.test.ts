@@ -17,6 +17,7 @@ import {
   nexthopEntry,
   nexthopRoute,
   overlayRoute,
+  OWNERSHIP,
   peerEntries,
   programmed,
   subnetOf,
@@ -38,6 +39,12 @@ const WANTED: ReadonlyMap<string, Entry> = byKey(programmed([2, 3].flatMap(n => 
 const said = (type: number, write: (writer: MessageWriter) => void) =>
   readMessages(encode(type, 0, 0, 0, write))[0]!;
 const neighbour = (type: number, entry: Neighbour) => said(type, writer => encodeNeighbour(writer, entry));
+
+/** In the order in which they are carried out. */
+const against = (announced: readonly Announced[], wanted: ReadonlyMap<string, Entry>) => {
+  const { ways, routes } = opsAgainst(announced, wanted, OWNERSHIP);
+  return [...ways, ...routes];
+};
 
 t.test('the last word on each entry counts', async t => {
   const { id } = nexthopEntry(2);
@@ -67,8 +74,8 @@ t.test('an FDB entry that is not permanent any more is lost', async t => {
   const told = announcements.take();
   t.same(told, [{ isThere: false, entry: { kind: 'fdb', device: DEVICE, mac: '02:53:00:00:00:01' } }]);
   const wanted = fdbEntry('02:53:00:00:00:01', vtepOf(2));
-  t.same(opsAgainst(told, byKey([wanted])), [{ kind: 'create', entry: wanted }]);
-  t.same(opsAgainst(told, WANTED), [], 'of a MAC that nobody wants');
+  t.same(against(told, byKey([wanted])), [{ kind: 'create', entry: wanted }]);
+  t.same(against(told, WANTED), [], 'of a MAC that nobody wants');
 });
 
 t.test('too much at once is told as nothing', async t => {
@@ -87,6 +94,7 @@ t.test('what puts it right', async t => {
   const [nexthop, route] = [nexthopEntry(2), nexthopRoute(2)];
   const [fdb, arp] = [fdbEntry(macOf(2), vtepOf(2)), neighbourEntry('10.5.2.0', macOf(2))];
   const foreign = overlayRoute(subnetOf(2), { protocol: 4 });
+  const altered = overlayRoute(subnetOf(2), { gateway: '10.5.2.9' });
   const gone = (entry: Entry): Announced => ({ entry, isThere: false });
   const there = (entry: Entry): Announced => ({ entry, isThere: true });
   const create = (entry: Entry) => ({ kind: 'create', entry });
@@ -107,9 +115,19 @@ t.test('what puts it right', async t => {
       [{ kind: 'replace', entry: fdb, held: { ...fdb, special: 'port 1234' } }],
     ],
     ['an FDB entry is as it should be', [there(fdb)], []],
-    ["somebody else's route is gone: ours may be there", [gone(foreign)], []],
+    ["somebody else's route is gone, and ours may be there", [gone(foreign)], [create(route)]],
+    [
+      'a route that has our protocol leads elsewhere',
+      [there(altered)],
+      [{ kind: 'replace', entry: route, held: altered }],
+    ],
+    [
+      'a nexthop object that has our protocol leads elsewhere',
+      [there({ ...nexthop, gateway: '10.5.2.9' })],
+      [{ kind: 'replace', entry: nexthop, held: { ...nexthop, gateway: '10.5.2.9' } }],
+    ],
     ["a route has become somebody else's", [there(foreign)], []],
     ['another nexthop object is gone', [gone(nexthopEntry(9))], []],
   ];
-  for (const [what, announced, ops] of cases) t.same(opsAgainst(announced, WANTED), ops, what);
+  for (const [what, announced, ops] of cases) t.same(against(announced, WANTED), ops, what);
 });

@@ -1,9 +1,19 @@
 /** The reconciler and what the kernel announces of single entries: put right at once, and once. */
 import t from 'tap';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
-import { encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
-import { nexthopEntry, peerEntries } from '../../support/dataplane.js';
-import { allOf, sentBy, startWithPeers, warnings } from '../../support/programmed-peers.js';
+import { SELVEDGE_ROUTE_PROTOCOL } from '../../../src/dataplane/model.js';
+import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
+import { nexthopEntry, overlayRoute, peerEntries, subnetOf } from '../../support/dataplane.js';
+import { nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
+import {
+  allOf,
+  CREATE,
+  deviceOf,
+  putRoute,
+  sentBy,
+  startWithPeers,
+  warnings,
+} from '../../support/programmed-peers.js';
 
 /** Then what we have changed before is no longer taken for the reason of what is announced. */
 const LATER_MS = 1_001;
@@ -26,6 +36,33 @@ t.test('what is announced as gone is put back before anything is read', async t 
     lab.log.map(({ msg }) => msg).filter(msg => msg.startsWith('repaired')),
     ['repaired 2 kernel entries'],
   );
+});
+
+t.test('what bears our marks and leads elsewhere is put right before anything is read, too', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const { index } = deviceOf(lab);
+  putRoute(lab, { ...routeOn(index, '10.5.3.0', '10.5.3.9'), protocol: SELVEDGE_ROUTE_PROTOCOL });
+  lab.disturbance.refused = nl.RTM_GETROUTE;
+  const altered = overlayRoute(subnetOf(3), { gateway: '10.5.3.9' });
+  lab.reconciler.doubt([{ entry: altered, isThere: true }]);
+  await lab.settled();
+  t.same(await lab.held(), allOf(2, 3, 4));
+  t.match(lab.reconciler.view, { repairs: 1, drift: 1 });
+});
+
+t.test('no route is made by an object that is gone and another program’s by now', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const lost = nexthopEntry(3);
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
+  const theirs = { ...nexthopOn(lab.underlayIndex, lost.id, '192.168.77.9'), protocol: 4 };
+  lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, theirs));
+  lab.disturbance.refused = nl.RTM_GETROUTE;
+  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+  await lab.settled();
+  t.notOk(lab.fake.state.routes.some(({ destination }) => [...destination].join('.') === '10.5.3.0'));
+  t.match(lab.reconciler.view, { repairs: 0, drift: 0, failures: new Map() });
 });
 
 t.test('what is announced as gone by mistake, or was not wanted, makes no difference', async t => {
