@@ -32,7 +32,7 @@ export function statusFacts(status: StatusDocument, now: Date): readonly Fact[] 
     ['reserved', reserved === 0 ? [] : [`${reserved} for hosts that have not come yet (selvedge leases)`]],
     ['subnets', subnets === null ? [] : [subnetsLine(subnets)]],
     ['etcd', etcdLines(etcd, now)],
-    ['config', [configLine(config), ...config.faults, ...config.notes]],
+    ['config', [configLine(config, etcd), ...config.faults, ...config.notes]],
     ['underlay', underlay === null ? [] : [underlayLine(underlay)]],
     ['data plane', dataPlane === null ? [] : dataPlaneLines(dataPlane, now)],
     ['probes', probes === null ? [] : [probesLine(probes)]],
@@ -102,7 +102,9 @@ function underlayLine({ device, address, publicIp, mtu, reason }: UnderlayStatus
   return `${device} ${address}, public ${publicIp}, MTU ${mtu} (${reason})`;
 }
 
-function configLine({ state, key, running, source }: ConfigStatus): string {
+function configLine({ state, key, running, source }: ConfigStatus, etcd: EtcdStatus): string {
+  if (state === 'missing' && running === null && !etcd.connected)
+    return `${key} is not known: etcd does not answer`;
   const line = CONFIG_STATES[state](key);
   if (running === null || (state !== 'missing' && source !== 'state')) return line;
   const copy = source === 'state' ? 'the copy in the state directory' : 'the one that was there before';

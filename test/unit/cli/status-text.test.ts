@@ -245,6 +245,18 @@ t.test('a config that differs from what runs', async t => {
   );
 });
 
+t.test('a config that nobody has asked for yet', async t => {
+  const config = {
+    ...healthyStatus.config,
+    state: 'missing',
+    notes: [],
+    running: null,
+    source: null,
+  } as const;
+  const etcd = { ...healthyStatus.etcd, connected: false };
+  t.match(render({ config, etcd }), 'config      /net/config is not known: etcd does not answer\n');
+});
+
 t.test('a config that is missing while one runs', async t => {
   const config = { ...healthyStatus.config, state: 'missing', notes: [] } as const;
   t.match(render({ config }), 'config      /net/config is missing; running the one that was there before\n');
