@@ -15,7 +15,8 @@ Examples:
   selvedge cleanup --keep-state      (come back later with the same subnet and MAC)
   selvedge cleanup --etcd-prefix /coreos.com/network
 
-Exit codes: 0 done, 2 the agent still runs or something cannot be removed, 64 usage.`;
+Exit codes: 0 done, 2 the agent still runs, something cannot be removed, or
+there is no state by which to know what is the agent's; 64 usage.`;
 
 /** Those of the agent's options that say where things are. */
 const SHARED_NAMES = new Set([

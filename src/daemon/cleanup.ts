@@ -1,6 +1,7 @@
 /** Takes everything of an instance off this host, and nothing else. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../dataplane/model.js';
 import { SystemFirewall } from '../dataplane/firewall/system-firewall.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import { NetlinkSocket } from '../dataplane/netlink/socket.js';
@@ -34,7 +35,8 @@ export interface CleanupOptions {
  * Removes firewall rules, routes, neighbours, forwarding entries and the device of the instance, its files and its state. The lease in
  * etcd stays until it expires.
  * @param say is told each thing that goes, a line each
- * @throws OperatorError while an agent or a flanneld runs, without CAP_NET_ADMIN, or when the kernel refuses
+ * @throws OperatorError while an agent or a flanneld runs, without CAP_NET_ADMIN, when the kernel refuses, or when there is
+ * no state by which to know what is the instance's, and yet something that may be
  */
 export async function cleanUp(options: CleanupOptions, say: (line: string) => void): Promise<void> {
   await requireNetAdmin();
@@ -61,9 +63,10 @@ async function removeAllElse(
 ): Promise<void> {
   const leftovers = leftoversOf(state);
   if (leftovers.length === 0) {
-    say(
-      `nothing is known of an instance ${options.instance}: there is no state in ${options.instanceStateDir}`,
-    );
+    const unknown = `nothing is known of an instance ${options.instance}: there is no state in ${options.instanceStateDir}`;
+    const rest = (await hintAtOthers(options)) ?? (await hintAtMarked());
+    if (rest !== undefined) throw new OperatorError(`${unknown}; ${rest}`);
+    say(unknown);
     return;
   }
   await removeKernelState(leftovers, options, say);
@@ -73,6 +76,42 @@ async function removeAllElse(
   const files = isOurs ? [options.subnetFile, options.dockerEnvFile, options.dockerOptsFile] : [];
   const stateFiles = options.keepState ? [] : await stateFilesOf(options);
   await removePaths([...files, options.socketPath, ...stateFiles], options, say);
+}
+
+/** The instances that have state there, of which one may be meant. */
+async function hintAtOthers({ stateDir, instanceStateDir }: CleanupOptions): Promise<string | undefined> {
+  const entries = await readdir(stateDir, { withFileTypes: true }).catch(() => []);
+  const others = entries
+    .filter(entry => entry.isDirectory() && entry.name !== basename(instanceStateDir))
+    .map(({ name }) => `--instance=${name}`);
+  return others.length === 0 ? undefined : `there is some of ${others.join(', ')}`;
+}
+
+/** What bears our marks, and nobody knows of any more. Whose it is cannot be told, so that it is left to the operator. */
+async function hintAtMarked(): Promise<string | undefined> {
+  const socket = new NetlinkSocket();
+  try {
+    const kernel = new NetlinkKernel(socket);
+    const devices = (await kernel.readLinks()).filter(
+      ({ name, kind }) => kind === 'vxlan' && name.startsWith('flannel.'),
+    );
+    const entries = await kernel.readEntries(new Set());
+    const count = (wanted: Entry['kind']) =>
+      entries.filter(
+        entry => entry.kind === wanted && 'protocol' in entry && entry.protocol === SELVEDGE_ROUTE_PROTOCOL,
+      ).length;
+    const [routes, nexthops] = [count('route'), count('nexthop')];
+    const commands = [
+      ...(routes > 0 ? [`ip route flush proto ${SELVEDGE_ROUTE_PROTOCOL}`] : []),
+      ...(nexthops > 0 ? [`ip nexthop flush proto ${SELVEDGE_ROUTE_PROTOCOL}`] : []),
+      ...devices.map(({ name }) => `ip link delete ${name}`),
+    ];
+    if (commands.length === 0) return undefined;
+    const names = devices.map(({ name }) => `device ${name}, `).join('');
+    return `but there are ${names}${routes} routes and ${nexthops} nexthop objects with our marks, which go by: ${commands.join('; ')}`;
+  } finally {
+    socket.close();
+  }
 }
 
 /** By this instance's own word alone: the subnet file may be another's. */

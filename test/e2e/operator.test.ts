@@ -250,10 +250,10 @@ t.test('cleanup removes all that is ours and nothing else', async t => {
   const cleanup = (...more: string[]) => one.namespace.exec([...SELVEDGE, 'cleanup', ...paths, ...more]);
 
   const unknown = await cleanup('--instance', 'typo');
-  t.equal(unknown.code, 0);
+  t.equal(unknown.code, 2);
   t.match(
-    unknown.stdout,
-    /nothing is known of an instance typo/,
+    unknown.stderr,
+    /nothing is known of an instance typo: .*; there is some of --instance=net\n/,
     "another instance's state is not guessed at",
   );
   t.equal((await one.status())?.verdict, 'healthy');
@@ -271,6 +271,12 @@ t.test('cleanup removes all that is ours and nothing else', async t => {
   t.notMatch((await cleanup('--dry-run')).stdout, 'node-id', 'which is the id of other instances too');
   await rmdir(join(one.files.stateDir, 'other'));
   t.same(await overlayRoutes(one), before, 'a dry run changes nothing');
+
+  const lost = await cleanup('--state-dir', join(lab.directory, 'lost'));
+  t.equal(lost.code, 2, 'without state it does not claim that all is gone');
+  const marked =
+    /device flannel\.1, 1 routes and 0 nexthop objects .*: ip route flush proto 83; ip link delete flannel\.1/;
+  t.match(lost.stderr, marked);
 
   const done = await cleanup();
   t.equal(done.code, 0);
