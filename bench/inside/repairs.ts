@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { formatPrefix } from '../../src/address/prefix.js';
+import { formatPrefix, type Prefix } from '../../src/address/prefix.js';
 import { commandEnvironment } from '../../src/demo/command.js';
 import { peer, type Peer } from '../peers.js';
 import { answer } from './answer.js';
@@ -85,6 +85,14 @@ function damageTo(
       return () => batch('ip', `neigh del ${subnet.address} dev ${device}`);
     case 'FDB entry deleted':
       return () => batch('bridge', `fdb del ${mac} dev ${device} self`);
+    case 'route altered':
+      return () => batch('ip', `route replace ${formatPrefix(subnet)} ${elsewhere(subnet, device)}`);
+    case 'nexthop altered':
+      return nexthop === undefined
+        ? undefined
+        : () => batch('ip', `nexthop replace id ${nexthop} ${elsewhere(subnet, device)}`);
+    case 'FDB entry altered':
+      return () => batch('bridge', `fdb replace ${mac} dev ${device} self permanent dst ${address}`);
     case 'address deleted':
       return () => batch('ip', `address del ${address}/32 dev ${device}`);
     case 'device deleted':
@@ -97,6 +105,11 @@ function damageTo(
     case 'MTU changed':
       return () => batch('ip', `link set ${device} mtu 1300`);
   }
+}
+
+/** A way that bears an agent's mark (proto 83) and is not the right one. */
+function elsewhere({ address }: Prefix, device: string): string {
+  return `via ${address.replace(/\d+$/, '9')} dev ${device} onlink proto 83`;
 }
 
 /** @returns the route's prefix and the id of its nexthop object, if the line is of a route that has one */
