@@ -1,5 +1,5 @@
 /** `selvedge install-units`: the service and all that belongs to it, put in place. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { installUnits, type Installation } from '../daemon/install-units.js';
 import { messageOf } from '../daemon/operator-error.js';
@@ -18,12 +18,22 @@ Examples:
 Exit codes: 0 all files are in place, 1 a file that you have changed was kept,
 2 a file cannot be written, 64 usage.`;
 
+/** On this host; the first two, for they are easily forgotten, and the start would wait for them. */
 const AFTERWARDS = `
 next
+  etcdctl put /net/config '{"Network": "10.5.0.0/16"}'       (once for all hosts, with a network of yours)
+  SELVEDGE_ETCD_ENDPOINTS=… in /etc/default/selvedge         (etcd is not on this host alone)
   systemd-sysusers selvedge.conf && systemd-tmpfiles --create selvedge.conf
   systemctl daemon-reload
-  systemctl enable --now selvedge
+  systemctl enable --now selvedge                            (waits for etcd and the config)
   systemctl restart docker
+`;
+
+/** In a file system that is not this host's nothing can be started. */
+const inImage = (root: string) => `
+next
+  systemctl --root=${root} enable selvedge
+  SELVEDGE_ETCD_ENDPOINTS=… in ${join(root, 'etc/default/selvedge')}
 `;
 
 interface Flags {
@@ -46,7 +56,7 @@ export function installUnitsCommand(): Command {
 async function install({ root, dryRun = false }: { root: string; dryRun?: boolean }): Promise<number> {
   try {
     const installation = await installUnits({ root: resolve(root), dryRun });
-    process.stdout.write(render(installation, dryRun));
+    process.stdout.write(render(installation, dryRun, resolve(root)));
     return installation.files.some(({ result }) => result === 'kept') ? EXIT.degraded : EXIT.healthy;
   } catch (error) {
     process.stderr.write(`selvedge install-units: ${messageOf(error)}\n`);
@@ -54,7 +64,7 @@ async function install({ root, dryRun = false }: { root: string; dryRun?: boolea
   }
 }
 
-function render({ files, notes }: Installation, dryRun: boolean): string {
+function render({ files, notes }: Installation, dryRun: boolean, root: string): string {
   const words = {
     written: dryRun ? 'would write ' : 'written     ',
     unchanged: 'unchanged   ',
@@ -64,6 +74,7 @@ function render({ files, notes }: Installation, dryRun: boolean): string {
     const beside = `${dryRun ? 'would be' : 'is'} beside it, ${path}.selvedge-new`;
     return `${words[result]} ${path}${result === 'kept' ? ` (you have changed it; the new one ${beside})` : ''}`;
   });
+  const afterwards = root === '/' ? AFTERWARDS : inImage(root);
   const isNew = files.some(({ result }) => result === 'written') && !dryRun;
-  return `${[...lines, ...notes.map(note => `note: ${note}`)].join('\n')}\n${isNew ? AFTERWARDS : ''}`;
+  return `${[...lines, ...notes.map(note => `note: ${note}`)].join('\n')}\n${isNew ? afterwards : ''}`;
 }
