@@ -39,9 +39,11 @@ const WORDS = [
   ['no-user', /user name is empty/],
   ['auth-disabled', /authentication is not enabled/],
   ['token-refused', /invalid auth token/],
-  ['host-unknown', /Name resolution failed|ENOTFOUND|EAI_AGAIN/],
+  // A call may also run out of time while the name is still being asked for.
+  ['host-unknown', /Name resolution failed|waiting for name resolution|ENOTFOUND|EAI_AGAIN/],
   ['connection-refused', /ECONNREFUSED/],
-  ['no-answer', /DEADLINE_EXCEEDED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|was not opened within|no answer to/],
+  ['no-route', /ENETUNREACH/],
+  ['no-answer', /DEADLINE_EXCEEDED|ETIMEDOUT|EHOSTUNREACH|was not opened within|no answer to/],
 ] as const satisfies readonly (readonly [string, RegExp])[];
 
 /** What no words say: which of the two sides speaks TLS. */
@@ -218,6 +220,13 @@ const ADVICE: Readonly<Record<Code, readonly [StoreErrorKind, (scene: Scene) => 
     ({ host, port, access }) => [
       `nothing listens at ${host}: etcd is down, or on another port than ${port}`,
       `${etcdctl(access)} endpoint health`,
+    ],
+  ],
+  'no-route': [
+    'unavailable',
+    ({ hostname, host }) => [
+      `this host has no route to ${host}: a link is down, or the route is missing`,
+      `ip -brief link; ip route get ${hostname}`,
     ],
   ],
   'no-answer': [

@@ -35,6 +35,12 @@ t.test('words', async t => {
     ['16 UNAUTHENTICATED: invalid auth token', 'denied', 'token-refused'],
     ['14 UNAVAILABLE: Name resolution failed for target dns:x:1', 'unavailable', 'host-unknown'],
     [lost('Error: connect ECONNREFUSED 127.0.0.1:1'), 'unavailable', 'connection-refused'],
+    [
+      '4 DEADLINE_EXCEEDED: Deadline exceeded after 5.002s,waiting for name resolution',
+      'unavailable',
+      'host-unknown',
+    ],
+    [lost('Error: connect ENETUNREACH 10.0.0.9:2379 - Local (0.0.0.0:0)'), 'unavailable', 'no-route'],
     ['4 DEADLINE_EXCEEDED: Deadline exceeded after 5s', 'unavailable', 'no-answer'],
   ] as const) {
     t.match(diagnose(text, undefined, situation), { kind, advice: { code } }, text);
