@@ -230,18 +230,12 @@ export class EntryKeeper {
    * @returns the ops that the kernel has carried out
    */
   async apply(ops: readonly Op[], troubles: Troubles = 'heeded'): Promise<readonly Op[]> {
-    const sent = isRemoval(ops)
-      ? [
-          await this.#send(
-            ops.filter(op => op.kind !== 'remove'),
-            troubles,
-          ),
-          await this.#sendRemovals(
-            ops.filter(op => op.kind === 'remove'),
-            troubles,
-          ),
-        ]
-      : [await this.#send(ops, troubles)];
+    const puts = isRemoval(ops) ? ops.filter(op => op.kind !== 'remove') : ops;
+    const sent = [await this.#send(puts, troubles)];
+    if (isRemoval(ops)) {
+      const removals = ops.filter(op => op.kind === 'remove');
+      sent.push(await this.#sendRemovals(removals, troubles));
+    }
     this.#tellResults(sent);
     return sent.flatMap(({ done }) => done);
   }

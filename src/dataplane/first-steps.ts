@@ -3,15 +3,15 @@ import { kindOf } from './kinds/index.js';
 import type { Op } from './diff.js';
 
 /** An op that goes before another. */
-export interface FirstStep {
+export interface PlacedStep {
   readonly op: Op;
   /** Place of the one that needs it. */
   readonly place: number;
 }
 
 /** The first steps of these ops, in their order; of nearly all there are none. */
-export function firstStepsOf(ops: readonly Op[]): readonly FirstStep[] {
-  const steps: FirstStep[] = [];
+export function firstStepsOf(ops: readonly Op[]): readonly PlacedStep[] {
+  const steps: PlacedStep[] = [];
   // Of tens of thousands at a start, none is a replacing.
   if (!ops.some(({ kind }) => kind === 'replace')) return steps;
   for (const [place, op] of ops.entries()) {
@@ -28,7 +28,7 @@ export function firstStepsOf(ops: readonly Op[]): readonly FirstStep[] {
  */
 export function atTheirOps<T>(
   troubles: ReadonlyMap<number, T>,
-  steps: readonly FirstStep[],
+  steps: readonly PlacedStep[],
 ): ReadonlyMap<number, T> {
   const placeOf = (index: number) => steps[index]?.place ?? index - steps.length;
   return new Map([...troubles].map(([index, trouble]) => [placeOf(index), trouble]));
