@@ -22,7 +22,7 @@ Exit codes: 0 all files are in place, 1 a file that you have changed was kept,
 const AFTERWARDS = `
 next
   etcdctl put /net/config '{"Network": "10.5.0.0/16"}'       (once for all hosts, with a network of yours)
-  SELVEDGE_ETCD_ENDPOINTS=… in /etc/default/selvedge         (etcd is not on this host alone)
+  SELVEDGE_ETCD_ENDPOINTS=… in /etc/default/selvedge         (where your etcd is)
   systemd-sysusers selvedge.conf && systemd-tmpfiles --create selvedge.conf
   systemctl daemon-reload
   systemctl enable --now selvedge                            (waits for etcd and the config)

@@ -92,14 +92,15 @@ async function hintAtMarked(): Promise<string | undefined> {
   const socket = new NetlinkSocket();
   try {
     const kernel = new NetlinkKernel(socket);
-    const devices = (await kernel.readLinks()).filter(
-      ({ name, kind }) => kind === 'vxlan' && name.startsWith('flannel.'),
+    const links = await kernel.readLinks();
+    const marked = (await kernel.readEntries(new Set())).filter(
+      entry => 'protocol' in entry && entry.protocol === SELVEDGE_ROUTE_PROTOCOL,
     );
-    const entries = await kernel.readEntries(new Set());
-    const count = (wanted: Entry['kind']) =>
-      entries.filter(
-        entry => entry.kind === wanted && 'protocol' in entry && entry.protocol === SELVEDGE_ROUTE_PROTOCOL,
-      ).length;
+    // A device bears no mark of its own: one that none of these lead over may be flanneld's.
+    const devices = links.filter(
+      ({ name, kind }) => kind === 'vxlan' && marked.some(({ device }) => device === name),
+    );
+    const count = (wanted: Entry['kind']) => marked.filter(({ kind }) => kind === wanted).length;
     const [routes, nexthops] = [count('route'), count('nexthop')];
     const commands = [
       ...(routes > 0 ? [`ip route flush proto ${SELVEDGE_ROUTE_PROTOCOL}`] : []),

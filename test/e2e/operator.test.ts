@@ -286,4 +286,6 @@ t.test('cleanup removes all that is ours and nothing else', async t => {
   const left = await one.namespace.exec(['find', one.files.runDir, one.files.stateDir, '-type', 'f']);
   t.equal(left.stdout, '', 'no file is left');
   t.equal((await cleanup()).code, 0, 'once more does no harm');
+  await one.namespace.ip('link', 'add', 'flannel.1', 'type', 'vxlan', 'id', '9', 'dstport', '9999');
+  t.equal((await cleanup()).code, 0, 'and a device without our routes is not called ours');
 });
