@@ -119,10 +119,10 @@ const ADVICE: Readonly<Record<Code, readonly [StoreErrorKind, (scene: Scene) => 
   'server-untrusted': [
     'tls',
     ({ situation, certificate, host, handshake }) => {
-      const signer = certificate === undefined ? '' : ` by "${certificate.issuer}"`;
+      const signer = certificate === undefined ? 'somebody else' : `"${certificate.issuer}"`;
       const trusted = situation.files.caFile ?? "the system's authorities, as no --etcd-cafile is given";
       return [
-        `the certificate of ${host} is signed${signer}, not by ${trusted}`,
+        `the certificate of ${host} is signed by ${signer}, not by ${trusted}`,
         `${handshake} -showcerts; then put the right CA into --etcd-cafile`,
       ];
     },

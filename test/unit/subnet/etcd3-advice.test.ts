@@ -46,6 +46,8 @@ t.test('words', async t => {
     t.match(diagnose(text, undefined, situation), { kind, advice: { code } }, text);
   }
   t.equal(diagnose('14 UNAVAILABLE: etcdserver: no leader', undefined, situation), undefined);
+  const unseen = diagnose(lost('Error: unable to verify the first certificate'), undefined, situation);
+  t.match(unseen?.advice.cause, /:2379 is signed by somebody else, not by the system's authorities/);
 });
 
 t.test('when a look at the endpoint can tell more', async t => {
