@@ -23,9 +23,6 @@ type Signal = keyof typeof SIGNAL_CODES;
 const PROGRAMS = ['ip', 'ping', 'etcd', 'etcdctl'] as const;
 const DEBIAN_PACKAGES = 'iproute2 iputils-ping etcd-server etcd-client';
 
-/** For one host of many on a slow machine. */
-const START_SECONDS = 60;
-
 /**
  * Runs the demo; whatever happens, nothing of it is left on the machine.
  * @returns the exit code: 0 when every ping was answered, 1 when not, 2 when it cannot run here, 130 or 143 when a
@@ -135,13 +132,13 @@ async function startHosts(lab: Lab, options: DemoOptions): Promise<readonly Show
     step(`${host.name} has ${host.address} on the underlay, its agent runs`);
   }
   for (const host of lab.hosts) {
-    await host.waitForSubnet(START_SECONDS);
+    await host.waitForSubnet();
     const { address } = await host.addContainer();
     step(`${host.name} has its subnet and wrote its env file; its container is ${address}`);
   }
   const shown: ShownHost[] = [];
   for (const host of lab.hosts) {
-    const status = await host.waitForHealth(options.hosts - 1, START_SECONDS);
+    const status = await host.waitForHealth(options.hosts - 1);
     const [container] = host.containers;
     shown.push({
       name: host.name,

@@ -13,7 +13,7 @@ export interface CommandResult {
 export interface CommandOptions {
   /** Text for the command's standard input; none by default. */
   readonly input?: string;
-  /** The command is killed after so many seconds, with what it has started; 30 by default. */
+  /** The command is killed after so many seconds, with what it has started; 60 by default. */
   readonly timeoutSeconds?: number;
 }
 
@@ -108,7 +108,7 @@ export class Commands {
 
 function spawnAndCollect(
   argv: readonly string[],
-  { input, timeoutSeconds = 30 }: CommandOptions,
+  { input, timeoutSeconds = 60 }: CommandOptions,
   signal: AbortSignal,
 ): Promise<CommandResult> {
   const [program = '', ...args] = argv;

@@ -45,8 +45,7 @@ export class Etcd {
     await waitFor(
       {
         what: 'etcd to answer',
-        deadlineSeconds: 60,
-        read: () => this.run(['--command-timeout=1s', 'endpoint', 'health']),
+        read: () => this.run(['--command-timeout=5s', 'endpoint', 'health']),
         until: ({ code }) => {
           if (started.code !== undefined) throw new Error(`etcd did not start\n${started.describe()}`);
           return code === 0;

@@ -93,13 +93,13 @@ export class Host implements Machine {
    * Ends the agent with SIGTERM.
    * @returns its exit code
    */
-  async stopAgent(deadlineSeconds = 30): Promise<number | undefined> {
+  async stopAgent(deadlineSeconds = 60): Promise<number | undefined> {
     return this.#agent?.stop('SIGTERM', deadlineSeconds);
   }
 
   /** Ends the agent with SIGKILL. */
   async killAgent(): Promise<void> {
-    await this.#agent?.stop('SIGKILL', 30);
+    await this.#agent?.stop('SIGKILL', 60);
   }
 
   /**
@@ -107,11 +107,10 @@ export class Host implements Machine {
    * @returns the file's text
    * @throws Error when the agent ends before, or takes longer than the deadline
    */
-  async waitForSubnet(deadlineSeconds = 60): Promise<string> {
+  async waitForSubnet(): Promise<string> {
     const text = await waitFor(
       {
         what: `${this.files.subnetEnv} of ${this.name}`,
-        deadlineSeconds,
         read: () => readSubnetEnv(this.files),
         until: seen => seen !== undefined || this.#failIfAgentEnded(),
       },
@@ -124,11 +123,10 @@ export class Host implements Machine {
    * Waits until the agent says that it is healthy.
    * @param peers how many programmed peers it must have, any number by default
    */
-  async waitForHealth(peers?: number, deadlineSeconds = 60): Promise<StatusDocument> {
+  async waitForHealth(peers?: number): Promise<StatusDocument> {
     const status = await waitFor(
       {
         what: `${this.name} to be healthy${peers === undefined ? '' : ` with ${peers} peers`}`,
-        deadlineSeconds,
         intervalMs: 200,
         read: () => this.status(),
         until: seen => (seen !== undefined && isHealthy(seen, peers)) || this.#failIfAgentEnded(),

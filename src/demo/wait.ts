@@ -5,7 +5,8 @@ import { LabClosedError } from './command.js';
 export interface Wait<T> {
   /** What is awaited, as it should read after "timed out waiting for". */
   readonly what: string;
-  readonly deadlineSeconds: number;
+  /** By default 180: only what goes wrong takes so long, and a busy machine may be many times slower than an idle one. */
+  readonly deadlineSeconds?: number;
   /** Looks. What it throws counts as "not yet" and is shown when the time is up, unless the lab was closed. */
   readonly read: () => T | Promise<T>;
   /** Decides. What it throws ends the waiting at once: for what can no longer come true. */
@@ -14,6 +15,7 @@ export interface Wait<T> {
   readonly intervalMs?: number;
 }
 
+const DEADLINE_SECONDS = 180;
 const INTERVAL_MS = 50;
 /**
  * A look may start programs, and what it waits for is at work on the same machine. A pause so many times as long leaves
@@ -29,7 +31,8 @@ const LONGEST_INTERVAL_MS = 1_000;
  * @throws Error on time-out, with what was last seen
  */
 export async function waitFor<T>(wait: Wait<T>, context: () => string = () => ''): Promise<T> {
-  const end = performance.now() + wait.deadlineSeconds * 1000;
+  const { deadlineSeconds = DEADLINE_SECONDS } = wait;
+  const end = performance.now() + deadlineSeconds * 1000;
   for (;;) {
     const began = performance.now();
     const look = await lookOnce(wait.read);
@@ -37,7 +40,7 @@ export async function waitFor<T>(wait: Wait<T>, context: () => string = () => ''
     if (look.kind === 'seen' && wait.until(look.value)) return look.value;
     if (looked >= end) {
       const last = look.kind === 'seen' ? show(look.value) : look.error;
-      const message = `timed out after ${wait.deadlineSeconds} s waiting for ${wait.what}; last seen: ${last}`;
+      const message = `timed out after ${deadlineSeconds} s waiting for ${wait.what}; last seen: ${last}`;
       throw new Error([message, context()].filter(Boolean).join('\n'));
     }
     await sleep(wait.intervalMs ?? pauseAfter(looked - began));

@@ -56,7 +56,6 @@ async function reaches(
 ): Promise<boolean> {
   return lab.waitFor({
     what: `${from.address} to reach ${to.address}`,
-    deadlineSeconds: 60,
     read: async () => (await from.namespace.exec(['ping', '-c', '1', '-W', '1', to.address])).code === 0,
     until: reached => reached,
   });
@@ -114,7 +113,6 @@ t.test('two booted hosts', async t => {
   await t.test('without root, and in its sandbox, it probes the other host', async t => {
     const probes = await lab.waitFor({
       what: 'the other host to be reached',
-      deadlineSeconds: 60,
       read: async () => {
         const { stdout } = await one.run(['selvedge', 'status', '-o', 'json']);
         return (JSON.parse(stdout) as StatusDocument).probes;
@@ -177,7 +175,6 @@ t.test('two booted hosts', async t => {
       await one.must(['iptables', '--flush', 'FORWARD']);
       await lab.waitFor({
         what: 'the agent to have put the rules back',
-        deadlineSeconds: 60,
         read: repairs,
         until: count => count > before,
       });
@@ -249,7 +246,6 @@ t.test('two booted hosts', async t => {
         await one.must(['systemctl', 'start', 'systemd-networkd']);
         const setUp = await lab.waitFor({
           what: 'networkd to have made up its mind on flannel.1',
-          deadlineSeconds: 60,
           read: () => one.must(['networkctl', '--no-legend', 'list', 'flannel.1']),
           until: line => / (unmanaged|configured|failed)\n/.test(line),
         });

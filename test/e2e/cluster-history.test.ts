@@ -28,7 +28,6 @@ async function cutOff(members: Members, host: Host): Promise<void> {
   await members.proxiesOf(host).ask({ kind: 'cut' });
   await members.lab.waitFor({
     what: `${host.name} to notice that etcd is away`,
-    deadlineSeconds: 60,
     read: () => host.status(),
     until: status => status?.etcd.connected === false,
   });
@@ -39,7 +38,6 @@ async function has(members: Members, host: Host, peers: readonly PeerByHand[]): 
   const wanted = peers.map(asProgrammed).sort();
   await members.lab.waitFor({
     what: `${host.name} to have ${peers.length} peers by hand`,
-    deadlineSeconds: 60,
     read: async () => (await programmed(host)).filter(line => !/^10\.5\.\d\d?\.0\/24 /.test(line)),
     until: seen => seen.join() === wanted.join(),
   });
@@ -109,7 +107,6 @@ t.test('three members with TLS', async t => {
         await members.loseData(from);
         await lab.waitFor({
           what: 'all hosts to register again',
-          deadlineSeconds: 60,
           read: () => subnetsInEtcd(members),
           until: seen => seen.join() === subnets.join(),
         });

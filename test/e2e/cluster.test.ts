@@ -20,7 +20,6 @@ async function joins(members: Members, number: number, hosts: readonly Host[]): 
   for (const host of hosts) {
     await members.lab.waitFor({
       what: `${host.name} to know of peer ${number}`,
-      deadlineSeconds: 60,
       read: () => programmed(host),
       until: seen => seen.includes(asProgrammed(peer)),
     });
@@ -36,7 +35,6 @@ async function says(
 ): Promise<StatusDocument> {
   const status = await members.lab.waitFor({
     what: `${host.name}: ${what}`,
-    deadlineSeconds: 60,
     read: () => host.status(),
     until: seen => seen !== undefined && until(seen),
   });
@@ -117,7 +115,6 @@ t.test('three members with TLS', async t => {
       await proxies.ask({ kind: 'cut' });
       await members.lab.waitFor({
         what: 'the lease to expire',
-        deadlineSeconds: 60,
         read: () => members.leases(),
         until: leases => leases.every(lease => lease.key !== key),
       });
@@ -133,7 +130,6 @@ t.test('three members with TLS', async t => {
       for (const host of [two, three]) {
         await members.lab.waitFor({
           what: `${host.name} to follow both`,
-          deadlineSeconds: 60,
           read: () => programmed(host),
           until: seen =>
             seen.some(line => line.startsWith(`${own} `) && line.endsWith(one.address)) &&

@@ -17,7 +17,7 @@ t.test('from VNI to VNI, from vxlan to host-gw, from network to network', async 
   const devices = async () =>
     (await one.namespace.ipJson('link', 'show', 'type', 'vxlan')).map(link => link.ifname);
   const settled = (what: string, names: readonly string[]) =>
-    lab.waitFor({ what, deadlineSeconds: 60, read: devices, until: seen => seen.join() === names.join() });
+    lab.waitFor({ what, read: devices, until: seen => seen.join() === names.join() });
   const subnet = (await one.status())?.lease?.subnet;
 
   await restartWith(lab, { Network: '10.5.0.0/16', Backend: { Type: 'vxlan', VNI: 2 } });
@@ -34,7 +34,6 @@ t.test('from VNI to VNI, from vxlan to host-gw, from network to network', async 
   await restartWith(lab, { Network: '10.6.0.0/16', Backend: { Type: 'host-gw' } });
   await lab.waitFor({
     what: 'no route into the old network',
-    deadlineSeconds: 60,
     read: () => overlayRoutes(one),
     until: routes => routes.length === 0,
   });

@@ -17,7 +17,6 @@ for (const type of BACKENDS) {
     await lab.etcd.ctl('del', before.key);
     await lab.waitFor({
       what: 'the key to be there again',
-      deadlineSeconds: 60,
       read: () => leaseOf(lab, one).catch(() => undefined),
       until: key => key?.key === before.key && key.createRevision > before.createRevision,
     });

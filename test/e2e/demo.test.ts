@@ -73,7 +73,6 @@ for (const [moment, sign] of [
     const demo = startDemo(t, '--hosts', '12');
     await waitFor({
       what: `the demo to print "${sign}"`,
-      deadlineSeconds: 60,
       intervalMs: 5,
       read: () => demo.output(),
       until: output => output.includes(sign),
@@ -88,7 +87,6 @@ t.test('Ctrl-C ends the waiting demo with success', async t => {
   const demo = startDemo(t, '--hosts', '2');
   await waitFor({
     what: 'the demo to wait',
-    deadlineSeconds: 120,
     read: () => demo.output(),
     until: output => output.includes('Ctrl-C ends the demo') || demo.child.exitCode !== null,
   });
@@ -102,7 +100,6 @@ t.test('SIGKILL cannot leave anything behind either', async t => {
   const demo = startDemo(t);
   await waitFor({
     what: 'the second host',
-    deadlineSeconds: 60,
     intervalMs: 5,
     read: () => demo.output(),
     until: output => output.includes('host2 has 192.168.77.2'),
@@ -112,7 +109,6 @@ t.test('SIGKILL cannot leave anything behind either', async t => {
   const { id, directory } = namesOf(demo.output());
   await waitFor({
     what: 'the janitor to finish',
-    deadlineSeconds: 60,
     read: async () => ({ namespaces: await namespacesOf(id), directory: existsSync(directory) }),
     until: left => left.namespaces.length === 0 && !left.directory,
   });

@@ -64,7 +64,6 @@ const CASES: readonly Case[] = [
       await on('iptables-nft -P FORWARD DROP')(at);
       await at.lab.waitFor({
         what: 'the chain of ours',
-        deadlineSeconds: 60,
         read: () => at.host.namespace.exec(['iptables-nft', '-S', 'FORWARD']),
         until: ({ stdout }) => stdout.includes('-j SELVEDGE-FWD-net'),
       });

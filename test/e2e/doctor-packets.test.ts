@@ -28,7 +28,6 @@ async function joinAnew({ lab, host }: CaseLab, options: readonly string[]): Pro
 async function waitForReached({ lab }: CaseLab, host: Host): Promise<void> {
   await lab.waitFor({
     what: `${host.name} to reach all others`,
-    deadlineSeconds: 60,
     read: () => host.status(),
     until: status => status?.probes?.peers.reachable === lab.hosts.length - 1,
   });
@@ -79,7 +78,6 @@ const CASES: readonly Case[] = [
       await on('iptables-nft -I INPUT -p icmp -j DROP')(at);
       await at.lab.waitFor({
         what: 'probes to be lost',
-        deadlineSeconds: 60,
         read: () => at.host.status(),
         until: status => status?.probes?.peers.reachable === 0,
       });

@@ -46,7 +46,6 @@ t.test('one list, one grant, one transaction, one watch; then renewals and nothi
 function renewed(lab: Lab, times: number): Promise<EtcdRequests> {
   return lab.waitFor({
     what: `${times} renewals`,
-    deadlineSeconds: 120,
     read: () => readRequests(lab),
     until: ({ received }) => (received.LeaseKeepAlive ?? 0) >= times,
   });

@@ -36,14 +36,12 @@ t.test('from plan to cleanup', async t => {
   await run('nft flush ruleset');
   await lab.waitFor({
     what: 'the masquerade after nft flush ruleset',
-    deadlineSeconds: 60,
     read: () => run('nft list ruleset'),
     until: ruleset => ruleset.includes('masquerade'),
   });
   await run('iptables-nft -P FORWARD DROP');
   await lab.waitFor({
     what: 'both repairs in the status',
-    deadlineSeconds: 60,
     read: () => host.status(),
     until: seen => seen?.firewall?.repairs === 2 && seen.firewall.forward[0]?.inPlace === true,
   });

@@ -30,7 +30,6 @@ async function setNodeId(host: Host, id: string): Promise<void> {
 async function exitOf(lab: Lab, host: Host): Promise<number | undefined> {
   return lab.waitFor({
     what: `the agent on ${host.name} to end`,
-    deadlineSeconds: 60,
     read: async () => Promise.resolve(host.agent?.code),
     until: code => code !== undefined,
   });
@@ -39,7 +38,6 @@ async function exitOf(lab: Lab, host: Host): Promise<number | undefined> {
 async function waitForKeys(lab: Lab, what: string, keys: readonly string[]): Promise<void> {
   await lab.waitFor({
     what,
-    deadlineSeconds: 60,
     read: async () => (await leaseKeys(lab)).map(({ key }) => key).sort(),
     until: seen => seen.join() === [...keys].sort().join(),
   });
@@ -57,7 +55,6 @@ t.test('two hosts with one public IP: the second refuses to start, the first los
   await third.startAgent([...SHORT, '--public-ip', one.address]);
   const waiting = await lab.waitFor({
     what: 'the wait in the status, or its end',
-    deadlineSeconds: 60,
     read: async () => (await third.status())?.awaiting ?? (third.agent?.code === undefined ? null : 'ended'),
     until: seen => seen !== null && /lives:|ended/.test(seen),
   });
@@ -92,7 +89,6 @@ t.test('a host installed anew has its subnet again once the lease is silent, wha
   await host.startAgent(short);
   const waiting = await lab.waitFor({
     what: 'the wait in the status',
-    deadlineSeconds: 60,
     read: async () => (await host.status())?.awaiting,
     until: seen => seen?.includes(' lives: ') === true,
   });
@@ -100,7 +96,7 @@ t.test('a host installed anew has its subnet again once the lease is silent, wha
   // etcd gives every lease its whole time again when it starts, as when it elects a leader. No host has refreshed this one.
   await lab.etcd.stop();
   await lab.etcd.start();
-  await host.waitForHealth(2, 120);
+  await host.waitForHealth(2);
   const after = await leaseOf(lab, host);
   t.equal(after.key, before.key);
   t.not(after.lease, before.lease, 'under an etcd lease of its own');
@@ -125,7 +121,6 @@ t.test(
     await lab.etcd.ctl('put', before.key, theirs, `--lease=${id}`);
     const status = await lab.waitFor({
       what: 'the duplicate in the status',
-      deadlineSeconds: 60,
       intervalMs: 1_000,
       read: async () => {
         await lab.etcd.ctl('lease', 'keep-alive', '--once', id!);
@@ -140,7 +135,7 @@ t.test(
     t.equal(lines.filter(line => line.includes('duplicate public IP')).length, 1);
 
     // Nobody refreshes it from now on.
-    await one.waitForHealth(1, 120);
+    await one.waitForHealth(1);
     const after = await leaseOf(lab, one);
     t.equal(after.key, before.key);
     t.match(after.value, /"NodeID":"(?!a{32})/);

@@ -53,7 +53,6 @@ async function holds(t: Test, host: Host, peers: readonly number[], what: string
   const wanted = expected(peers);
   const found = await waitFor({
     what: `${wanted.length} kernel entries`,
-    deadlineSeconds: 60,
     read: () => held(host),
     until: lines => lines.length === wanted.length,
   });

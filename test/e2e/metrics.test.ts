@@ -43,7 +43,6 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   t.match(await read(lab, one, '/readyz'), { code: 200 });
   const { text } = await lab.waitFor({
     what: 'every series, those of single peers too',
-    deadlineSeconds: 60,
     read: () => read(lab, one, '/metrics'),
     until: seen => /^selvedge_peer_path_mtu_bytes\{/m.test(seen.text),
   });
@@ -56,7 +55,6 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   await one.namespace.ip('route', 'replace', subnet, 'via', two.address, 'proto', 'static');
   const unready = await lab.waitFor({
     what: 'host1 not to be ready',
-    deadlineSeconds: 60,
     read: () => read(lab, one, '/readyz'),
     until: ({ code }) => code === 503,
   });
@@ -72,7 +70,6 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
   await one.namespace.ip('route', 'delete', subnet, 'proto', 'static');
   await lab.waitFor({
     what: 'host1 to be ready again',
-    deadlineSeconds: 60,
     read: () => read(lab, one, '/readyz'),
     until: ({ code }) => code === 200,
   });
@@ -83,7 +80,6 @@ t.test('a foreign route in the place of a peer’s: not ready, named, and ready 
 async function readiness(lab: Lab, host: Host, code: 200 | 503): Promise<Seen> {
   return lab.waitFor({
     what: `${host.name}: /readyz to answer ${code}`,
-    deadlineSeconds: 60,
     read: () => read(lab, host, '/readyz'),
     until: seen => seen.code === code,
   });

@@ -68,7 +68,6 @@ t.test('a UDP port that is in use', async t => {
   t.teardown(() => squatter.stop('SIGKILL', 30));
   await waitFor({
     what: 'the port to be taken',
-    deadlineSeconds: 60,
     read: () => squatter.log(),
     until: log => log.includes('bound'),
   });

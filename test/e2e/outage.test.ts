@@ -14,7 +14,6 @@ const SHORT_GRACE = ['--doubt-grace', '15s'];
 async function waitForSubnets(lab: Lab, what: string, subnets: readonly string[]): Promise<void> {
   await lab.waitFor({
     what,
-    deadlineSeconds: 60,
     read: async () => (await leaseKeys(lab)).map(subnetOf).sort(),
     until: seen => seen.join() === [...subnets].sort().join(),
   });
@@ -33,7 +32,6 @@ t.test('etcd is wiped: all come back on their subnets, and no packet is lost', a
   await waitForSubnets(lab, 'both hosts to register again', subnets);
   const status = await lab.waitFor({
     what: 'the doubt in the status',
-    deadlineSeconds: 60,
     read: () => hostOf(lab, 1).status(),
     until: seen => seen?.etcd.doubt?.keptPeers === 0,
   });
@@ -58,7 +56,6 @@ t.test('etcd is wiped while the agents are down: they come back as they were, a 
   await one.startAgent(SHORT_GRACE);
   const waiting = await lab.waitFor({
     what: 'host1 to say what it waits for',
-    deadlineSeconds: 60,
     read: () => one.status(),
     until: seen => seen?.etcd.lastError != null,
   });
@@ -72,7 +69,6 @@ t.test('etcd is wiped while the agents are down: they come back as they were, a 
   await fresh.startAgent();
   const status = await lab.waitFor({
     what: 'host1 to run with its copy of the config',
-    deadlineSeconds: 60,
     read: () => one.status(),
     until: seen => seen?.phase === 'running' && seen.peers.length === 1,
   });
@@ -81,7 +77,6 @@ t.test('etcd is wiped while the agents are down: they come back as they were, a 
   const missing = status?.problems.find(({ code }) => code === 'config-missing');
   await lab.waitFor({
     what: 'the new host to wait for a config',
-    deadlineSeconds: 60,
     read: () => fresh.status(),
     until: seen => seen?.phase === 'waiting-for-config',
   });
@@ -92,7 +87,7 @@ t.test('etcd is wiped while the agents are down: they come back as they were, a 
     JSON.parse(document),
     'the command that status names brings the config back',
   );
-  for (const host of lab.hosts) await host.waitForHealth(2, 120);
+  for (const host of lab.hosts) await host.waitForHealth(2);
   t.match((await one.status())?.config, { state: 'running', source: 'etcd' });
 });
 
@@ -114,7 +109,6 @@ t.test(
     await one.startAgent(SHORT_GRACE);
     const status = await lab.waitFor({
       what: 'host1 to run alone',
-      deadlineSeconds: 60,
       read: () => one.status(),
       until: seen => seen?.phase === 'running',
     });
@@ -123,7 +117,7 @@ t.test(
     await stream.flow(SOME_PACKETS);
 
     await two.startAgent(SHORT_GRACE);
-    for (const host of [one, two]) await host.waitForHealth(1, 120);
+    for (const host of [one, two]) await host.waitForHealth(1);
     t.same(
       await overlayRoutes(one),
       routes.filter(({ dst }) => dst !== third),
@@ -150,7 +144,7 @@ t.test(
     await stream.flow(SOME_PACKETS);
     await lab.underlay.setCable('etcd', 'whole');
     await waitForSubnets(lab, 'both hosts to register again', subnets);
-    for (const host of lab.hosts) await host.waitForHealth(1, 120);
+    for (const host of lab.hosts) await host.waitForHealth(1);
     await stream.flow(SOME_PACKETS);
     await noneLost(t, stream);
   },
@@ -165,7 +159,6 @@ t.test('a subnet that another host has taken meanwhile is left to it', async t =
     '{"PublicIP":"192.168.77.99","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:99"}}';
   await lab.waitFor({
     what: 'the lease to expire',
-    deadlineSeconds: 60,
     read: async () => (await leaseKeys(lab)).map(({ key }) => key),
     until: keys => !keys.includes(before.key),
   });
@@ -175,7 +168,6 @@ t.test('a subnet that another host has taken meanwhile is left to it', async t =
   // The container bridge still has the old subnet: said, because its route stands in the way of the new owner's.
   const after = await lab.waitFor({
     what: 'another subnet on host1, and a word on the bridge',
-    deadlineSeconds: 60,
     read: () => one.status(),
     until: seen =>
       seen?.lease != null &&
@@ -194,13 +186,11 @@ t.test('a subnet that another host has taken meanwhile is left to it', async t =
   const own = after!.lease!.subnet;
   await lab.waitFor({
     what: 'the new subnet in the env file',
-    deadlineSeconds: 60,
     read: () => one.waitForSubnet(),
     until: text => text.includes(`FLANNEL_SUBNET=${own.replace('.0/24', '.1/24')}`),
   });
   await lab.waitFor({
     what: 'host2 to follow',
-    deadlineSeconds: 60,
     read: () => overlayRoutes(two),
     until: routes => [before.subnet, own].every(subnet => routes.some(({ dst }) => dst === subnet)),
   });

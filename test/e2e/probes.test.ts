@@ -16,7 +16,6 @@ t.test('who is reached, and who is not', async t => {
   const becomes = (host: Host, what: string, isSo: (status: StatusDocument) => boolean) =>
     lab.waitFor({
       what: `${host.name}: ${what}`,
-      deadlineSeconds: 60,
       intervalMs: 200,
       read: () => host.status(),
       until: status => status !== undefined && isSo(status),

@@ -24,7 +24,6 @@ async function leaseBecomes(
 ): Promise<StatusDocument> {
   const status = await lab.waitFor({
     what: `the lease of ${host.name} to be ${what}`,
-    deadlineSeconds: 60,
     read: () => host.status(),
     until: seen => seen?.lease != null && until(seen.lease),
   });

@@ -33,7 +33,6 @@ t.test('etcd is restored from a snapshot that knows us and not a peer of ours', 
     await one.startAgent(SHORT_GRACE.agentOptions);
     const status = await lab.waitFor({
       what: 'host1 to run with what the snapshot lists',
-      deadlineSeconds: 60,
       read: () => one.status(),
       until: seen => seen?.phase === 'running',
     });
@@ -45,12 +44,11 @@ t.test('etcd is restored from a snapshot that knows us and not a peer of ours', 
     await one.startAgent(SHORT_GRACE.agentOptions);
     await lab.waitFor({
       what: 'host1 to doubt again',
-      deadlineSeconds: 60,
       read: () => one.status(),
       until: seen => seen?.phase === 'running' && seen.etcd.doubt !== null,
     });
     await three.startAgent(SHORT_GRACE.agentOptions);
-    for (const host of [one, two, three]) await host.waitForHealth(2, 120);
+    for (const host of [one, two, three]) await host.waitForHealth(2);
   });
   t.equal((await leaseOf(lab, three)).key, subnet.key, 'host3 has the subnet that it had');
   t.equal((await leaseKeys(lab)).length, 3);

@@ -147,7 +147,6 @@ t.test('from dual stack: another subnet, and both lead to the host while both ke
     await host.startAgent();
     const status = await lab.waitFor({
       what: 'the host to have a subnet of its own',
-      deadlineSeconds: 60,
       read: () => host.status(),
       until: seen => seen?.phase === 'running',
     });
@@ -159,7 +158,6 @@ t.test('from dual stack: another subnet, and both lead to the host while both ke
   await lab.etcd.ctl('lease', 'revoke', lease);
   await lab.waitFor({
     what: 'the other host to forget the first subnet',
-    deadlineSeconds: 60,
     read: () => overlayRoutes(other),
     until: seen => seen.length === 1,
   });
@@ -178,7 +176,6 @@ t.test("a foreign route to a peer's subnet is kept and reported", async t => {
   await one.startAgent();
   const status = await lab.waitFor({
     what: 'the conflict in the status',
-    deadlineSeconds: 60,
     read: () => one.status(),
     until: seen => seen?.verdict === 'degraded' && (seen.dataPlane?.conflicts.length ?? 0) > 0,
   });

@@ -17,7 +17,6 @@ async function statusWhen(
 ): Promise<StatusDocument> {
   const found = await lab.waitFor({
     what: `${host.name}: ${what}`,
-    deadlineSeconds: 60,
     read: () => host.status(),
     until: status => status !== undefined && until(status),
   });
@@ -144,7 +143,6 @@ t.test('garbage of others changes nothing for the peers', async t => {
     );
     const routes = await lab.waitFor({
       what: 'the route to the dual-stack peer',
-      deadlineSeconds: 60,
       read: () => overlayRoutes(one),
       until: seen => seen.some(({ dst }) => dst === '10.5.200.0/24'),
     });
@@ -170,7 +168,6 @@ t.test('garbage of others changes nothing for the peers', async t => {
     );
     await lab.waitFor({
       what: 'the kernel to be as it was',
-      deadlineSeconds: 60,
       read: () => overlayRoutes(one),
       until: seen => JSON.stringify(seen) === JSON.stringify(before),
     });
@@ -189,7 +186,6 @@ t.test('a file for Docker that somebody takes away comes back', async t => {
   await rm(files.dockerEnv);
   await lab.waitFor({
     what: 'the file to come back',
-    deadlineSeconds: 60,
     read: () => readFile(files.dockerEnv, 'utf8'),
     until: text => text === before,
   });

@@ -138,14 +138,12 @@ void inNamespace(t, import.meta.url, async () => {
     t.teardown(() => sender.kill());
     await waitFor({
       what: 'packets with spoilt checksums',
-      deadlineSeconds: 60,
       read: () => parseUdpCounter(readFileSync('/proc/self/net/snmp', 'utf8'), 'InCsumErrors'),
       until: errors => errors > 0,
     });
     // It counts for half a second, in which a sender that is held up may send nothing.
     const codes = await waitFor({
       what: 'the doctor to notice',
-      deadlineSeconds: 60,
       read: () => doctorCodes(),
       until: seen => seen.includes('checksum-faults'),
     });

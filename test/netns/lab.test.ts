@@ -23,7 +23,6 @@ async function actAsAgent(host: Host, peers: readonly Host[]): Promise<void> {
 async function reaches(t: Test, from: { namespace: Namespace }, to: { address: string }, what: string) {
   await waitFor({
     what,
-    deadlineSeconds: 60,
     read: () => ping(from.namespace, to.address),
     until: ({ kind }) => kind === 'answered',
   });
@@ -85,7 +84,6 @@ t.test(
     await lab.underlay.setCable('etcd', 'whole');
     await lab.waitFor({
       what: 'etcd to answer again',
-      deadlineSeconds: 60,
       read: () => host.namespace.exec(getWithin(5)),
       until: ({ code }) => code === 0,
     });
@@ -97,7 +95,7 @@ t.test('an agent that ends is told at once, with its last words', async t => {
   const lab = await createLab(t, { selvedge: program });
   const host = await lab.addHost();
   await host.startAgent();
-  await t.rejects(host.waitForSubnet(30), /agent on host1 ended with exit code 2[^]*no such luck/);
+  await t.rejects(host.waitForSubnet(), /agent on host1 ended with exit code 2[^]*no such luck/);
 });
 
 t.test('an agent that ignores SIGTERM is reported, and SIGKILL ends it', async t => {
@@ -108,7 +106,6 @@ t.test('an agent that ignores SIGTERM is reported, and SIGKILL ends it', async t
   const agent = await host.startAgent();
   await lab.waitFor({
     what: 'the trap',
-    deadlineSeconds: 60,
     read: () => agent.log(),
     until: log => log !== '',
   });
@@ -141,7 +138,6 @@ async function stoppedOutside(host: Host): Promise<ChildProcess> {
     child.kill('SIGSTOP');
     await waitFor({
       what: 'the process to stand still',
-      deadlineSeconds: 60,
       intervalMs: 1,
       read: () => readFile(`/proc/${child.pid!}/status`, 'utf8'),
       until: status => /^State:\s+T/m.test(status),

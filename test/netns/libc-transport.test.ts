@@ -159,7 +159,6 @@ void inNamespace(t, import.meta.url, () => {
     t.equal(sockets(), before + 1);
     await waitFor({
       what: 'the socket to be closed',
-      deadlineSeconds: 60,
       read: sockets,
       until: count => count === before,
     });

@@ -23,7 +23,7 @@ const INSTALLED = '/opt/selvedge';
 const DOCKER = ['docker', '-H', 'unix:///run/docker.sock'];
 const IMAGE = 'busybox:lab';
 /** A unit may wait long for the kernel, whose network lock all namespaces share. */
-const SLOW_SECONDS = 120;
+const SLOW_SECONDS = 180;
 
 /**
  * $1: its name, also of its control groups; $2: its network namespace; $3: its directory; $4: the project.
@@ -166,7 +166,6 @@ export class BootedHost implements Machine {
     this.#launcher = await LoggedProcess.start(this.name, argv, console_);
     await this.lab.waitFor({
       what: `${this.name} to boot`,
-      deadlineSeconds: SLOW_SECONDS,
       read: () => this.run(['systemctl', 'is-system-running']),
       until: ({ stdout }) => /^(starting|running|degraded)/.test(stdout),
     });
@@ -220,7 +219,6 @@ export class BootedHost implements Machine {
     try {
       return await this.lab.waitFor({
         what: `${name} of ${unit} on ${this.name}: ${what}`,
-        deadlineSeconds: SLOW_SECONDS,
         intervalMs: 100,
         read: () => this.property(unit, name),
         until: wanted,

@@ -128,7 +128,7 @@ export class Browser {
    * Waits until an expression is true in the page.
    * @throws Error after the deadline, with the page's text
    */
-  async until(expression: string, deadlineSeconds = 60): Promise<void> {
+  async until(expression: string, deadlineSeconds = 180): Promise<void> {
     const deadline = performance.now() + deadlineSeconds * 1000;
     while (!(await this.evaluate<boolean>(`Boolean(${expression})`).catch(() => false))) {
       if (performance.now() > deadline) {
@@ -158,7 +158,6 @@ export class Browser {
     try {
       await waitFor({
         what: 'the processes of the browser to end',
-        deadlineSeconds: 60,
         read: () => this.#killAll(),
         until: isLeft => !isLeft,
       });

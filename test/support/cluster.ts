@@ -132,7 +132,6 @@ export function subnetOf({ key }: EtcdKey): string {
 export async function putDirectoryInPlaceOf(lab: Lab, file: string): Promise<void> {
   await lab.waitFor({
     what: `a directory in the place of ${file}`,
-    deadlineSeconds: 60,
     intervalMs: 1,
     read: async () => {
       await rm(file, { recursive: true, force: true });

@@ -108,7 +108,6 @@ export async function waitForFirewall(
 ): Promise<StatusDocument> {
   const status = await lab.waitFor({
     what: `the firewall of ${host.name} by ${tool}, and FORWARD of ${variant}`,
-    deadlineSeconds: 90,
     intervalMs: 200,
     read: () => host.status(),
     until: seen =>

@@ -54,7 +54,6 @@ export class Docker {
     );
     await this.lab.waitFor({
       what: `dockerd on ${this.host.name}`,
-      deadlineSeconds: 90,
       read: () => this.lab.commands.run(this.#argv('version')),
       until: ({ code }) => {
         if (this.#daemon?.code !== undefined) throw new Error(this.#daemon.describe());

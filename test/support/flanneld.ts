@@ -20,7 +20,6 @@ export async function startFlanneld(host: Host, etcdPrefix: string): Promise<Log
   const started = await LoggedProcess.start('flanneld', argv, `${host.files.runDir}/flanneld.log`);
   await waitFor({
     what: 'flanneld to be one by its name',
-    deadlineSeconds: 60,
     read: () => readFile(`/proc/${started.pid}/comm`, 'utf8'),
     until: name => name === 'flanneld\n',
   });

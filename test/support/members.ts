@@ -118,7 +118,6 @@ export class Members {
   etcdctl(...args: readonly string[]): Promise<string> {
     return this.lab.waitFor({
       what: `etcdctl ${args.join(' ')}`,
-      deadlineSeconds: 120,
       read: () => this.#etcdctlOnce(args),
       until: () => true,
     });

@@ -54,7 +54,6 @@ type PacketChild = Child<EndRequest, EndReport>;
 
 /** Of a stream that is no longer sent nothing has arrived for so long: what is missing is lost. */
 const LATE_SECONDS = 2;
-const START_SECONDS = 60;
 
 /**
  * Starts the stream; it flows when this returns: both sockets were open before the first packet was sent, and packets
@@ -77,14 +76,13 @@ export async function startPackets(
     ]);
     await waitFor({
       what: `packets both ways between ${a.address} and ${b.address}`,
-      deadlineSeconds: START_SECONDS,
       read: () => reportBoth(endA, endB),
       until: reports => reports.every(({ received }) => received > 0),
     });
     const peek = () => peekBoth(endA, endB);
     return {
       peek,
-      flow: packets => flowOn(peek, packets, rate),
+      flow: packets => flowOn(peek, packets),
       stop: () => stopAndCount(endA, endB).finally(abandon),
       abandon,
     };
@@ -109,11 +107,10 @@ async function stopAndCount(a: PacketChild, b: PacketChild): Promise<PacketCount
   }
 }
 
-async function flowOn(peek: PacketStream['peek'], packets: number, rate: number): Promise<void> {
+async function flowOn(peek: PacketStream['peek'], packets: number): Promise<void> {
   const { aToB, bToA } = await peek();
   await waitFor({
     what: `${packets} more packets to be sent`,
-    deadlineSeconds: START_SECONDS + (5 * packets) / rate,
     read: peek,
     until: now => Math.min(now.aToB.sent - aToB.sent, now.bToA.sent - bToA.sent) >= packets,
   });

@@ -118,7 +118,6 @@ export async function restartAgent(host: Host, more: readonly string[] = []): Pr
 export async function waitForWell({ lab }: CaseLab, host: Host): Promise<void> {
   await lab.waitFor({
     what: `${host.name} to be well`,
-    deadlineSeconds: 120,
     read: () => host.status(),
     until: status =>
       status?.verdict === 'healthy' && status.problems.length === 0 && status.peers.length >= 2,
@@ -136,7 +135,6 @@ export async function waitForDoctor(
   try {
     await at.lab.waitFor({
       what: `the doctor on ${at.host.name} to find ${expected.join(', ') || 'nothing'}`,
-      deadlineSeconds: 120,
       read: async () => codesOf((last = await look()).findings),
       until: codes =>
         codes.length === expected.length && codes.every((code, i) => matches(code, expected[i]!)),

@@ -60,7 +60,6 @@ async function look(t: Test, at: CaseLab, { status, doctor, metric, others = [],
 async function waitForMetric(t: Test, { lab, host }: CaseLab, [series, value]: readonly [string, string]) {
   await lab.waitFor({
     what: `${series} to be ${value}`,
-    deadlineSeconds: 60,
     read: () => metricOf(host, series),
     until: seen => seen === value,
   });
@@ -74,7 +73,6 @@ async function waitForProblems(
 ): Promise<void> {
   await lab.waitFor({
     what: `${host.name} to tell ${expected?.join(', ') ?? 'nothing, as it is gone'}`,
-    deadlineSeconds: 120,
     read: () => problemsOf(host),
     until: codes => [...(codes ?? ['gone'])].sort().join() === [...(expected ?? ['gone'])].sort().join(),
   });
