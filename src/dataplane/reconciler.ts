@@ -8,14 +8,13 @@
  * peers the reading takes a while.
  */
 import type { Logger } from 'pino';
-import { opsAgainst, type Announced } from './announced.js';
+import type { Announced } from './announced.js';
 import { Contests } from './contests.js';
 import { HOST, type Owner, type Plan } from './desired.js';
-import { allKeys, entryOf, keyOfOp, type Op } from './diff.js';
+import { allKeys, keyOfOp, type Op } from './diff.js';
 import { EntryKeeper } from './entry-keeper.js';
 import { isKernelTrouble, type Kernel } from './kernel.js';
-import { goneWith, lossesOf, nexthopSamples } from './known-losses.js';
-import { LinkKeeper, type Mended } from './link-keeper.js';
+import { LinkKeeper } from './link-keeper.js';
 import { describe, isOurs, keyOf, sameEntry } from './kinds/index.js';
 import { NEXTHOPS_PAY, type NexthopRange } from './lowering.js';
 import type { Entry, Link } from './model.js';
@@ -23,9 +22,8 @@ import type { OffloadKeeper } from './offload-keeper.js';
 import type { Ownership } from './ownership.js';
 import type { Readings } from './put-off.js';
 import { ReadTrouble } from './read-trouble.js';
-import { RecentChanges } from './recent-changes.js';
 import type { OwnerState, ReconcilerView } from './reconciler-view.js';
-import { Repairs } from './repairs.js';
+import { NO_CONSEQUENCE, Restorer, type IsConsequence } from './restorer.js';
 
 const FULL_CHECK_SECONDS = 60;
 /** Longer than any timer that is set on purpose; setTimeout takes no infinity. */
@@ -58,17 +56,13 @@ export interface ReconcilerOptions {
   readonly onFilled?: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Whether an entry went because of a change of devices, and not because somebody took it. */
-type IsConsequence = (op: Op) => boolean;
-
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #linkKeeper: LinkKeeper;
   readonly #reading: ReadTrouble;
   readonly #entries: EntryKeeper;
   readonly #contests = new Contests();
-  readonly #repairs: Repairs;
-  readonly #recentChanges = new RecentChanges();
+  readonly #restorer: Restorer;
   readonly #touched = new Set<string>();
   #announced: readonly Announced[] = [];
   #links: readonly Link[] = [];
@@ -81,7 +75,6 @@ export class Reconciler {
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
   #readings: Readings = { begun: 0, isFilling: false };
-  #drift = 0;
   #lastFullCheckAt: number | undefined;
   #nextFullCheckAt = Infinity;
   #wake: () => void = () => undefined;
@@ -89,16 +82,17 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     const { kernel, ownership, log, now, offload } = options;
-    this.#repairs = new Repairs(log, this.#contests);
     this.#linkKeeper = new LinkKeeper(kernel, log, now, this.#contests, offload);
     this.#reading = new ReadTrouble(log);
     const { nexthopRange = NEXTHOPS_PAY } = options;
     const onDoubt = () => (this.#doubt = true);
     this.#entries = new EntryKeeper({ kernel, ownership, log, now, nexthopRange, onDoubt });
+    this.#restorer = new Restorer(options, this.#entries, this.#contests, this.#touched);
   }
 
   get view(): ReconcilerView {
     const entries = this.#entries;
+    const { repairs, drift } = this.#restorer;
     return {
       // Made when asked for: most who look want to know of trouble alone.
       get desired() {
@@ -114,10 +108,10 @@ export class Reconciler {
       linkTrouble: this.#linkKeeper.trouble ?? this.#linkKeeper.flaw,
       readTrouble: this.#reading.error,
       settled: this.#settled,
-      repairs: this.#repairs.total,
-      repairsByKind: this.#repairs.byKind,
-      lastRepairs: this.#repairs.latest,
-      drift: this.#drift,
+      repairs: repairs.total,
+      repairsByKind: repairs.byKind,
+      lastRepairs: repairs.latest,
+      drift,
       refusals: this.#entries.failures.total,
       lastFullCheckAt: this.#lastFullCheckAt,
     };
@@ -305,22 +299,22 @@ export class Reconciler {
     const announced = this.#announced;
     this.#announced = [];
     if (now() < this.#troubleEndsAt) return undefined;
-    this.#repairs.endContests(now());
+    this.#restorer.repairs.endContests(now());
     const { heard, heardOfUnderlay, seen } = this.#deviceChanges;
-    if (this.#settled && heard === seen) await this.#putRight(announced);
+    if (this.#settled && heard === seen) await this.#restorer.putRight(announced);
     this.#readings = { begun: this.#readings.begun + 1, isFilling: !this.#settled };
     const links = this.#links;
     // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
     const isComplete = this.#peersComplete;
     const mended = await this.#linkKeeper.ensure(links, await kernel.readLinks());
     if (mended === undefined) return undefined;
-    if (this.#settled) this.#repairs.noteDevices(mended.length);
+    if (this.#settled) this.#restorer.repairs.noteDevices(mended.length);
     // Indexes are new with a device.
     if (mended.length > 0) await kernel.readLinks();
-    let isConsequence: IsConsequence = () => false;
+    let isConsequence: IsConsequence = NO_CONSEQUENCE;
     // What the host needs may change meanwhile: its devices come before entries, so this pass gives way to the next then.
     if (this.#settled && (heard > seen || mended.length > 0) && this.#links === links)
-      isConsequence = await this.#putBackKnownLosses(mended, heardOfUnderlay > seen);
+      isConsequence = await this.#restorer.putBackKnownLosses(mended, heardOfUnderlay > seen);
     const entries = await kernel.readEntries(ownership.devices);
     if (this.#links !== links) return undefined;
     onRead?.(entries);
@@ -346,85 +340,12 @@ export class Reconciler {
       // What nobody asked for is damage, but for what an earlier life has left.
       const isRepair = (op: Op) =>
         (asked.size === 0 || !asked.has(keyOfOp(op))) && !(isFirstPruning && op.kind === 'remove');
-      await this.#repair(this.#entries.compareAll(prune), isRepair, isConsequence);
+      await this.#restorer.carryOut(this.#entries.compareAll(prune), isRepair, isConsequence);
     } else {
       await this.#entries.fill(prune);
-      this.#recentChanges.noteMany(this.#options.now());
+      this.#restorer.noteFilled();
     }
     if (isFirstPruning) this.#pruning = 'on';
-  }
-
-  async #repair(
-    ops: readonly Op[],
-    isRepair: (op: Op) => boolean,
-    isConsequence: IsConsequence,
-  ): Promise<void> {
-    const { now } = this.#options;
-    this.#drift += ops.filter(isRepair).length;
-    const mayTry = (op: Op) =>
-      !isRepair(op) || isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now());
-    const done = await this.#entries.apply(ops.filter(mayTry));
-    this.#recentChanges.note(done, now());
-    this.#repairs.note(done.filter(isRepair), now(), isConsequence);
-  }
-
-  /**
-   * A device has changed: what has certainly gone with it is put back before everything is read.
-   * @param isUnderlayNews whether the underlay was among what has changed: then its routes may have gone with it
-   */
-  async #putBackKnownLosses(mended: readonly Mended[], isUnderlayNews: boolean): Promise<IsConsequence> {
-    const { kernel, ownership, now } = this.#options;
-    const { desired, held } = this.#entries;
-    const addresses = await kernel.readEntries(ownership.devices, 'address');
-    const withoutNexthops = new Set<string>();
-    for (const [device, { id }] of nexthopSamples(ownership.devices, desired.byKey.values(), held))
-      if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
-    const neighbours =
-      withoutNexthops.size === 0 ? [] : await kernel.readEntries(withoutNexthops, 'neighbour');
-    const present = new Set(addresses.map(keyOf));
-    // One that has been missing for longer is put off, or refused: its loss has had its effects.
-    const lost = desired
-      .entriesOf(HOST)
-      .filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)) && held.has(keyOf(entry)));
-    const findings = { mended, addresses, withoutNexthops, neighbours };
-    const gone = goneWith(findings, lost);
-    const isConsequence: IsConsequence = op => {
-      const { kind, device } = entryOf(op);
-      return gone[kind].has(device) || (isUnderlayNews && kind === 'route' && device === ownership.underlay);
-    };
-    // What is asked for at the same time is no repair.
-    const mayTry = (op: Op) =>
-      !this.#touched.has(keyOfOp(op)) && (isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now()));
-    const { ways, routes } = lossesOf(findings, gone, lost, desired.byKey.values());
-    const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
-    this.#noteRepairs(done, isConsequence);
-    return isConsequence;
-  }
-
-  /**
-   * By what was announced alone. What is fought over or refused at present is left to the reading that follows, and what
-   * we changed a moment ago: the announcement may be why.
-   */
-  async #putRight(announced: readonly Announced[]): Promise<void> {
-    if (announced.length === 0) return;
-    const { desired, failures } = this.#entries;
-    const { ownership, now } = this.#options;
-    const at = now();
-    const mayTry = (op: Op) =>
-      this.#contests.mayRepair(keyOfOp(op), at) &&
-      failures.mayTry(keyOfOp(op), at) &&
-      !this.#recentChanges.has(keyOfOp(op), at) &&
-      !this.#touched.has(keyOfOp(op));
-    const { ways, routes } = opsAgainst(announced, desired.byKey, ownership);
-    const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
-    this.#noteRepairs(done, () => false);
-  }
-
-  #noteRepairs(done: readonly Op[], isConsequence: IsConsequence): void {
-    const { now } = this.#options;
-    this.#drift += done.length;
-    this.#recentChanges.note(done, now());
-    this.#repairs.note(done, now(), isConsequence);
   }
 
   /** What the kernel does not take before a reading, it is asked for again then: it may be the doubt's own cause. */
@@ -435,7 +356,7 @@ export class Reconciler {
     this.#touched.clear();
     const ops = this.#entries.compare(keys, this.#pruning !== 'held');
     const done = await this.#entries.apply(ops, isReadNext ? 'unheeded' : 'heeded');
-    this.#recentChanges.note(done, this.#options.now());
+    this.#restorer.noteChanged(done);
     if (!isReadNext || done.length === ops.length) return startedAt;
     const settled = new Set(done.map(keyOfOp));
     for (const key of ops.map(keyOfOp)) if (!settled.has(key)) this.#touched.add(key);

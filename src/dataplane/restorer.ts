@@ -1,0 +1,150 @@
+/**
+ * Puts right what others have changed: what was announced, what went with a device, and what a reading has found amiss. Weighs
+ * each repair against what another program keeps undoing, and counts and tells them.
+ */
+import type { Logger } from 'pino';
+import { opsAgainst, type Announced } from './announced.js';
+import type { Contests } from './contests.js';
+import { HOST } from './desired.js';
+import { entryOf, keyOfOp, type Op } from './diff.js';
+import type { EntryKeeper } from './entry-keeper.js';
+import type { Kernel } from './kernel.js';
+import { goneWith, lossesOf, nexthopSamples, type Losses } from './known-losses.js';
+import type { Mended } from './link-keeper.js';
+import { keyOf } from './kinds/index.js';
+import type { Ownership } from './ownership.js';
+import { RecentChanges } from './recent-changes.js';
+import { Repairs } from './repairs.js';
+
+/** Whether an entry went because of a change of devices, and not because somebody took it. */
+export type IsConsequence = (op: Op) => boolean;
+
+/** That of no change of devices. */
+export const NO_CONSEQUENCE: IsConsequence = () => false;
+
+export interface RestorerOptions {
+  readonly kernel: Kernel;
+  readonly ownership: Ownership;
+  readonly log: Logger;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+}
+
+export class Restorer {
+  readonly repairs: Repairs;
+  readonly #options: RestorerOptions;
+  readonly #entries: EntryKeeper;
+  readonly #contests: Contests;
+  readonly #asked: ReadonlySet<string>;
+  readonly #recentChanges = new RecentChanges();
+  #drift = 0;
+
+  /**
+   * @param contests shared with whoever keeps devices
+   * @param asked keys under which something else is wanted than before, and not there yet: to bring that about is no repair
+   */
+  constructor(
+    options: RestorerOptions,
+    entries: EntryKeeper,
+    contests: Contests,
+    asked: ReadonlySet<string>,
+  ) {
+    this.#options = options;
+    this.#entries = entries;
+    this.#contests = contests;
+    this.#asked = asked;
+    this.repairs = new Repairs(options.log, contests);
+  }
+
+  /** How many entries were found other than they should be. */
+  get drift(): number {
+    return this.#drift;
+  }
+
+  /** These have been changed: what is announced of them now may be from before. */
+  noteChanged(ops: readonly Op[]): void {
+    this.#recentChanges.note(ops, this.#options.now());
+  }
+
+  /** The same of all. */
+  noteFilled(): void {
+    this.#recentChanges.noteMany(this.#options.now());
+  }
+
+  /**
+   * Everything has been read and compared: carries out what is to be changed.
+   * @param isRepair whether an op is one, and was not asked for
+   */
+  async carryOut(
+    ops: readonly Op[],
+    isRepair: (op: Op) => boolean,
+    isConsequence: IsConsequence,
+  ): Promise<void> {
+    const { now } = this.#options;
+    this.#drift += ops.filter(isRepair).length;
+    const mayTry = (op: Op) =>
+      !isRepair(op) || isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now());
+    const done = await this.#entries.apply(ops.filter(mayTry));
+    this.noteChanged(done);
+    this.repairs.note(done.filter(isRepair), now(), isConsequence);
+  }
+
+  /**
+   * A device has changed: puts back what has certainly gone with it.
+   * @param isUnderlayNews whether the underlay was among what has changed: then its routes may have gone with it
+   */
+  async putBackKnownLosses(mended: readonly Mended[], isUnderlayNews: boolean): Promise<IsConsequence> {
+    const { kernel, ownership, now } = this.#options;
+    const { desired, held } = this.#entries;
+    const addresses = await kernel.readEntries(ownership.devices, 'address');
+    const withoutNexthops = new Set<string>();
+    for (const [device, { id }] of nexthopSamples(ownership.devices, desired.byKey.values(), held))
+      if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
+    const neighbours =
+      withoutNexthops.size === 0 ? [] : await kernel.readEntries(withoutNexthops, 'neighbour');
+    const present = new Set(addresses.map(keyOf));
+    // One that has been missing for longer is put off, or refused: its loss has had its effects.
+    const lost = desired
+      .entriesOf(HOST)
+      .filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)) && held.has(keyOf(entry)));
+    const findings = { mended, addresses, withoutNexthops, neighbours };
+    const gone = goneWith(findings, lost);
+    const isConsequence: IsConsequence = op => {
+      const { kind, device } = entryOf(op);
+      return gone[kind].has(device) || (isUnderlayNews && kind === 'route' && device === ownership.underlay);
+    };
+    const mayTry = (op: Op) =>
+      !this.#asked.has(keyOfOp(op)) && (isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now()));
+    await this.#putBack(lossesOf(findings, gone, lost, desired.byKey.values()), mayTry, isConsequence);
+    return isConsequence;
+  }
+
+  /**
+   * By what was announced alone. What is fought over or refused at present is left to the reading that follows, and what
+   * we changed a moment ago: the announcement may be why.
+   */
+  async putRight(announced: readonly Announced[]): Promise<void> {
+    if (announced.length === 0) return;
+    const { desired, failures } = this.#entries;
+    const { ownership, now } = this.#options;
+    const at = now();
+    const mayTry = (op: Op) =>
+      this.#contests.mayRepair(keyOfOp(op), at) &&
+      failures.mayTry(keyOfOp(op), at) &&
+      !this.#recentChanges.has(keyOfOp(op), at) &&
+      !this.#asked.has(keyOfOp(op));
+    await this.#putBack(opsAgainst(announced, desired.byKey, ownership), mayTry, NO_CONSEQUENCE);
+  }
+
+  async #putBack(
+    { ways, routes }: Losses,
+    mayTry: (op: Op) => boolean,
+    isConsequence: IsConsequence,
+  ): Promise<void> {
+    const { now } = this.#options;
+    const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
+    this.#drift += done.length;
+    this.noteChanged(done);
+    this.repairs.note(done, now(), isConsequence);
+  }
+}
