@@ -14,6 +14,9 @@ export const OVERLAY_DAMAGES = [
   'device down and up',
   'MAC rewritten',
   'MTU changed',
+  'MAC written again',
+  'all routes deleted',
+  'all neighbours deleted',
 ] as const;
 
 /** To what leads over the underlay. */

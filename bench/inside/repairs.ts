@@ -55,26 +55,38 @@ await answer('repairs', async ({ device, address, peers, damages, rounds }): Pro
   const watch = watchDevice(device);
   const whole = await snapshot(device);
   const nexthops = new Map(whole.flatMap(readNexthopId));
+  const mac = macIn(whole);
   const taken: Repair[] = [];
   // Kinds take turns, as contestants do elsewhere. Each turn has another victim: an entry that is damaged every few
   // seconds is fought over, and an agent that fights makes pauses.
   for (let turn = 0; turn < rounds * damages.length; turn++) {
     const damage = damages[turn % damages.length]!;
     const victim = peer(1 + (turn % peers));
-    const act = damageTo(damage, device, address, victim, nexthops.get(formatPrefix(victim.subnet)));
+    const nexthop = nexthops.get(formatPrefix(victim.subnet));
+    const act = damageTo(damage, { device, mac, address, peers, victim, nexthop });
     if (act !== undefined) taken.push({ damage, ...(await timeRepair(watch, device, whole, damage, act)) });
   }
   watch.close();
   return taken;
 });
 
+/** What is damaged. */
+interface Scene {
+  readonly device: string;
+  /** The device's. */
+  readonly mac: string;
+  readonly address: string;
+  /** How many there are. */
+  readonly peers: number;
+  readonly victim: Peer;
+  /** Id of the victim's nexthop object, if there is one. */
+  readonly nexthop: string | undefined;
+}
+
 /** @returns does the damage; undefined when there is nothing to damage */
 function damageTo(
   damage: Damage,
-  device: string,
-  address: string,
-  { subnet, mac }: Peer,
-  nexthop: string | undefined,
+  { device, mac: own, address, peers, victim: { subnet, mac }, nexthop }: Scene,
 ): (() => Promise<void>) | undefined {
   switch (damage) {
     case 'route deleted':
@@ -104,12 +116,28 @@ function damageTo(
       return () => batch('ip', `link set ${device} address 02:09:09:09:09:09`);
     case 'MTU changed':
       return () => batch('ip', `link set ${device} mtu 1300`);
+    case 'MAC written again':
+      return () => batch('ip', `link set ${device} address ${own}`);
+    case 'all routes deleted':
+      return () => batch('ip', ...deletionsOfRoutes(peers));
+    case 'all neighbours deleted':
+      return () => batch('ip', `neigh flush dev ${device} nud permanent`);
   }
+}
+
+/** The kernel refuses to flush routes by nexthop objects, because `ip route flush` names their device as well. */
+function deletionsOfRoutes(peers: number): readonly string[] {
+  return Array.from({ length: peers }, (_, n) => `route del ${formatPrefix(peer(n + 1).subnet)}`);
 }
 
 /** A way that bears an agent's mark (proto 83) and is not the right one. */
 function elsewhere({ address }: Prefix, device: string): string {
   return `via ${address.replace(/\d+$/, '9')} dev ${device} onlink proto 83`;
+}
+
+/** The MAC of the device that a snapshot is of; of the underlay none is asked for. */
+function macIn(lines: readonly string[]): string {
+  return lines.flatMap(line => /link\/ether (\S+)/.exec(line)?.[1] ?? [])[0] ?? '';
 }
 
 /** @returns the route's prefix and the id of its nexthop object, if the line is of a route that has one */
