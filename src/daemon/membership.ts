@@ -109,7 +109,7 @@ export class Membership {
         facts.dockerBridge = findDockerBridge(entries);
         this.#overlay.followRoutes(entries);
       },
-      onPass: (_, wishedUntil) => this.#onPass(wishedUntil),
+      onPass: wishedUntil => this.#onPass(wishedUntil),
       onFilled: signal => this.#waitForFiles(signal),
     });
     this.#overlay.attach(this.#reconciler);

@@ -18,51 +18,80 @@ export interface Announced {
   readonly isThere: boolean;
 }
 
-/** Of more than these something larger has happened, and to read everything takes no longer than to put them back. */
-const MOST_ANNOUNCED = 100;
+/** What was announced in one flock. */
+export interface News {
+  readonly entries: readonly Announced[];
+  /** That was all of it, so that nothing has to be read to know the rest. */
+  readonly isAll: boolean;
+}
+
+export const NO_NEWS: News = { entries: [], isAll: true };
+
+/** What was not read one by one, so that everything has to be read. */
+export const UNREAD_NEWS: News = { entries: [], isAll: false };
+
+/** Of more than these, to note them takes longer than to read everything. */
+const MOST_ANNOUNCED = 20_000;
 
 /** Gathers announcements of entries. */
 export class Announcements {
   #byKey = new Map<string, Announced>();
+  #isAll = true;
 
-  /** @throws MalformedMessageError */
-  note(message: Message, devices: DeviceTable): void {
+  /**
+   * @param isOfConcern whether it matters even where it does not tell of an entry such as ours
+   * @throws MalformedMessageError
+   */
+  note(message: Message, devices: DeviceTable, isOfConcern: boolean): void {
     if (this.#byKey.size > MOST_ANNOUNCED) return;
     const announced = readAnnounced(message, devices);
     if (announced !== undefined) this.#byKey.set(keyOf(announced.entry), announced);
+    else if (isOfConcern) this.#isAll = false;
   }
 
   /** What was noted since the last time; nothing when it was too much. */
-  take(): readonly Announced[] {
-    const all = [...this.#byKey.values()];
+  take(): News {
+    const news = { entries: [...this.#byKey.values()], isAll: this.#isAll };
     this.#byKey = new Map();
-    return all.length > MOST_ANNOUNCED ? [] : all;
+    this.#isAll = true;
+    return news.entries.length > MOST_ANNOUNCED ? UNREAD_NEWS : news;
   }
+}
+
+/** What puts right what was announced. */
+export interface Remedy extends Losses {
+  /** After it nothing of what was announced is amiss, as far as that can be said without reading. */
+  readonly isWhole: boolean;
 }
 
 /**
  * What puts right what was announced, where that alone says what is wrong.
  *
  * What is gone is made anew, exclusively where its key may be somebody else's: another may stand there still. What says
- * something else and is ours by its marks, or because it is on our own device, is replaced; what is not ours stays.
+ * something else and is ours by its marks, or because it is on our own device, is replaced; what is not ours stays, and
+ * whether what nobody wants may go is found out by a reading.
  * @param wanted all desired entries by `keyOf`
  */
 export function opsAgainst(
   announced: readonly Announced[],
   wanted: ReadonlyMap<string, Entry>,
   ownership: Ownership,
-): Losses {
+): Remedy {
   const ops: Op[] = [];
+  let isWhole = true;
   for (const { entry: held, isThere } of announced) {
     const entry = wanted.get(keyOf(held));
-    if (entry === undefined) continue;
-    if (!isThere) ops.push({ kind: 'create', entry });
-    else if (!sameEntry(entry, held) && isOurs(held, ownership)) ops.push({ kind: 'replace', entry, held });
+    if (entry === undefined) isWhole &&= !isThere;
+    else if (!isThere) ops.push({ kind: 'create', entry });
+    else if (sameEntry(entry, held)) continue;
+    else if (isOurs(held, ownership)) ops.push({ kind: 'replace', entry, held });
+    else isWhole = false;
   }
   const isRoute = (op: Op) => entryOf(op).kind === 'route';
   return {
     ways: inOrder(ops.filter(op => !isRoute(op))),
     routes: [...ops.filter(isRoute), ...routesOf(ops, wanted)],
+    isWhole,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Listens to the kernel and calls the reconciler when something of concern was announced. */
 import type { Logger } from 'pino';
-import { Announcements, type Announced } from './announced.js';
+import { Announcements, UNREAD_NEWS, type News } from './announced.js';
 import { concernOf, type Concern, type Interests } from './kernel-watch.js';
 import type { DeviceTable } from './kinds/kind.js';
 import { LastWord } from './last-word.js';
@@ -21,9 +21,9 @@ const WEIGHT: Readonly<Record<Concern, number>> = { entries: 0, overlay: 1, unde
 /**
  * Called once for each flock.
  * @param concern the weightiest: `underlay` before `overlay` before `entries`
- * @param announced entries that came or went, where they are few and no device or address was among it
+ * @param news entries that came or went, where they are not too many and no device or address was among it
  */
-export type OnConcern = (concern: Concern, announced: readonly Announced[]) => void;
+export type OnConcern = (concern: Concern, news: News) => void;
 
 export interface KernelListenerOptions {
   readonly interests: Interests;
@@ -53,17 +53,18 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
     if (pending === undefined || WEIGHT[concern] > WEIGHT[pending]) pending = concern;
     timer ??= setTimeout(() => {
       const settled = pending;
-      const announced = announcements.take();
+      const news = announcements.take();
       pending = undefined;
       timer = undefined;
-      if (settled !== undefined) onConcern(settled, settled === 'entries' ? announced : []);
+      if (settled !== undefined) onConcern(settled, settled === 'entries' ? news : UNREAD_NEWS);
     }, SETTLE_MS);
   };
   const hear = (message: Message) => {
     if (pending !== undefined && pending !== 'entries' && OF_ENTRIES.has(message.type)) return;
     const concern = concernOf(message, interests, devices(), ownPort);
     // Also what is as it should be: it may put right what was announced just before.
-    if (concern === 'entries' || pending === 'entries') announcements.note(message, devices());
+    if (concern === 'entries' || pending === 'entries')
+      announcements.note(message, devices(), concern === 'entries');
     // Nothing that the kernel refused a moment ago will it accept for a repetition.
     if (concern !== undefined)
       note(concern === 'underlay' && underlay.repeats(message) ? 'overlay' : concern);

@@ -5,7 +5,7 @@ import type { IpAddress } from '../address/ip.js';
 import type { MacAddress } from '../address/mac.js';
 import type { Op } from './diff.js';
 import { UnknownDeviceError } from './kinds/kind.js';
-import type { Entry, Link } from './model.js';
+import type { Entry, Link, NeighbourEntry } from './model.js';
 import { MalformedMessageError, NetlinkError } from './netlink/errors.js';
 
 /** A network device as the kernel has it. */
@@ -60,6 +60,8 @@ export interface Kernel {
   readEntries(devices: ReadonlySet<string>, only?: Entry['kind']): Promise<readonly Entry[]>;
   /** Whether there is a nexthop object with this id, whosever it is. */
   hasNexthop(id: number): Promise<boolean>;
+  /** Whether this address is a permanent neighbour on that device, with whatever MAC. A kernel that cannot say has it. */
+  hasNeighbour(entry: NeighbourEntry): Promise<boolean>;
   /** Carries the ops out in their order. @returns what was not simply done, by its place among the ops */
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>>;
   /** Creates the device and sets it up. @throws with the kernel's error name in `code` */

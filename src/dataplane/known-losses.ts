@@ -9,7 +9,7 @@
 import type { Op } from './diff.js';
 import { keyOf, sameEntry } from './kinds/index.js';
 import type { Mended } from './link-keeper.js';
-import type { Entry, NexthopEntry } from './model.js';
+import type { Entry } from './model.js';
 
 /** What was looked at after a change of devices. */
 export interface Findings {
@@ -19,12 +19,21 @@ export interface Findings {
   readonly addresses: readonly Entry[];
   /** Devices of which a nexthop object that must be there is not. */
   readonly withoutNexthops: ReadonlySet<string>;
-  /** The neighbours that are there on those devices: none if they have been down, and that object was not just deleted. */
-  readonly neighbours: readonly Entry[];
 }
 
 /** On which devices the entries of a kind have gone, all of them, with what happened to the device. */
 export type Gone = Readonly<Record<Entry['kind'], ReadonlySet<string | undefined>>>;
+
+/** What is known of entries beside that. */
+export interface Presence {
+  /** Addresses that were there when the kernel was last read, and are not. */
+  readonly lost: readonly Entry[];
+  /**
+   * The neighbours that are there on devices of which a sample was missing: none if it was more than that one which has
+   * gone.
+   */
+  readonly neighbours: readonly Entry[];
+}
 
 /** What puts back what is lost, in the order in which that is to be done. */
 export interface Losses {
@@ -50,15 +59,9 @@ export function goneWith({ mended, addresses, withoutNexthops }: Findings, lost:
 
 /**
  * What was there on these devices and is not. One look at each entry, by code that runs rarely and so is slow.
- * @param lost addresses that were there when the kernel was last read, and are not
  * @param wanted all desired entries
  */
-export function lossesOf(
-  { neighbours }: Findings,
-  gone: Gone,
-  lost: readonly Entry[],
-  wanted: Iterable<Entry>,
-): Losses {
+export function lossesOf(gone: Gone, { lost, neighbours }: Presence, wanted: Iterable<Entry>): Losses {
   const ops: Record<Entry['kind'], Op[]> = {
     address: lost.map(entry => ({ kind: 'create', entry })),
     fdb: [],
@@ -78,22 +81,27 @@ export function lossesOf(
 }
 
 /**
- * A nexthop object of each device, to be asked for: if that is gone the device has most likely been down, and all of them are.
+ * An entry of a kind on each device, to be asked for: where a nexthop object is gone that device has most likely been down, and
+ * all of them are; where a neighbour is gone its MAC has most likely been written.
+ * @param isOfKind tells that kind
  * @param devices of the overlay
  * @param wanted all desired entries
  * @param held what the kernel holds as far as is known, by `keyOf`: what is not ours or yet to come says nothing
  */
-export function nexthopSamples(
+export function samplesOf<E extends Entry>(
+  isOfKind: (entry: Entry) => entry is E,
   devices: ReadonlySet<string>,
   wanted: Iterable<Entry>,
   held: ReadonlyMap<string, Entry>,
-): ReadonlyMap<string, NexthopEntry> {
-  const samples = new Map<string, NexthopEntry>();
+): ReadonlyMap<string, E> {
+  const samples = new Map<string, E>();
+  if (devices.size === 0) return samples;
   for (const entry of wanted) {
-    if (entry.kind !== 'nexthop' || entry.device === undefined || samples.has(entry.device)) continue;
+    const { device } = entry;
+    if (device === undefined || !isOfKind(entry) || !devices.has(device) || samples.has(device)) continue;
     const known = held.get(keyOf(entry));
     if (known === undefined || !sameEntry(entry, known)) continue;
-    samples.set(entry.device, entry);
+    samples.set(device, entry);
     if (samples.size === devices.size) break;
   }
   return samples;

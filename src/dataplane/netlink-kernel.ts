@@ -1,14 +1,16 @@
 /** The kernel of this process's network namespace, over netlink. */
 import { writeFile } from 'node:fs/promises';
-import { ipFromBytes, ipToBytes } from '../address/ip.js';
+import { familyOf, ipFromBytes, ipToBytes } from '../address/ip.js';
 import { macFromBytes, macToBytes } from '../address/mac.js';
 import { entryOf, type Op } from './diff.js';
 import { atTheirOps, firstStepsOf } from './first-steps.js';
 import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpTrouble } from './kernel.js';
 import { describe, kindOf, KINDS } from './kinds/index.js';
-import { UnknownDeviceError, type DeviceTable, type DumpRequest, type Kind } from './kinds/kind.js';
-import type { Entry, Link } from './model.js';
+import { toWire, UnknownDeviceError, type DeviceTable, type DumpRequest, type Kind } from './kinds/kind.js';
+import type { Entry, Link, NeighbourEntry } from './model.js';
 import {
+  AF_INET,
+  AF_INET6,
   IFF_UP,
   NLM_F_CREATE,
   NLM_F_EXCL,
@@ -16,6 +18,7 @@ import {
   NLM_F_REQUEST,
   RTM_DELLINK,
   RTM_GETLINK,
+  RTM_GETNEIGH,
   RTM_GETNEXTHOP,
   RTM_NEWLINK,
 } from './netlink/constants.js';
@@ -30,6 +33,7 @@ import {
   type LinkRequest,
 } from './netlink/link.js';
 import type { Message, MessageWriter } from './netlink/message.js';
+import { encodeNeighbourSelector } from './netlink/neighbour.js';
 import { encodeNexthopSelector } from './netlink/nexthop.js';
 import type { NetlinkSocket } from './netlink/socket.js';
 
@@ -96,13 +100,42 @@ export class NetlinkKernel implements Kernel {
   }
 
   async hasNexthop(id: number): Promise<boolean> {
+    const write = (writer: MessageWriter) => encodeNexthopSelector(writer, id);
+    const found = await this.#find({
+      type: RTM_GETNEXTHOP,
+      flags: 0,
+      describe: () => `nexthop ${id}`,
+      write,
+    });
+    return found !== undefined;
+  }
+
+  async hasNeighbour(entry: NeighbourEntry): Promise<boolean> {
+    const devices = this.#devices;
+    const family = familyOf(entry.address) === 4 ? AF_INET : AF_INET6;
+    const write = (writer: MessageWriter) =>
+      encodeNeighbourSelector(writer, family, devices.indexOf(entry.device), toWire(entry.address));
     try {
-      const describe = () => `nexthop ${id}`;
-      const write = (writer: MessageWriter) => encodeNexthopSelector(writer, id);
-      await this.#socket.request({ type: RTM_GETNEXTHOP, flags: 0, describe, write });
-      return true;
+      const found = await this.#find({
+        type: RTM_GETNEIGH,
+        flags: 0,
+        describe: () => describe(entry),
+        write,
+      });
+      return found !== undefined && kindOf(entry).decode(found.body, devices) !== undefined;
     } catch (error) {
-      if (error instanceof NetlinkError && error.code === 'ENOENT') return false;
+      if (error instanceof NetlinkError && UNKNOWN_REQUEST.has(error.code)) return true;
+      throw error;
+    }
+  }
+
+  /** @returns the answer to a request for one entry, undefined when there is no such entry */
+  async #find(request: Operation): Promise<Message | undefined> {
+    try {
+      const [answer] = await this.#socket.request(request);
+      return answer;
+    } catch (error) {
+      if (error instanceof NetlinkError && error.code === 'ENOENT') return undefined;
       throw error;
     }
   }

@@ -4,8 +4,8 @@ import { keyOfOp, type Op } from './diff.js';
 /** Longer than a pass with ten thousand peers, during which nothing is heard, and the flock that is heard after it. */
 const MOMENT_MS = 1_000;
 
-/** Of so many at once it is only remembered that there were many: then it may be any key. */
-const MANY = 1_000;
+/** Of so many at once, which are those of a whole device, it is only remembered that there were: then it may be any key. */
+const MANY = 20_000;
 
 export class RecentChanges {
   /** When, by `keyOf`; the latest last. */

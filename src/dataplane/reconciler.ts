@@ -4,11 +4,12 @@
  * Level-triggered, at two speeds. When a peer changes, its keys alone are compared with what we know the kernel to hold,
  * and the difference is sent at once, together with whatever else came meanwhile: no dump, no timer. Any doubt (the
  * start, a notification, a refused or lost answer, the timer) leads to a full read and a full comparison. What a
- * notification says is gone is put back before that, and what goes with a device, its MAC or address: with ten thousand
- * peers the reading takes a while.
+ * notification says is gone is put back before that (`restorer.ts`), and what goes with a device, its MAC or address: with ten
+ * thousand peers the reading takes a while.
  */
 import type { Logger } from 'pino';
-import type { Announced } from './announced.js';
+import { NO_NEWS, type News } from './announced.js';
+import { Calm } from './calm.js';
 import { Contests } from './contests.js';
 import { HOST, type Owner, type Plan } from './desired.js';
 import { allKeys, keyOfOp, type Op } from './diff.js';
@@ -45,10 +46,10 @@ export interface ReconcilerOptions {
   readonly onRead?: (entries: readonly Entry[]) => void;
   /**
    * Called after every pass.
-   * @param startedAt when it began: what was doubted before has been looked at
-   * @param wishedUntil what was asked for before that moment has been carried out; undefined when the pass broke off
+   * @param wishedUntil what was asked for before that moment has been carried out; undefined when the pass broke off, or was
+   *   about repairs alone
    */
-  readonly onPass?: (startedAt: number, wishedUntil: number | undefined) => void;
+  readonly onPass?: (wishedUntil: number | undefined) => void;
   /**
    * Called when the kernel has been filled for the first time with all peers. Waited for before anything else is done; must
    * not reject, and end soon, at once when `signal` aborts.
@@ -64,12 +65,13 @@ export class Reconciler {
   readonly #contests = new Contests();
   readonly #restorer: Restorer;
   readonly #touched = new Set<string>();
-  #announced: readonly Announced[] = [];
+  #news = NO_NEWS;
   #links: readonly Link[] = [];
   #peersComplete = false;
   /** Whether what is ours and not desired goes: not yet, from the next full pass on, or it has gone once. */
   #pruning: 'held' | 'due' | 'on' = 'held';
   #doubt = true;
+  readonly #calm = new Calm();
   /** Changes of devices and addresses heard of, how many there were at the underlay's last, and how many a full pass has dealt with. */
   readonly #deviceChanges = { heard: 0, heardOfUnderlay: 0, seen: 0 };
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
@@ -85,7 +87,7 @@ export class Reconciler {
     this.#linkKeeper = new LinkKeeper(kernel, log, now, this.#contests, offload);
     this.#reading = new ReadTrouble(log);
     const { nexthopRange = NEXTHOPS_PAY } = options;
-    const onDoubt = () => (this.#doubt = true);
+    const onDoubt = () => this.#readNext();
     this.#entries = new EntryKeeper({ kernel, ownership, log, now, nexthopRange, onDoubt });
     this.#restorer = new Restorer(options, this.#entries, this.#contests, this.#touched);
   }
@@ -191,12 +193,26 @@ export class Reconciler {
 
   /**
    * Something may have changed in the kernel: read everything again.
-   * @param announced entries that others are said to have changed: what that alone proves wrong is put right first
+   * @param news entries that others are said to have changed: what that alone proves wrong is put right first, and if that
+   *   is all, the reading waits until no more of it comes
    */
-  doubt(announced: readonly Announced[] = []): void {
-    this.#announced = [...this.#announced, ...announced];
-    this.#doubt = true;
+  doubt(news?: News): void {
+    if (news === undefined) this.#readNext();
+    else this.#heed(news);
     this.#wake();
+  }
+
+  #heed({ entries, isAll }: News): void {
+    const before = this.#news;
+    this.#news = { entries: [...before.entries, ...entries], isAll: before.isAll && isAll };
+    if (this.#news.entries.length === 0) this.#readNext();
+    else this.#doubt = true;
+  }
+
+  /** There is no time to wait for. */
+  #readNext(): void {
+    this.#doubt = true;
+    this.#calm.end();
   }
 
   /**
@@ -218,7 +234,10 @@ export class Reconciler {
       const isAsked = this.#touched.size > 0 && this.#troubleText === undefined;
       // A reading of ten thousand peers' entries takes a while, and no lease waits for it.
       if (isAsked && (this.#settled || !this.#doubt)) await this.#pass(() => this.#hotPass(), signal);
-      if (this.#doubt) {
+      const news = this.#takeNews();
+      if (news.entries.length > 0) {
+        await this.#pass(() => this.#putRight(news), signal);
+      } else if (this.#doubt && this.#calm.endsAt <= this.#options.now()) {
         await this.#pass(() => this.#fullPass(), signal);
       } else if (!isAsked) {
         this.#entries.keepBooks();
@@ -234,7 +253,7 @@ export class Reconciler {
   }
 
   #noteWanted(): void {
-    if (!this.#doubt) this.#doubt = this.#entries.isOutgrown;
+    if (this.#entries.isOutgrown) this.#readNext();
     this.#wake();
   }
 
@@ -277,9 +296,8 @@ export class Reconciler {
     return Math.max(this.#reading.retryAt, this.#linkKeeper.retryAt);
   }
 
-  /** @param work tells the moment up to which wishes have been carried out; undefined when it broke off */
+  /** @param work tells the moment up to which wishes have been carried out, if so */
   async #pass(work: () => Promise<number | undefined>, signal: AbortSignal): Promise<void> {
-    const startedAt = this.#options.now();
     let wishedUntil: number | undefined;
     try {
       wishedUntil = await work();
@@ -287,21 +305,27 @@ export class Reconciler {
       if (!isKernelTrouble(error)) throw error;
       this.#reading.report(error, this.#options.now());
     }
-    this.#options.onPass?.(startedAt, wishedUntil);
+    this.#options.onPass?.(wishedUntil);
     if (!this.#readings.isFilling) return;
     if (this.#settled) await this.#options.onFilled?.(signal);
     this.#readings = { ...this.#readings, isFilling: false };
   }
 
+  /** What was announced since the last time, where that can be trusted: news of devices, and a start, say more than it. */
+  #takeNews(): News {
+    const news = this.#news;
+    this.#news = NO_NEWS;
+    const { heard, seen } = this.#deviceChanges;
+    return this.#settled && heard === seen && this.#troubleText === undefined ? news : NO_NEWS;
+  }
+
   async #fullPass(): Promise<number | undefined> {
     const { kernel, ownership, now, onRead } = this.#options;
     this.#doubt = false;
-    const announced = this.#announced;
-    this.#announced = [];
+    this.#calm.end();
     if (now() < this.#troubleEndsAt) return undefined;
     this.#restorer.repairs.endContests(now());
     const { heard, heardOfUnderlay, seen } = this.#deviceChanges;
-    if (this.#settled && heard === seen) await this.#restorer.putRight(announced);
     this.#readings = { begun: this.#readings.begun + 1, isFilling: !this.#settled };
     const links = this.#links;
     // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
@@ -332,6 +356,11 @@ export class Reconciler {
     return wishedUntil;
   }
 
+  async #putRight(news: News): Promise<undefined> {
+    if (await this.#restorer.putRight(news)) this.#calm.prolong(this.#options.now());
+    else this.#readNext();
+  }
+
   /** Everything has been read: makes it as desired. @param asked keys under which somebody wants something else */
   async #bringAbout(asked: ReadonlySet<string>, isConsequence: IsConsequence): Promise<void> {
     const isFirstPruning = this.#pruning === 'due';
@@ -360,13 +389,15 @@ export class Reconciler {
     if (!isReadNext || done.length === ops.length) return startedAt;
     const settled = new Set(done.map(keyOfOp));
     for (const key of ops.map(keyOfOp)) if (!settled.has(key)) this.#touched.add(key);
+    this.#readNext();
     return undefined;
   }
 
   /** When there is something to do again, milliseconds. While there is trouble, only that matters. */
   #dueAt(): number {
     if (this.#troubleText !== undefined) return this.#troubleEndsAt;
-    return Math.min(this.#nextLookAt, this.#entries.failures.nextRetry ?? Infinity);
+    const lookAt = this.#doubt ? this.#calm.endsAt : this.#nextLookAt;
+    return Math.min(lookAt, this.#entries.failures.nextRetry ?? Infinity);
   }
 
   /** When all is to be looked at again, without trouble. */
@@ -393,7 +424,7 @@ export class Reconciler {
   #takeDue(): void {
     const now = this.#options.now();
     if (now < this.#dueAt()) return;
-    if (this.#troubleText !== undefined || now >= this.#nextLookAt) this.#doubt = true;
+    if (this.#troubleText !== undefined || now >= this.#nextLookAt) this.#readNext();
     for (const [key, failure] of this.#entries.failures.all)
       if (failure.notBefore <= now) this.#touched.add(key);
   }

@@ -3,15 +3,16 @@
  * each repair against what another program keeps undoing, and counts and tells them.
  */
 import type { Logger } from 'pino';
-import { opsAgainst, type Announced } from './announced.js';
+import { opsAgainst, type News } from './announced.js';
 import type { Contests } from './contests.js';
 import { HOST } from './desired.js';
 import { entryOf, keyOfOp, type Op } from './diff.js';
 import type { EntryKeeper } from './entry-keeper.js';
 import type { Kernel } from './kernel.js';
-import { goneWith, lossesOf, nexthopSamples, type Losses } from './known-losses.js';
+import { goneWith, lossesOf, samplesOf, type Losses } from './known-losses.js';
 import type { Mended } from './link-keeper.js';
 import { keyOf } from './kinds/index.js';
+import type { Entry, NeighbourEntry, NexthopEntry } from './model.js';
 import type { Ownership } from './ownership.js';
 import { RecentChanges } from './recent-changes.js';
 import { Repairs } from './repairs.js';
@@ -21,6 +22,9 @@ export type IsConsequence = (op: Op) => boolean;
 
 /** That of no change of devices. */
 export const NO_CONSEQUENCE: IsConsequence = () => false;
+
+/** So many entries somebody may have taken one by one; of more, the device that they were on may be on its way out. */
+const FEW = 100;
 
 export interface RestorerOptions {
   readonly kernel: Kernel;
@@ -96,55 +100,91 @@ export class Restorer {
   async putBackKnownLosses(mended: readonly Mended[], isUnderlayNews: boolean): Promise<IsConsequence> {
     const { kernel, ownership, now } = this.#options;
     const { desired, held } = this.#entries;
-    const addresses = await kernel.readEntries(ownership.devices, 'address');
-    const withoutNexthops = new Set<string>();
-    for (const [device, { id }] of nexthopSamples(ownership.devices, desired.byKey.values(), held))
-      if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
-    const neighbours =
-      withoutNexthops.size === 0 ? [] : await kernel.readEntries(withoutNexthops, 'neighbour');
+    const { devices } = ownership;
+    const addresses = await kernel.readEntries(devices, 'address');
     const present = new Set(addresses.map(keyOf));
     // One that has been missing for longer is put off, or refused: its loss has had its effects.
     const lost = desired
       .entriesOf(HOST)
       .filter(entry => entry.kind === 'address' && !present.has(keyOf(entry)) && held.has(keyOf(entry)));
-    const findings = { mended, addresses, withoutNexthops, neighbours };
-    const gone = goneWith(findings, lost);
+    const withoutNexthops = new Set<string>();
+    for (const [device, { id }] of samplesOf(isNexthop, devices, desired.byKey.values(), held))
+      if (!(await kernel.hasNexthop(id))) withoutNexthops.add(device);
+    const gone = goneWith({ mended, addresses, withoutNexthops }, lost);
+    const flushed = await this.#findFlushed(withoutAny(devices, gone.neighbour));
+    const doubtful = new Set([...withoutNexthops, ...flushed]);
+    const neighbours = doubtful.size === 0 ? [] : await kernel.readEntries(doubtful, 'neighbour');
     const isConsequence: IsConsequence = op => {
       const { kind, device } = entryOf(op);
       return gone[kind].has(device) || (isUnderlayNews && kind === 'route' && device === ownership.underlay);
     };
     const mayTry = (op: Op) =>
       !this.#asked.has(keyOfOp(op)) && (isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now()));
-    await this.#putBack(lossesOf(findings, gone, lost, desired.byKey.values()), mayTry, isConsequence);
+    const allGone = { ...gone, neighbour: new Set([...gone.neighbour, ...flushed]) };
+    const losses = lossesOf(allGone, { lost, neighbours }, desired.byKey.values());
+    await this.#putBack(losses, mayTry, isConsequence);
     return isConsequence;
   }
 
   /**
-   * By what was announced alone. What is fought over or refused at present is left to the reading that follows, and what
-   * we changed a moment ago: the announcement may be why.
+   * A MAC that is written again, to what it was, takes the neighbours along and leaves nothing else to be seen. Who does so has
+   * taken them: it is no consequence of a change, and may become a contest.
+   * @returns those of the devices of which a neighbour that must be there is not
    */
-  async putRight(announced: readonly Announced[]): Promise<void> {
-    if (announced.length === 0) return;
-    const { desired, failures } = this.#entries;
+  async #findFlushed(devices: ReadonlySet<string>): Promise<readonly string[]> {
+    const { desired, held } = this.#entries;
+    const flushed: string[] = [];
+    for (const [device, sample] of samplesOf(isNeighbour, devices, desired.byKey.values(), held))
+      if (!(await this.#options.kernel.hasNeighbour(sample))) flushed.push(device);
+    return flushed;
+  }
+
+  /**
+   * By what was announced alone. What is fought over or refused at present is left to a reading, and what we changed a
+   * moment ago: the announcement may be why.
+   * @returns whether all of it is right by now; if not, that reading must not wait
+   */
+  async putRight({ entries: announced, isAll }: News): Promise<boolean> {
+    const { desired, failures, conflicts } = this.#entries;
     const { ownership, now } = this.#options;
+    if (announced.length > FEW && !(await this.#haveDevices())) return false;
     const at = now();
     const mayTry = (op: Op) =>
       this.#contests.mayRepair(keyOfOp(op), at) &&
       failures.mayTry(keyOfOp(op), at) &&
       !this.#recentChanges.has(keyOfOp(op), at) &&
       !this.#asked.has(keyOfOp(op));
-    await this.#putBack(opsAgainst(announced, desired.byKey, ownership), mayTry, NO_CONSEQUENCE);
+    const { ways, routes, isWhole } = opsAgainst(announced, desired.byKey, ownership);
+    const done = await this.#putBack({ ways, routes }, mayTry, NO_CONSEQUENCE);
+    // What has gone may have stood in the way of what is wanted under another key.
+    return isAll && isWhole && conflicts.size === 0 && done === ways.length + routes.length;
   }
 
+  /** Whether our devices are there, and up. What goes with one that is deleted is announced before that is. */
+  async #haveDevices(): Promise<boolean> {
+    const { kernel, ownership } = this.#options;
+    const up = new Set((await kernel.readLinks()).filter(({ up: isUp }) => isUp).map(({ name }) => name));
+    return [...ownership.devices].every(name => up.has(name));
+  }
+
+  /** @returns how many the kernel has carried out */
   async #putBack(
     { ways, routes }: Losses,
     mayTry: (op: Op) => boolean,
     isConsequence: IsConsequence,
-  ): Promise<void> {
+  ): Promise<number> {
     const { now } = this.#options;
     const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
     this.#drift += done.length;
     this.noteChanged(done);
     this.repairs.note(done, now(), isConsequence);
+    return done.length;
   }
+}
+
+const isNexthop = (entry: Entry): entry is NexthopEntry => entry.kind === 'nexthop';
+const isNeighbour = (entry: Entry): entry is NeighbourEntry => entry.kind === 'neighbour';
+
+function withoutAny(names: ReadonlySet<string>, others: ReadonlySet<unknown>): ReadonlySet<string> {
+  return new Set([...names].filter(name => !others.has(name)));
 }

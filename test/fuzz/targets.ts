@@ -75,7 +75,7 @@ const messages: Target = {
       if (whole > bytes.length) throw new Error(`${whole} whole bytes of ${bytes.length}`);
       for (const message of readMessages(bytes.subarray(0, whole))) {
         refuses(() => decodeNftAnnouncement({ ...message, type: NFT_NEWRULE }));
-        refuses(() => new Announcements().note(message, DEVICES));
+        refuses(() => new Announcements().note(message, DEVICES, true));
         refuses(() =>
           concernOf(
             message,

@@ -15,7 +15,7 @@ import type { Subscription } from '../../src/dataplane/netlink/subscription.js';
 import type { Transport } from '../../src/dataplane/netlink/transport.js';
 import { deleteAddress, newAddress } from './fake-kernel/addresses.js';
 import { deleteLink, getLink, newLink } from './fake-kernel/links.js';
-import { deleteNeighbour, newNeighbour } from './fake-kernel/neighbours.js';
+import { deleteNeighbour, getNeighbour, newNeighbour } from './fake-kernel/neighbours.js';
 import { deleteNexthop, getNexthop, newNexthop } from './fake-kernel/nexthops.js';
 import { deleteRoute, lookUpRoute, newRoute } from './fake-kernel/routes.js';
 import {
@@ -38,6 +38,7 @@ const HANDLERS = new Map<number, Handler>([
   [nl.RTM_GETROUTE, lookUpRoute],
   [nl.RTM_NEWNEIGH, newNeighbour],
   [nl.RTM_DELNEIGH, deleteNeighbour],
+  [nl.RTM_GETNEIGH, getNeighbour],
   [nl.RTM_NEWNEXTHOP, newNexthop],
   [nl.RTM_DELNEXTHOP, deleteNexthop],
   [nl.RTM_GETNEXTHOP, getNexthop],

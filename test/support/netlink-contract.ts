@@ -12,7 +12,11 @@ import {
   encodeLinkSelector,
 } from '../../src/dataplane/netlink/link.js';
 import type { Message } from '../../src/dataplane/netlink/message.js';
-import { encodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
+import {
+  decodeNeighbour,
+  encodeNeighbour,
+  encodeNeighbourSelector,
+} from '../../src/dataplane/netlink/neighbour.js';
 import { decodeRoute, type RouteRequest } from '../../src/dataplane/netlink/route.js';
 import { AS_OPERATIONS } from './as-operations.js';
 import {
@@ -118,7 +122,13 @@ export function netlinkContract(t: Test, kernel: ContractKernel): void {
     const found = (await neighboursOn(device)).find(entry => entry.destination?.[2] === 3);
     t.match(found, { state: nl.NUD_PERMANENT, protocol: 83, type: nl.RTN_UNICAST });
     t.same(plain(found?.linkAddress), plain(MAC_B));
+    const ask = (family: number, address: string, index = device) =>
+      run(nl.RTM_GETNEIGH, 0, w => encodeNeighbourSelector(w, family, index, bytes(address)));
+    const [answer] = await ask(nl.AF_INET, '10.77.3.0');
+    t.same(plain(decodeNeighbour(answer!.body)), plain(found), 'the same by its address');
     await drop(one);
+    await fails(t, 'ENOENT', () => ask(nl.AF_INET, '10.77.3.0'));
+    await fails(t, 'ENODEV', () => ask(nl.AF_INET, '10.77.4.0', 99_999));
     await fails(t, 'ENOENT', () => drop(one));
     await fails(t, 'ENOENT', () => put(one, nl.NLM_F_REPLACE));
     await fails(t, 'ENODEV', () => put({ ...one, interfaceIndex: 99_999 }, CREATE));

@@ -77,7 +77,9 @@ export function startRealHost(
   nexthopRange = ALWAYS,
 ): RealHost {
   const log = pino({ level: 'silent' });
-  const moments = { unexpected: -Infinity, heard: -Infinity, passBegun: -Infinity };
+  const moments = { unexpected: -Infinity, heard: -Infinity };
+  // How many readings had begun when something was heard, and how many have ended.
+  const readings = { atNews: 0, ended: 0 };
   let deviceNews = 0;
   const announced: string[] = [];
   const socket = new NetlinkSocket();
@@ -89,7 +91,7 @@ export function startRealHost(
     now: () => performance.now(),
     random: () => 0.5,
     nexthopRange,
-    onPass: startedAt => (moments.passBegun = startedAt),
+    onPass: () => (readings.ended = reconciler.readings.begun),
     ...(offload && { offload }),
   });
   const interests: Interests = {
@@ -114,6 +116,7 @@ export function startRealHost(
     log,
     onConcern: (concern, announced) => {
       moments.heard = performance.now();
+      readings.atNews = reconciler.readings.begun;
       if (concern === 'entries') reconciler.doubt(announced);
       else {
         deviceNews++;
@@ -151,7 +154,7 @@ export function startRealHost(
       await poll(() => entriesOn(fdb.device).includes(`fdb ${fdb.mac} ${fdb.vtep} permanent`));
     }
     // What is heard is told a little later, for what comes together to be told together.
-    await poll(() => moments.heard > moments.unexpected && moments.passBegun >= moments.heard);
+    await poll(() => moments.heard > moments.unexpected && readings.ended > readings.atNews);
   };
   const hears = (what: 'new' | 'gone', entry: Entry, newsBefore: number) =>
     poll(() => announced.includes(`${what}: ${keyOf(entry)}`) || deviceNews > newsBefore);

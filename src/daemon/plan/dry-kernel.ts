@@ -2,7 +2,7 @@
 import type { HeldLink, HeldVxlan, Kernel, LinkChange, OpTrouble } from '../../dataplane/kernel.js';
 import { entryOf, type Op } from '../../dataplane/diff.js';
 import { describe, keyOf } from '../../dataplane/kinds/index.js';
-import type { Entry, Link } from '../../dataplane/model.js';
+import type { Entry, Link, NeighbourEntry } from '../../dataplane/model.js';
 import type { NoteChange } from './changes.js';
 
 export class DryKernel implements Kernel {
@@ -47,6 +47,11 @@ export class DryKernel implements Kernel {
   async hasNexthop(id: number): Promise<boolean> {
     const all = await this.readEntries(new Set(this.#held.map(({ name }) => name)), 'nexthop');
     return all.some(entry => entry.kind === 'nexthop' && entry.id === id);
+  }
+
+  async hasNeighbour(wanted: NeighbourEntry): Promise<boolean> {
+    const all = await this.readEntries(new Set([wanted.device]), 'neighbour');
+    return all.some(entry => keyOf(entry) === keyOf(wanted));
   }
 
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {

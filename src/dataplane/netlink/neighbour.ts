@@ -74,6 +74,17 @@ export function encodeNeighbour(writer: MessageWriter, neighbour: NeighbourReque
   if (neighbour.nexthopId !== undefined) writer.attributeU32(NDA_NH_ID, neighbour.nexthopId);
 }
 
+/** Writes the body of RTM_GETNEIGH for one ARP or NDP entry: the kernel (since 5.0) refuses more than its address and device. */
+export function encodeNeighbourSelector(
+  writer: MessageWriter,
+  family: number,
+  interfaceIndex: number,
+  destination: WireAddress,
+): void {
+  writeHeader(writer, { family, interfaceIndex, state: 0, flags: 0, type: 0 });
+  writer.attributeIp(NDA_DST, destination);
+}
+
 /**
  * Writes the body of an RTM_GETNEIGH dump of one device.
  *

@@ -1,6 +1,10 @@
 /** ARP, NDP and FDB entries of a fake kernel. */
 import * as nl from '../../../src/dataplane/netlink/constants.js';
-import { decodeNeighbour, type Neighbour } from '../../../src/dataplane/netlink/neighbour.js';
+import {
+  decodeNeighbour,
+  encodeNeighbour,
+  type Neighbour,
+} from '../../../src/dataplane/netlink/neighbour.js';
 import * as fake from './state.js';
 import type { Handler, State } from './state.js';
 
@@ -34,6 +38,17 @@ export const deleteNeighbour: Handler = (state, request) => {
   if (isFdb && isOtherVtep) return 0;
   fake.takeOut(state.neighbours, entry => entry === existing);
   fake.announceNeighbour(request, nl.RTM_DELNEIGH, existing);
+  return 0;
+};
+
+export const getNeighbour: Handler = (state, request) => {
+  const wanted = decodeNeighbour(request.body);
+  // More than address and device the kernel takes for a mistake (net/core/neighbour.c, neigh_valid_get_req).
+  if (wanted.state !== 0 || wanted.type !== 0 || wanted.linkAddress !== undefined) return fake.EINVAL;
+  if (fake.linkOf(state, wanted.interfaceIndex) === undefined) return fake.ENODEV;
+  const existing = find(state, wanted);
+  if (existing === undefined) return fake.ENOENT;
+  request.reply(nl.RTM_NEWNEIGH, writer => encodeNeighbour(writer, existing));
   return 0;
 };
 

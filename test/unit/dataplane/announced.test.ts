@@ -1,10 +1,11 @@
 /** What announcements of entries say, and what puts it right without a reading. */
 import t from 'tap';
-import { Announcements, opsAgainst, type Announced } from '../../../src/dataplane/announced.js';
+import { Announcements, NO_NEWS, opsAgainst, type Announced } from '../../../src/dataplane/announced.js';
 import { byKey } from '../../../src/dataplane/diff.js';
 import type { DeviceTable } from '../../../src/dataplane/kinds/kind.js';
 import type { Entry } from '../../../src/dataplane/model.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
+import { encodeLink } from '../../../src/dataplane/netlink/link.js';
 import { readMessages, type MessageWriter } from '../../../src/dataplane/netlink/message.js';
 import { encodeNeighbour, type Neighbour } from '../../../src/dataplane/netlink/neighbour.js';
 import { encodeNexthop } from '../../../src/dataplane/netlink/nexthop.js';
@@ -56,38 +57,52 @@ t.test('the last word on each entry counts', async t => {
     neighbour(nl.RTM_NEWNEIGH, fdbOn(VX, MAC_A, '192.168.77.99')),
     neighbour(nl.RTM_DELNEIGH, { ...arpOn(VX, '10.5.2.0', MAC_A), state: FAILED, linkAddress: undefined }),
   ];
-  for (const message of heard) announcements.note(message, devices);
-  t.match(announcements.take(), [
+  for (const message of heard) announcements.note(message, devices, true);
+  t.match(announcements.take().entries, [
     { isThere: false, entry: { kind: 'route', destination: subnetOf(2), nexthopId: id } },
     { isThere: false, entry: { kind: 'nexthop', id } },
     { isThere: true, entry: { kind: 'fdb', vtep: '192.168.77.99' } },
     { isThere: false, entry: { kind: 'neighbour', device: DEVICE, address: '10.5.2.0' } },
   ]);
-  t.same(announcements.take(), []);
+  t.same(announcements.take(), NO_NEWS);
 });
 
 t.test('an FDB entry that is not permanent any more is lost', async t => {
   const announcements = new Announcements();
   const learned = { ...fdbOn(VX, MAC_A, '192.168.77.99'), state: 0x02 };
-  announcements.note(neighbour(nl.RTM_NEWNEIGH, learned), devices);
-  announcements.note(neighbour(nl.RTM_NEWNEIGH, { ...learned, interfaceIndex: 9, flags: 0 }), devices);
-  const told = announcements.take();
+  announcements.note(neighbour(nl.RTM_NEWNEIGH, learned), devices, true);
+  announcements.note(neighbour(nl.RTM_NEWNEIGH, { ...learned, interfaceIndex: 9, flags: 0 }), devices, false);
+  const { entries: told, isAll } = announcements.take();
+  t.ok(isAll, 'the other is of another device');
   t.same(told, [{ isThere: false, entry: { kind: 'fdb', device: DEVICE, mac: '02:53:00:00:00:01' } }]);
   const wanted = fdbEntry('02:53:00:00:00:01', vtepOf(2));
   t.same(against(told, byKey([wanted])), [{ kind: 'create', entry: wanted }]);
   t.same(against(told, WANTED), [], 'of a MAC that nobody wants');
 });
 
-t.test('too much at once is told as nothing', async t => {
+t.test('what matters and is no such entry leaves something to be read', async t => {
+  const announcements = new Announcements();
+  const link = said(nl.RTM_NEWLINK, writer => encodeLink(writer, { index: 9, name: 'docker0' }));
+  announcements.note(neighbour(nl.RTM_DELNEIGH, arpOn(VX, '10.5.2.0', MAC_A)), devices, true);
+  announcements.note(link, devices, true);
+  t.match(announcements.take(), { entries: { length: 1 }, isAll: false });
+  announcements.note(link, devices, false);
+  t.same(announcements.take(), NO_NEWS);
+});
+
+t.test('too much at once is not told one by one', async t => {
   const announcements = new Announcements();
   const note = (count: number) => {
-    for (let n = 0; n < count; n++)
-      announcements.note(neighbour(nl.RTM_DELNEIGH, arpOn(VX, `10.5.${n}.0`, MAC_A)), devices);
-    return announcements.take().length;
+    for (let n = 0; n < count; n++) {
+      const arp = arpOn(VX, `10.${5 + (n >> 8)}.${n & 0xff}.0`, MAC_A);
+      announcements.note(neighbour(nl.RTM_DELNEIGH, arp), devices, true);
+    }
+    const { entries, isAll } = announcements.take();
+    return [entries.length, isAll];
   };
-  t.equal(note(100), 100);
-  t.equal(note(101), 0);
-  t.equal(note(1), 1, 'and the next is told again');
+  t.same(note(20_000), [20_000, true]);
+  t.same(note(20_001), [0, false]);
+  t.same(note(1), [1, true], 'and the next is told again');
 });
 
 t.test('what puts it right', async t => {
@@ -130,4 +145,8 @@ t.test('what puts it right', async t => {
     ['another nexthop object is gone', [gone(nexthopEntry(9))], []],
   ];
   for (const [what, announced, ops] of cases) t.same(against(announced, WANTED), ops, what);
+  const isWhole = (...announced: Announced[]) => opsAgainst(announced, WANTED, OWNERSHIP).isWhole;
+  t.ok(isWhole(gone(route), there(fdb), gone(nexthopEntry(9)), there(altered)));
+  t.notOk(isWhole(gone(route), there(foreign)), 'it stands in the way');
+  t.notOk(isWhole(gone(route), there(nexthopEntry(9))), 'nobody wants it, and it may be ours');
 });

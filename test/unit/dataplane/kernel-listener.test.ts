@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { waitFor } from '../../../src/demo/wait.js';
+import { UNREAD_NEWS } from '../../../src/dataplane/announced.js';
 import { listenToKernel, type OnConcern } from '../../../src/dataplane/kernel-listener.js';
 import type { DeviceTable } from '../../../src/dataplane/kinds/kind.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
@@ -79,7 +80,7 @@ t.test('of entries nothing is asked while the kernel is being filled, and all af
   readings.isFilling = false;
   await isTold(1);
   t.equal(asked(), 3);
-  t.same(told, [['entries', [{ entry: OF_A, isThere: false }]]]);
+  t.same(told, [['entries', { entries: [{ entry: OF_A, isThere: false }], isAll: true }]]);
 });
 
 t.test('what came before comes before what comes then', async t => {
@@ -88,7 +89,7 @@ t.test('what came before comes before what comes then', async t => {
   readings.isFilling = false;
   say(come());
   await isTold(1);
-  t.same(told, [['entries', [{ entry: OF_A, isThere: true }]]]);
+  t.same(told, [['entries', { entries: [{ entry: OF_A, isThere: true }], isAll: true }]]);
 });
 
 t.test('what was announced before another reading began is in that', async t => {
@@ -113,7 +114,7 @@ t.test('one that cannot be read is as good as lost', async t => {
   say(broken());
   readings.isFilling = false;
   await isTold(1);
-  t.same(told, [['underlay', []]], 'so that everything is read');
+  t.same(told, [['underlay', UNREAD_NEWS]], 'so that everything is read');
 });
 
 t.test('so many that they would fill the memory are as good as lost', async t => {
@@ -121,17 +122,17 @@ t.test('so many that they would fill the memory are as good as lost', async t =>
   say(Buffer.concat(Array<Uint8Array>(100_001).fill(come())));
   readings.isFilling = false;
   await isTold(1);
-  t.same([asked(), told], [0, [['underlay', []]]]);
+  t.same([asked(), told], [0, [['underlay', UNREAD_NEWS]]]);
 });
 
 t.test('devices cannot wait; after news of one no entry is looked at, for all are read', async t => {
   const { readings, told, asked, say, isTold } = listen(t);
   say(newsOfDevice());
   await isTold(1);
-  t.same(told, [['overlay', []]]);
+  t.same(told, [['overlay', UNREAD_NEWS]]);
   readings.isFilling = false;
   say(newsOfDevice());
   say(come('192.168.77.99'));
   await isTold(2);
-  t.same([told[1], asked()], [['overlay', []], 0]);
+  t.same([told[1], asked()], [['overlay', UNREAD_NEWS], 0]);
 });

@@ -1,7 +1,9 @@
 /** The reconciler and what the kernel announces of single entries: put right at once, and once. */
 import t from 'tap';
+import { UNREAD_NEWS, type Announced, type News } from '../../../src/dataplane/announced.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { SELVEDGE_ROUTE_PROTOCOL } from '../../../src/dataplane/model.js';
+import { encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
 import { nexthopEntry, overlayRoute, peerEntries, subnetOf } from '../../support/dataplane.js';
 import { nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
@@ -11,12 +13,18 @@ import {
   deviceOf,
   putRoute,
   sentBy,
+  setPeers,
   startWithPeers,
   warnings,
 } from '../../support/programmed-peers.js';
 
+/** What was announced, and all of it. */
+const said = (...entries: readonly Announced[]): News => ({ entries, isAll: true });
+
 /** Then what we have changed before is no longer taken for the reason of what is announced. */
 const LATER_MS = 1_001;
+/** Of `calm.ts`. */
+const CALM_MS = 100;
 
 t.test('what is announced as gone is put back before anything is read', async t => {
   const lab = await startWithPeers(t);
@@ -24,13 +32,10 @@ t.test('what is announced as gone is put back before anything is read', async t 
   const lost = nexthopEntry(3);
   lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
   t.equal((await lab.held()).length, allOf(2, 3, 4).length - 2, 'with its route');
-  lab.disturbance.refused = nl.RTM_GETROUTE;
-  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
-  await lab.settled();
-  t.ok(lab.reconciler.view.readTrouble, 'nothing could be read');
+  const news = said({ entry: lost, isThere: false });
+  t.match(await sentBy(lab, () => lab.reconciler.doubt(news)), { dumps: 0, changes: 2 });
   t.same(await lab.held(), allOf(2, 3, 4));
-  lab.disturbance.refused = undefined;
-  await lab.advance(500);
+  await lab.advance(CALM_MS);
   t.match(lab.reconciler.view, { repairs: 2, drift: 2, repairsByKind: { nexthop: 1, route: 1 } });
   t.same(
     lab.log.map(({ msg }) => msg).filter(msg => msg.startsWith('repaired')),
@@ -43,12 +48,85 @@ t.test('what bears our marks and leads elsewhere is put right before anything is
   await lab.advance(LATER_MS);
   const { index } = deviceOf(lab);
   putRoute(lab, { ...routeOn(index, '10.5.3.0', '10.5.3.9'), protocol: SELVEDGE_ROUTE_PROTOCOL });
-  lab.disturbance.refused = nl.RTM_GETROUTE;
   const altered = overlayRoute(subnetOf(3), { gateway: '10.5.3.9' });
-  lab.reconciler.doubt([{ entry: altered, isThere: true }]);
-  await lab.settled();
+  const news = said({ entry: altered, isThere: true });
+  t.match(await sentBy(lab, () => lab.reconciler.doubt(news)), { dumps: 0, changes: 1 });
   t.same(await lab.held(), allOf(2, 3, 4));
   t.match(lab.reconciler.view, { repairs: 1, drift: 1 });
+});
+
+t.test(
+  'flocks of announcements are put right one after the other, and all is read when no more come',
+  async t => {
+    const lab = await startWithPeers(t);
+    await lab.advance(LATER_MS);
+    const { dumps } = lab.stats();
+    const lose = async (n: number) => {
+      const entry = nexthopEntry(n);
+      lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, entry.id));
+      lab.reconciler.doubt(said({ entry, isThere: false }));
+      await lab.settled();
+      t.same(await lab.held(), allOf(2, 3, 4));
+      await lab.advance(CALM_MS - 1);
+    };
+    for (const n of [2, 3, 4]) await lose(n);
+    t.equal(lab.stats().dumps, dumps, 'nothing was read');
+    await lab.advance(1);
+    t.ok(lab.stats().dumps > dumps);
+    t.match(lab.reconciler.view, { repairs: 6, drift: 6 });
+  },
+);
+
+t.test(
+  'a lease does not wait for the reading either, and what the kernel refuses it does not wait long',
+  async t => {
+    const lab = await startWithPeers(t);
+    await lab.advance(LATER_MS);
+    const lost = nexthopEntry(3);
+    const { dumps } = lab.stats();
+    lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
+    lab.reconciler.doubt(said({ entry: lost, isThere: false }));
+    await lab.settled();
+    setPeers(lab.reconciler, 5);
+    await lab.settled();
+    t.same([await lab.held(), lab.stats().dumps], [allOf(2, 3, 4, 5), dumps]);
+    lab.disturbance.refused = nl.RTM_NEWNEXTHOP;
+    setPeers(lab.reconciler, 6);
+    await lab.settled();
+    t.ok(lab.stats().dumps > dumps, 'everything was read, to know why');
+    t.ok(lab.reconciler.view.failures.size > 0);
+  },
+);
+
+t.test('what an announcement does not put right is read at once', async t => {
+  const stale = peerEntries(9).slice(-1)[0]!;
+  const news: readonly (readonly [what: string, news: News])[] = [
+    ['an entry that nobody wants', said({ entry: stale, isThere: true })],
+    ['one that we cannot have lost', { ...said({ entry: nexthopEntry(3), isThere: true }), isAll: false }],
+    ['nothing that could be understood', UNREAD_NEWS],
+  ];
+  const lab = await startWithPeers(t);
+  for (const [what, heard] of news) {
+    const { dumps } = await sentBy(lab, () => lab.reconciler.doubt(heard));
+    t.ok(dumps > 0, what);
+  }
+});
+
+t.test('what goes with a device that is on its way out is not put back on it', async t => {
+  const news: readonly (News | undefined)[] = [
+    undefined,
+    said(...Array.from({ length: 101 }, (_, n) => ({ entry: nexthopEntry(n + 2), isThere: false }))),
+  ];
+  const sent: number[] = [];
+  for (const heard of news) {
+    const lab = await startWithPeers(t);
+    await lab.advance(LATER_MS);
+    const { index } = deviceOf(lab);
+    lab.fake.act(nl.RTM_DELLINK, 0, writer => encodeLinkSelector(writer, index));
+    sent.push((await sentBy(lab, () => lab.reconciler.doubt(heard))).changes);
+    t.same(await lab.held(), allOf(2, 3, 4));
+  }
+  t.equal(sent[1], sent[0], 'as many changes as without the news');
 });
 
 t.test('no route is made by an object that is gone and another program’s by now', async t => {
@@ -59,7 +137,7 @@ t.test('no route is made by an object that is gone and another program’s by no
   const theirs = { ...nexthopOn(lab.underlayIndex, lost.id, '192.168.77.9'), protocol: 4 };
   lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, theirs));
   lab.disturbance.refused = nl.RTM_GETROUTE;
-  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+  lab.reconciler.doubt(said({ entry: lost, isThere: false }));
   await lab.settled();
   t.notOk(lab.fake.state.routes.some(({ destination }) => [...destination].join('.') === '10.5.3.0'));
   t.match(lab.reconciler.view, { repairs: 0, drift: 0, failures: new Map() });
@@ -68,9 +146,11 @@ t.test('no route is made by an object that is gone and another program’s by no
 t.test('what is announced as gone by mistake, or was not wanted, makes no difference', async t => {
   const lab = await startWithPeers(t);
   const [route] = peerEntries(9).slice(-1);
-  t.match(await sentBy(lab, () => lab.reconciler.doubt([{ entry: route!, isThere: false }])), { changes: 0 });
+  t.match(await sentBy(lab, () => lab.reconciler.doubt(said({ entry: route!, isThere: false }))), {
+    changes: 0,
+  });
   const here = nexthopEntry(3);
-  await sentBy(lab, () => lab.reconciler.doubt([{ entry: here, isThere: false }]));
+  await sentBy(lab, () => lab.reconciler.doubt(said({ entry: here, isThere: false })));
   t.same(await lab.held(), allOf(2, 3, 4));
   t.match(lab.reconciler.view, { failures: new Map(), conflicts: new Map() });
 });
@@ -83,7 +163,7 @@ t.test('what is announced while a reading finds it, too, is put back once', asyn
   lab.reconciler.doubt();
   // The answer to the first dump comes with the next turn of the event loop.
   while (lab.stats().dumps === dumps) await Promise.resolve();
-  lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+  lab.reconciler.doubt(said({ entry: lost, isThere: false }));
   await lab.settled();
   t.equal(lab.stats().changes - changes, 2);
   t.same(await lab.held(), allOf(2, 3, 4));
@@ -98,7 +178,7 @@ t.test('of what is fought over, an announcement makes no more repairs than a rea
   for (let round = 0; round < 8; round++) {
     await lab.advance(LATER_MS);
     lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
-    lab.reconciler.doubt([{ entry: lost, isThere: false }]);
+    lab.reconciler.doubt(said({ entry: lost, isThere: false }));
     await lab.settled();
   }
   t.equal(lab.stats().changes - changes, 14, 'seven repairs of two entries, and then a pause');
@@ -108,7 +188,7 @@ t.test('of what is fought over, an announcement makes no more repairs than a rea
 t.test('what is announced of our own changes of a moment ago changes nothing', async t => {
   const lab = await startWithPeers(t);
   const doubts = async (n: number) =>
-    sentBy(lab, () => lab.reconciler.doubt([{ entry: nexthopEntry(n), isThere: false }]));
+    sentBy(lab, () => lab.reconciler.doubt(said({ entry: nexthopEntry(n), isThere: false })));
   t.match(await doubts(3), { changes: 0 }, 'of a start');
   await lab.advance(LATER_MS);
   lab.reconciler.setPeer('5', peerEntries(5));

@@ -4,9 +4,10 @@ import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { encodeAddress } from '../../../src/dataplane/netlink/address.js';
 import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
+import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
 import { nexthopIdOf } from '../../../src/dataplane/nexthop-id.js';
 import { peerEntries, subnetOf } from '../../support/dataplane.js';
-import { addressOn, nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
+import { addressOn, arpOn, nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
 import {
   allOf,
   CREATE,
@@ -26,10 +27,11 @@ const changeAddress = (lab: Reconciling, type: number, flags: number, address: s
   const errno = lab.fake.act(type, flags, writer => encodeAddress(writer, addressOn(index, address, 32)));
   if (errno !== 0) throw new Error(`the fake kernel refuses it: ${errno}`);
 };
-const rewriteMac = (lab: Reconciling): void => {
+const rewriteMac = (lab: Reconciling, linkAddress: Uint8Array = STRANGER): void => {
   const { index } = deviceOf(lab);
-  lab.fake.act(nl.RTM_NEWLINK, 0, writer => encodeLink(writer, { index, linkAddress: STRANGER }));
+  lab.fake.act(nl.RTM_NEWLINK, 0, writer => encodeLink(writer, { index, linkAddress }));
 };
+const writeMacAgain = (lab: Reconciling): void => rewriteMac(lab, deviceOf(lab).linkAddress);
 
 const setUp = (lab: Reconciling, isUp: boolean): void => {
   const { index } = deviceOf(lab);
@@ -63,6 +65,7 @@ t.test('with routes that cannot be read', async t => {
       repairs: { device: 1, address: 1, fdb: 3, neighbour: 3, nexthop: 3, route: 3 },
     },
     MAC: { damage: rewriteMac, gone: 3, repairs: { device: 1, address: 0, neighbour: 3 } },
+    'its own MAC again': { damage: writeMacAgain, gone: 3, repairs: { device: 0, address: 0, neighbour: 3 } },
     address: {
       damage: (lab: Reconciling) => changeAddress(lab, nl.RTM_DELADDR, 0, OWN),
       gone: 4,
@@ -165,3 +168,35 @@ t.test(
     });
   },
 );
+
+t.test('a neighbour that somebody deleted while the device changed is no MAC that was written', async t => {
+  const lab = await startWithPeers(t);
+  const { index } = deviceOf(lab);
+  lab.fake.act(nl.RTM_DELNEIGH, 0, writer => encodeNeighbour(writer, arpOn(index, '10.5.2.0', STRANGER)));
+  t.match(await sentBy(lab, () => lab.reconciler.doubtAfterChange('overlay')), { changes: 1 });
+  t.match(lab.reconciler.view, { repairsByKind: { neighbour: 1 }, drift: 1, refusals: 0 });
+});
+
+t.test('a neighbour that is there and no more permanent is gone', async t => {
+  const lab = await startWithPeers(t);
+  writeMacAgain(lab);
+  const { index } = deviceOf(lab);
+  const resolved = { ...arpOn(index, '10.5.2.0', STRANGER), state: 0x02 };
+  lab.fake.act(nl.RTM_NEWNEIGH, CREATE, writer => encodeNeighbour(writer, resolved));
+  lab.disturbance.refused = nl.RTM_GETROUTE;
+  lab.reconciler.doubtAfterChange('overlay');
+  await lab.settled();
+  t.same(await lab.held(), allOf(2, 3, 4));
+});
+
+t.test('a MAC that is written again and again is a contest', async t => {
+  const lab = await startWithPeers(t);
+  const { changes } = lab.stats();
+  for (let round = 0; round < 8; round++) {
+    writeMacAgain(lab);
+    lab.reconciler.doubtAfterChange('overlay');
+    await lab.settled();
+  }
+  t.equal(lab.stats().changes - changes, 18, 'six repairs of three neighbours, and then a pause');
+  t.match(lab.reconciler.view.contests, { length: 3 });
+});

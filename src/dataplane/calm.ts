@@ -1,0 +1,30 @@
+/**
+ * How long a reading of everything waits where all that was announced has been put right without it: of a flock of
+ * thousands the rest is still to come, and while ten thousand peers' entries are read nothing else is put right. Pure.
+ */
+
+/** Longer than between two flocks of announcements that belong together. */
+const CALM_MS = 100;
+/** There is always somebody who changes something. */
+const LONGEST_MS = 1_000;
+
+export class Calm {
+  #since: number | undefined;
+  #endsAt = -Infinity;
+
+  /** Until then nothing is to be read, milliseconds of the clock given to `prolong`; not at all by default. */
+  get endsAt(): number {
+    return this.#endsAt;
+  }
+
+  /** It is as it should be, again. */
+  prolong(now: number): void {
+    this.#since ??= now;
+    this.#endsAt = Math.min(now + CALM_MS, this.#since + LONGEST_MS);
+  }
+
+  end(): void {
+    this.#since = undefined;
+    this.#endsAt = -Infinity;
+  }
+}
