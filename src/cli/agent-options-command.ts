@@ -2,56 +2,57 @@
 import { Command, Option, type ParseOptionsResult } from 'commander';
 import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
 import { OPTION_ROWS, type OptionRow } from '../daemon/options-table.js';
-import type { Environment } from '../daemon/options-given.js';
+import type { Environment, GivenFlags } from '../daemon/options-given.js';
 import { resolveAgentOptions, type AgentOptions } from '../daemon/options.js';
 import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
-import { fromGoFlags, type FlagKind } from './go-flags.js';
+import { fromGoFlags } from './go-flags.js';
+import { AGENT_FLAG_KINDS, type GatheredOptions } from './unit-options.js';
 
 /** Does what the command is for. @param notes what was ignored, a line each @returns the exit code */
 export type Act = (options: AgentOptions, notes: readonly string[]) => Promise<number>;
 
+/** Adds to typed flags, and the variables of the process, what else says options. */
+type Gather = (typed: GivenFlags, own: Environment) => Promise<GatheredOptions>;
+
+const fromEnvironment: Gather = (flags, environment) =>
+  Promise.resolve({ flags, environment, unknown: [], notes: [] });
+
 /** Wrong options are all named at once, so its parser stops at none of them. */
 export class AgentOptionsCommand extends Command {
-  readonly #kinds = new Map<string, FlagKind>();
   readonly #flags: Record<string, string[]> = {};
   #missing: string | undefined;
 
-  readonly #environment: () => Promise<Environment>;
+  readonly #gather: Gather;
 
   /**
    * @param act called when all options are sound
-   * @param environment where options may stand that the command line does not give
+   * @param gather adds the options that the command line does not give
    */
-  constructor(name: string, act: Act, environment = () => Promise.resolve<Environment>(process.env)) {
+  constructor(name: string, act: Act, gather: Gather = fromEnvironment) {
     super(name);
-    this.#environment = environment;
+    this.#gather = gather;
     for (const [name, row] of OPTION_ROWS) {
-      this.#add(
-        row.kind,
-        new Option(`--${name} <${row.argument}>`, describe(row)).helpGroup(`${row.group}:`),
-      );
+      this.#add(new Option(`--${name} <${row.argument}>`, describe(row)).helpGroup(`${row.group}:`));
     }
-    for (const [name, { kind }] of Object.entries(FLANNEL_OPTIONS)) {
-      this.#add(kind, new Option(`--${name} <value>`).hideHelp());
-    }
+    for (const name of Object.keys(FLANNEL_OPTIONS)) this.#add(new Option(`--${name} <value>`).hideHelp());
     this.allowUnknownOption().argument('[words...]').usage('[options]');
     this.action(async () => this.#run(act));
   }
 
-  #add(kind: FlagKind, option: Option): void {
+  #add(option: Option): void {
     const name = option.name();
-    this.#kinds.set(name, kind);
     this.addOption(option.argParser(text => (this.#flags[name] ??= []).push(text)));
   }
 
   override parseOptions(argv: string[]): ParseOptionsResult {
-    const { args, missing } = fromGoFlags(argv, this.#kinds);
+    const { args, missing } = fromGoFlags(argv, AGENT_FLAG_KINDS);
     this.#missing = missing;
     return super.parseOptions(args);
   }
 
   async #run(act: Act): Promise<void> {
-    const resolved = resolveAgentOptions(this.#flags, this.args, await this.#environment());
+    const { flags, environment, unknown, notes } = await this.#gather(this.#flags, process.env);
+    const resolved = resolveAgentOptions(flags, [...this.args, ...unknown], environment);
     const faults = resolved.ok ? [] : [...resolved.faults];
     if (this.#missing !== undefined) faults.push(`--${this.#missing}: needs a value`);
     if (!resolved.ok || faults.length > 0) {
@@ -61,7 +62,7 @@ export class AgentOptionsCommand extends Command {
         this.#missing === undefined && !resolved.ok ? EXIT_FOR_FAULTS[resolved.source] : EXIT.usage;
       return;
     }
-    process.exitCode = await act(resolved.options, resolved.notes);
+    process.exitCode = await act(resolved.options, [...notes, ...resolved.notes]);
   }
 }
 

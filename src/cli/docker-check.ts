@@ -14,6 +14,7 @@ import { instanceOfSocket } from '../daemon/socket-path.js';
 import { readStatus } from './agent-client.js';
 import { addOptions, givenFlags } from './agent-options.js';
 import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
+import { someBesideUnit } from './unit-options.js';
 
 const EXAMPLES = `
 Docker must not start with a subnet that is not this host's: its containers would
@@ -41,7 +42,8 @@ export function dockerCheckCommand(): Command {
 }
 
 async function check(command: Command): Promise<number> {
-  const resolved = resolveAgentOptions(givenFlags(command, SHARED), [], process.env);
+  const { flags, environment } = await someBesideUnit(SHARED_NAMES, givenFlags(command, SHARED), process.env);
+  const resolved = resolveAgentOptions(flags, [], environment);
   if (!resolved.ok) return complain(resolved.faults, EXIT_FOR_FAULTS[resolved.source]);
   const { dockerEnvFile } = resolved.options;
   try {

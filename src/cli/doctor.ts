@@ -1,7 +1,6 @@
 /** `selvedge doctor`: looks at this host and names what is wrong, why, and what to do. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
-import { readUnitEnvironment } from '../daemon/unit-environment.js';
 import type { AgentOptions } from '../daemon/options.js';
 import { mendAll } from '../doctor/fix.js';
 import { gatherFacts } from '../doctor/gather.js';
@@ -12,6 +11,7 @@ import { AgentOptionsCommand } from './agent-options-command.js';
 import { renderDoctor } from './doctor-text.js';
 import { EXIT } from './exit-codes.js';
 import { printable, printableJson } from './printable.js';
+import { besideUnit } from './unit-options.js';
 
 const EXAMPLES = `
 It needs no agent. The options are the agent's: those of the command line and the
@@ -37,7 +37,7 @@ export function doctorCommand(): Command {
       const { output, fix } = command.opts<{ output: 'plain' | 'json'; fix?: true }>();
       return examineHost(options, output, fix === true);
     },
-    () => readUnitEnvironment(process.env),
+    besideUnit,
   );
   return command
     .description('Looks at this host and names what is wrong with its network: cause, and next command.')

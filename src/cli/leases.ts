@@ -17,6 +17,9 @@ import { buildLeases, type LeasesDocument } from './leases-document.js';
 import { readNetwork, type NetworkView } from './leases-network.js';
 import { renderLeases } from './leases-text.js';
 import { printable, printableJson } from './printable.js';
+import { someBesideUnit } from './unit-options.js';
+
+const ETCD_NAMES = new Set<string>(ETCD_OPTION_ROWS.map(([name]) => name));
 
 const CODES = `
 Exit codes: 0 done, 1 nothing to do or refused as things are, 2 trouble with
@@ -24,7 +27,8 @@ etcd, or what can never be, 64 usage.`;
 
 const EXAMPLES = `
 The etcd options are the agent's and go behind every subcommand; the environment
-(SELVEDGE_ETCD_ENDPOINTS, FLANNELD_ETCD_ENDPOINTS …) counts too.
+(SELVEDGE_ETCD_ENDPOINTS, FLANNELD_ETCD_ENDPOINTS …) counts too, and then what the
+files of the agent's systemd unit say (/etc/default/selvedge …).
 
 Examples:
   selvedge leases
@@ -112,7 +116,13 @@ async function atEtcd(
 ): Promise<void> {
   const complain = (lines: readonly string[]) =>
     process.stderr.write(lines.map(line => `selvedge ${name}: ${printable(line)}\n`).join(''));
-  const resolved = resolveEtcdOptions(givenFlags(command, ETCD_OPTION_ROWS), process.env);
+  const { flags, environment, notes } = await someBesideUnit(
+    ETCD_NAMES,
+    givenFlags(command, ETCD_OPTION_ROWS),
+    process.env,
+  );
+  complain(notes);
+  const resolved = resolveEtcdOptions(flags, environment);
   complain(resolved.ok ? resolved.notes : resolved.faults);
   process.exitCode = resolved.ok ? EXIT.trouble : EXIT_FOR_FAULTS[resolved.source];
   if (!resolved.ok) return;

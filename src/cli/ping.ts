@@ -7,6 +7,7 @@ import { EXIT } from './exit-codes.js';
 import { choosePeers, pingDocument, renderPing } from './ping-document.js';
 import { pingPeers } from './ping-run.js';
 import { printable, printableJson } from './printable.js';
+import { runDirOf } from './unit-options.js';
 
 const EXAMPLES = `
 PEER is a subnet, an address in one, a public IP or the name of a node. The peers are
@@ -49,7 +50,7 @@ export function pingCommand(): Command {
     .addHelpText('after', EXAMPLES);
   return command.action(async (peer: string | undefined, flags: PingFlags) => {
     if ((peer === undefined) === (flags.all !== true)) command.error('error: give either one PEER or --all');
-    process.exitCode = await ping(peer, flags);
+    process.exitCode = await ping(peer, { ...flags, runDir: await runDirOf(command) });
   });
 }
 

@@ -10,6 +10,7 @@ import { printableJson } from './printable.js';
 import { look, lookUntilHealthy, redraw, type Look } from './status-follow.js';
 import { renderBrief, renderStatus } from './status-text.js';
 import { hasColour } from './terminal.js';
+import { runDirOf } from './unit-options.js';
 
 const EXAMPLES = `
 Examples:
@@ -59,8 +60,8 @@ export function statusCommand(): Command {
     )
     .addOption(new Option('--socket <path>', 'the very socket, whatever the instance'))
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: StatusFlags) => {
-      process.exitCode = await showStatus(flags);
+    .action(async (flags: StatusFlags, command: Command) => {
+      process.exitCode = await showStatus({ ...flags, runDir: await runDirOf(command) });
     });
 }
 

@@ -8,6 +8,7 @@ import { findInstalled } from '../dataplane/firewall/programs.js';
 import { packInto, writeArchive } from '../support/archive.js';
 import { gatherFiles } from '../support/gather.js';
 import { EXIT } from './exit-codes.js';
+import { runDirOf } from './unit-options.js';
 
 const EXAMPLES = `
 It needs no running agent. Without root it takes what it may read; index.txt in
@@ -45,8 +46,8 @@ export function supportCommand(): Command {
       new Option('--run-dir <dir>', 'where the sockets are').default(DEFAULT_RUN_DIR).env('SELVEDGE_RUN_DIR'),
     )
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: SupportFlags) => {
-      process.exitCode = await makeArchive(flags);
+    .action(async (flags: SupportFlags, command: Command) => {
+      process.exitCode = await makeArchive({ ...flags, runDir: await runDirOf(command) });
     });
 }
 

@@ -1,5 +1,6 @@
-/** The options that the agent's systemd unit has from its files, for commands that an operator types beside it. */
+/** The variables that the agent's systemd unit has from its files, for commands that an operator types beside it. */
 import { readFileIfPresent } from './files.js';
+import { messageOf } from './operator-error.js';
 import type { Environment } from './options-given.js';
 import { parseAssignments } from './subnet-env.js';
 
@@ -10,15 +11,24 @@ export const UNIT_ENVIRONMENT_FILES = [
   '/etc/sysconfig/selvedge',
 ];
 
-/**
- * @param own of this process, which wins
- * @returns both; a file that is not for us to read is passed over, since it may hold a password
- */
+export interface UnitEnvironment {
+  readonly variables: Environment;
+  /** Why files were passed over that are there, a line each: not for us to read, since they may hold a password. */
+  readonly unreadable: readonly string[];
+}
+
 export async function readUnitEnvironment(
-  own: Environment,
   files: readonly string[] = UNIT_ENVIRONMENT_FILES,
-): Promise<Environment> {
-  const texts = await Promise.all(files.map(file => readFileIfPresent(file).catch(() => undefined)));
+): Promise<UnitEnvironment> {
+  const unreadable: string[] = [];
+  const texts = await Promise.all(
+    files.map(file =>
+      readFileIfPresent(file).catch((error: unknown) => {
+        unreadable.push(`options in ${file} are not known: ${messageOf(error)}`);
+        return undefined;
+      }),
+    ),
+  );
   const given = texts.flatMap(text => [...parseAssignments(text ?? '')]);
-  return { ...Object.fromEntries(given), ...own };
+  return { variables: Object.fromEntries(given), unreadable };
 }

@@ -28,7 +28,8 @@ export interface GatherOptions extends Pick<CollectParts, 'root' | 'findProgram'
 export async function gatherFiles(options: GatherOptions): Promise<readonly ArchivedFile[]> {
   const { root, findProgram, selvedge, choice, now, host } = options;
   const unitFiles = UNIT_ENVIRONMENT_FILES.map(file => join(root, file));
-  const environment = await readUnitEnvironment(options.environment, unitFiles);
+  const { variables } = await readUnitEnvironment(unitFiles);
+  const environment = { ...variables, ...options.environment };
   const secrets = await readSecrets(root, environment);
   const stateDir = environment.SELVEDGE_STATE_DIR ?? DEFAULT_STATE_DIR;
   const clean = (text: string) => redact(text, secrets);

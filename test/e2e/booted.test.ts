@@ -110,6 +110,14 @@ t.test('two booted hosts', async t => {
     t.equal(exit.code, 0, 'who is in the group may ask');
   });
 
+  await t.test('what is typed beside it has the options of the unit', async t => {
+    // One has them in /etc/default/selvedge, the other in /etc/sysconfig/flanneld.
+    for (const host of [one, two]) {
+      t.match(await host.run(['selvedge', 'plan']), { code: 0, stdout: /^nothing to change/i }, 'plan');
+      t.match(await host.run(['selvedge', 'leases']), { code: 0, stdout: /10\.5\.\d+\.0\/24/ }, 'leases');
+    }
+  });
+
   await t.test('without root, and in its sandbox, it probes the other host', async t => {
     const probes = await lab.waitFor({
       what: 'the other host to be reached',

@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { readUnitEnvironment } from '../../../src/daemon/unit-environment.js';
 import { factOf } from '../../../src/doctor/gather.js';
 import { readAgent, type Unreachable } from '../../../src/doctor/read/agent.js';
 import { readEtcdServers } from '../../../src/doctor/read/etcd.js';
@@ -84,12 +83,4 @@ t.test('counters of a device', async t => {
   const text = ` face |bytes packets errs\n    lo: 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\nflannel.1:  900 9 0 0 0 0 0 0 700 7 1 4 0 0 0 0\n`;
   t.same(parseDeviceCounters(text, 'flannel.1'), { received: 9, sent: 7, unsent: 5 });
   t.throws(() => parseDeviceCounters(text, 'flannel.2'), /has no flannel.2/);
-});
-
-t.test('options out of the files of the unit', async t => {
-  const directory = t.testdir({ a: 'X=1\nY=1\nZ="with space"\n', b: '# Y=3\nY=2\n' });
-  const files = ['a', 'none', 'b'].map(name => join(directory, name));
-  t.same(await readUnitEnvironment({ X: '9' }, files), { X: '9', Y: '2', Z: 'with space' });
-  writeFileSync(join(directory, 'c'), '\0\xff=');
-  t.same(await readUnitEnvironment({}, [join(directory, 'c'), directory]), {}, 'no such file harms');
 });

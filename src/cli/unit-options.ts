@@ -1,0 +1,137 @@
+/**
+ * The options that the agent's unit gives it, as those of a command that an operator types beside it: what is typed, or stands
+ * in the environment, is stronger.
+ */
+import type { Command } from 'commander';
+import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
+import type { Environment, GivenFlags } from '../daemon/options-given.js';
+import { environmentNames, OPTION_ROWS, type OptionName } from '../daemon/options-table.js';
+import { readUnitEnvironment } from '../daemon/unit-environment.js';
+import { fromGoFlags, type FlagKind } from './go-flags.js';
+
+/** Options from several places, to be resolved together. */
+export interface GatheredOptions {
+  readonly flags: GivenFlags;
+  readonly environment: Environment;
+  /** Words that are no option of the agent's. */
+  readonly unknown: readonly string[];
+  /** What could not be looked at, a line each. */
+  readonly notes: readonly string[];
+}
+
+/** All flags that the agent takes, by name without dashes. */
+export const AGENT_FLAG_KINDS: ReadonlyMap<string, FlagKind> = new Map([
+  ...OPTION_ROWS.map(([name, { kind }]) => [name, kind] as const),
+  ...Object.entries(FLANNEL_OPTIONS).map(([name, { kind }]) => [name, kind] as const),
+]);
+
+/** The unit's command line has them in this order: `selvedge agent $FLANNEL_OPTIONS $SELVEDGE_OPTIONS`. */
+const COMMAND_LINES = ['FLANNEL_OPTIONS', 'SELVEDGE_OPTIONS'];
+
+/**
+ * Who names one of the first is in another place than the unit, or another person: what else the unit says of that does not
+ * count then.
+ */
+const TOGETHER: readonly (readonly [names: readonly OptionName[], also: readonly OptionName[]])[] = [
+  [
+    ['instance', 'etcd-prefix'],
+    ['subnet-file', 'docker-env-file', 'docker-opts-file'],
+  ],
+  [['etcd-username', 'etcd-password', 'etcd-password-file'], []],
+];
+
+/**
+ * @param typed the flags of this command line
+ * @param own variables of this process
+ * @param files as `readUnitEnvironment` takes them
+ */
+export async function besideUnit(
+  typed: GivenFlags,
+  own: Environment,
+  files?: readonly string[],
+): Promise<GatheredOptions> {
+  const { variables, unreadable } = await readUnitEnvironment(files);
+  const words = COMMAND_LINES.flatMap(name => splitWords(variables[name] ?? ''));
+  return { ...combine(typed, own, variables, words), notes: unreadable };
+}
+
+/**
+ * The same for a command that has only some of the options: mistakes in the others are not its affair.
+ * @param names of those
+ */
+export async function someBesideUnit(
+  names: ReadonlySet<string>,
+  typed: GivenFlags,
+  own: Environment,
+  files?: readonly string[],
+): Promise<GatheredOptions> {
+  const { flags, environment, notes } = await besideUnit(typed, own, files);
+  const variables = new Set(
+    OPTION_ROWS.flatMap(([name, row]) => (names.has(name) ? environmentNames(name, row) : [])),
+  );
+  return {
+    flags: pick(flags, name => names.has(name)),
+    environment: { ...pick(environment, name => variables.has(name)), ...own },
+    unknown: [],
+    notes,
+  };
+}
+
+/** Where control sockets are: what the command's `--run-dir` says, else the unit. */
+export async function runDirOf(command: Command): Promise<string> {
+  const chosen = command.getOptionValue('runDir') as string;
+  if (command.getOptionValueSource('runDir') !== 'default') return chosen;
+  const { flags, environment } = await someBesideUnit(new Set(['run-dir']), {}, {});
+  return flags['run-dir']?.at(-1) ?? environment.SELVEDGE_RUN_DIR ?? chosen;
+}
+
+/** Pure. @param words of the unit's command line */
+function combine(typed: GivenFlags, own: Environment, unit: Environment, words: readonly string[]) {
+  const { flags, unknown } = readWords(words);
+  const namesOf = new Map(OPTION_ROWS.map(([name, row]) => [name, environmentNames(name, row)]));
+  const ownText = (name: OptionName) =>
+    namesOf
+      .get(name)!
+      .map(variable => own[variable])
+      .find(Boolean);
+  const given = (name: OptionName) => typed[name]?.at(-1) ?? ownText(name);
+  const unitText = (name: OptionName) =>
+    flags[name]?.at(-1) ??
+    namesOf
+      .get(name)!
+      .map(variable => unit[variable])
+      .find(Boolean);
+  const dropped = new Set<string>(OPTION_ROWS.flatMap(([name]) => (given(name) === undefined ? [] : name)));
+  for (const [names, also] of TOGETHER) {
+    const isOther = names.some(name => given(name) !== undefined && given(name) !== unitText(name));
+    if (isOther) for (const name of [...names, ...also]) dropped.add(name);
+  }
+  const droppedVariables = new Set([...dropped].flatMap(name => namesOf.get(name as OptionName) ?? []));
+  return {
+    flags: { ...pick(flags, name => !dropped.has(name)), ...typed },
+    environment: { ...pick(unit, name => !droppedVariables.has(name)), ...own },
+    unknown,
+  };
+}
+
+function pick<T>(all: Readonly<Record<string, T>>, isWanted: (name: string) => boolean): Record<string, T> {
+  return Object.fromEntries(Object.entries(all).filter(([name]) => isWanted(name)));
+}
+
+/** As systemd splits a variable into words: at white space, quotes are respected and removed (systemd.service(5)). */
+function splitWords(text: string): readonly string[] {
+  const words = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
+  return words.map(word => word.replace(/"([^"]*)"|'([^']*)'/g, (_, a?: string, b?: string) => a ?? b ?? ''));
+}
+
+function readWords(words: readonly string[]): { flags: GivenFlags; unknown: readonly string[] } {
+  const flags: Record<string, string[]> = {};
+  const unknown: string[] = [];
+  const { args, missing } = fromGoFlags(words, AGENT_FLAG_KINDS);
+  for (const word of args) {
+    const [, name = '', value = ''] = /^--([\w-]+)=(.*)$/s.exec(word) ?? [];
+    if (AGENT_FLAG_KINDS.has(name)) (flags[name] ??= []).push(value);
+    else unknown.push(word);
+  }
+  return { flags, unknown: missing === undefined ? unknown : [...unknown, `--${missing}`] };
+}

@@ -1,0 +1,107 @@
+/** What the files of the agent's unit say, beside what an operator types. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { besideUnit, someBesideUnit } from '../../../src/cli/unit-options.js';
+import type { Environment, GivenFlags } from '../../../src/daemon/options-given.js';
+import { resolveAgentOptions, type AgentOptions } from '../../../src/daemon/options.js';
+
+/** Files of the unit, the later ones stronger. */
+function unitFiles(t: Test, ...texts: readonly string[]): readonly string[] {
+  const directory = t.testdir(Object.fromEntries(texts.map((text, n) => [`${n}`, text])));
+  return [...texts.keys()].map(n => join(directory, `${n}`));
+}
+
+/** What a command gets that takes all options. */
+async function optionsBeside(
+  files: readonly string[],
+  typed: GivenFlags = {},
+  own: Environment = {},
+): Promise<AgentOptions> {
+  const { flags, environment, unknown } = await besideUnit(typed, own, files);
+  const resolved = resolveAgentOptions(flags, unknown, environment);
+  if (!resolved.ok) throw new Error(resolved.faults.join());
+  return resolved.options;
+}
+
+t.test('variables, and the words of a command line, of which the last file counts', async t => {
+  const files = unitFiles(
+    t,
+    'FLANNEL_ETCD_ENDPOINTS=http://10.0.0.1:2379\nFLANNEL_OPTIONS="-iface=eth7 -ip-masq"\n',
+    'SELVEDGE_OPTIONS="--iface eth1 --iface=\'eth2\' --docker-env-file \'/run/a b\' --lease-ttl=48h"\nSELVEDGE_ETCD_PREFIX=/a\n',
+    '# SELVEDGE_ETCD_PREFIX=/c\nSELVEDGE_ETCD_PREFIX=/b\n',
+  );
+  t.match(await optionsBeside(files), {
+    etcd: { endpoints: ['http://10.0.0.1:2379'], prefix: '/b' },
+    underlay: { interfaces: ['eth7', 'eth1', 'eth2'] },
+    dockerEnvFile: '/run/a b',
+    ipMasq: true,
+    leaseTtlSeconds: 172_800,
+  });
+});
+
+t.test('what is typed is stronger than the environment, and that than all of the unit', async t => {
+  const files = unitFiles(t, 'SELVEDGE_OPTIONS="--iface=eth1 --probe-rate=1"\nSELVEDGE_LOG_LEVEL=warn\n');
+  const own = { SELVEDGE_PROBE_RATE: '2', SELVEDGE_LOG_LEVEL: 'error' };
+  t.match(await optionsBeside(files, { iface: ['eth9'], 'log-level': ['debug'] }, own), {
+    underlay: { interfaces: ['eth9'] },
+    probeRate: 2,
+    logLevel: 'debug',
+  });
+});
+
+t.test('of another network than the unit’s, its files are not', async t => {
+  const unit =
+    'SELVEDGE_ETCD_PREFIX=/a\nSELVEDGE_INSTANCE=first\nSELVEDGE_OPTIONS=--subnet-file=/run/x/a.env\n';
+  const files = unitFiles(t, unit);
+  const theirs = { instance: 'first', subnetFile: '/run/x/a.env', dockerEnvFile: '/run/x/docker' };
+  t.match(await optionsBeside(files), theirs);
+  t.match(await optionsBeside(files, { 'etcd-prefix': ['/a'] }), theirs, 'it is the same');
+  t.match(await optionsBeside(files, { 'etcd-prefix': ['/b'] }), {
+    instance: 'b',
+    subnetFile: '/run/flannel/subnet.env',
+  });
+  t.match(await optionsBeside(files, {}, { SELVEDGE_INSTANCE: 'second' }), {
+    instance: 'second',
+    subnetFile: '/run/flannel/subnet.env',
+  });
+});
+
+t.test('another user has another password', async t => {
+  const files = unitFiles(t, 'SELVEDGE_ETCD_USERNAME=bob\nSELVEDGE_ETCD_PASSWORD_FILE=/etc/bob\n');
+  t.match(await optionsBeside(files), { etcd: { username: 'bob', passwordFile: '/etc/bob' } });
+  const typed = { 'etcd-username': ['root'], 'etcd-password-file': ['/etc/root'] };
+  t.match(await optionsBeside(files, typed), { etcd: { username: 'root', passwordFile: '/etc/root' } });
+  await t.rejects(optionsBeside(files, { 'etcd-username': ['root'] }), /etcd-password-file/);
+});
+
+t.test('mistakes in it are named, but not by a command that has other options', async t => {
+  const files = unitFiles(
+    t,
+    'SELVEDGE_TYPO=1\nSELVEDGE_PROBE_RATE=x\nSELVEDGE_OPTIONS="--nonsense --iface"\n',
+  );
+  for (const mistake of [
+    /SELVEDGE_TYPO: unknown/,
+    /PROBE_RATE: "x"/,
+    /--nonsense: unknown/,
+    /--iface: unknown/,
+  ])
+    await t.rejects(optionsBeside(files), mistake);
+  t.same(await someBesideUnit(new Set(['iface']), {}, { HOME: '/' }, files), {
+    flags: {},
+    environment: { HOME: '/' },
+    unknown: [],
+    notes: [],
+  });
+});
+
+t.test('a file that cannot be read is told, one that is not there is not', async t => {
+  const [file, directory] = unitFiles(t, 'SELVEDGE_INSTANCE=a\n', '');
+  const unreadable = `${directory!}.d`;
+  mkdirSync(unreadable);
+  const { environment, notes } = await besideUnit({}, {}, [unreadable, `${file!}.none`, file!]);
+  t.same(environment, { SELVEDGE_INSTANCE: 'a' });
+  t.match(notes, [new RegExp(`^options in ${unreadable} are not known: .*EISDIR`)]);
+  const noise = unitFiles(t, '\0\xff=\nSELVEDGE_OPTIONS="\'"\n');
+  t.match(await besideUnit({}, {}, noise), { flags: {}, notes: [] }, 'noise does no harm');
+});
