@@ -6,7 +6,7 @@ import { DOCKER_BRIDGE } from './docker-bridge.js';
 import { duplicateSeen } from './duplicate.js';
 import { etcdProblem, etcdProblems } from './etcd-problems.js';
 import type { Facts, LeaseTrouble, ToIso } from './facts.js';
-import { leasesCommand, putConfigCommand } from './etcdctl.js';
+import { firstConfigCommand, leasesCommand, putConfigCommand } from './etcdctl.js';
 import { etcdctl } from '../subnet/etcdctl.js';
 import { isRunningOut } from '../subnet/subnet-usage.js';
 import { configKeyOf } from './feed.js';
@@ -97,18 +97,17 @@ function configProblems(
         ),
       ];
     case 'missing':
-      return [missingConfig(config.status, options, read)];
+      return [missingConfig(config.status, options)];
     case 'running':
     case undefined:
       return [];
   }
 }
 
-/** @param read the command that reads the key */
-function missingConfig({ key, running, source }: ConfigStatus, options: AgentOptions, read: string): Problem {
+function missingConfig({ key, running, source }: ConfigStatus, options: AgentOptions): Problem {
   if (running === null) {
     const cause = 'nobody has put it there yet, or --etcd-prefix is not the right one';
-    return problem('config-missing', `${key} does not exist`, cause, read);
+    return problem('config-missing', `${key} does not exist`, cause, firstConfigCommand(key, options.etcd));
   }
   const goesOn = source === 'state' ? 'the copy in its state directory' : 'the one that runs';
   return problem(

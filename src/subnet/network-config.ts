@@ -6,7 +6,7 @@
  */
 import * as z from 'zod';
 import { bitsOf, ipFromNumber, ipToNumber, type Family, type IpAddress } from '../address/ip.js';
-import { containsIp, formatPrefix, rangeOf, type Prefix } from '../address/prefix.js';
+import { containsIp, formatPrefix, makePrefix, overlaps, rangeOf, type Prefix } from '../address/prefix.js';
 import { flag, ipAddress, jsonObject, network, wholeNumber } from '../schema/fields.js';
 import { readGoObject, type Fault } from '../schema/go-json.js';
 
@@ -140,6 +140,13 @@ function rangeFields(family: Family, fields: ConfigFields): RangeFields {
   };
 }
 
+/** What no container can have, or no kernel sends to another host (RFC 6890; net/ipv4/route.c, martian addresses). */
+const NEVER_NETWORKS = [
+  { prefix: makePrefix('0.0.0.0', 8)!, why: 'no host has such an address' },
+  { prefix: makePrefix('127.0.0.0', 8)!, why: 'these addresses never leave a host' },
+  { prefix: makePrefix('224.0.0.0', 4)!, why: 'these are multicast groups' },
+] as const;
+
 /** flannel's limits: a network must hold at least four subnets, and a subnet at least four addresses. */
 function resolveRange(
   given: RangeFields,
@@ -154,6 +161,12 @@ function resolveRange(
   const longest = bitsOf(family) - 2;
   if (network.length + 2 > longest) {
     const rule = `is too small: its prefix length must be at most ${longest - 2}, to hold four subnets`;
+    faults.push({ field: names.network, value: formatPrefix(network), rule });
+    return undefined;
+  }
+  const reserved = NEVER_NETWORKS.find(({ prefix }) => overlaps(prefix, network));
+  if (reserved !== undefined) {
+    const rule = `overlaps ${formatPrefix(reserved.prefix)}: ${reserved.why}`;
     faults.push({ field: names.network, value: formatPrefix(network), rule });
     return undefined;
   }

@@ -3,6 +3,7 @@ import { containsIp, containsPrefix, formatPrefix, type Prefix } from '../../add
 import { describe } from '../../dataplane/kinds/index.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../../dataplane/model.js';
 import { etcdctl } from '../../subnet/etcdctl.js';
+import { firstConfigCommand } from '../../daemon/etcdctl.js';
 import { readConfigDocument } from '../../daemon/config-document.js';
 import { problem } from '../../daemon/problems.js';
 import { listLeases } from '../../subnet/lease-list.js';
@@ -21,7 +22,7 @@ export const configChecks = [
     if (text === undefined) return [];
     if (text === null) {
       const cause = 'nobody has put it there yet, or --etcd-prefix is not the right one';
-      return [problem('config-missing', `${key} does not exist`, cause, next)];
+      return [problem('config-missing', `${key} does not exist`, cause, firstConfigCommand(key, etcd))];
     }
     const read = readConfigDocument(text);
     if (read.ok) return [];

@@ -183,6 +183,9 @@ t.test('waiting for a config', async t => {
     etcd: { connected: true, since: '2026-01-01T00:00:01.000Z' },
   });
   t.strictSame(codes(facts), ['config-missing']);
+  t.match(build(facts).problems, [
+    { next: /^etcdctl .* put \/net\/config '\{"Network":"10\.5\.0\.0\/16",.*\}'/ },
+  ]);
   facts.config?.see('{"Network":"x"}');
   t.match(build(facts), {
     phase: 'waiting-for-config',

@@ -31,7 +31,6 @@ t.test("flannel's defaults", async t => {
     [{ Network: '10.3.0.0/23' }, '10.3.0.0/23', 25, '10.3.0.128', '10.3.1.128'],
     [{ Network: '10.3.0.0/24' }, '10.3.0.0/24', 26, '10.3.0.64', '10.3.0.192'],
     [{ Network: '10.3.0.0/28' }, '10.3.0.0/28', 30, '10.3.0.4', '10.3.0.12'],
-    [{ Network: '0.0.0.0/0' }, '0.0.0.0/0', 24, '0.0.1.0', '255.255.255.0'],
     [{ Network: '10.3.0.0/16', SubnetLen: 28 }, '10.3.0.0/16', 28, '10.3.0.16', '10.3.255.240'],
     [{ Network: '10.3.0.0/16', SubnetMin: '10.3.0.0' }, '10.3.0.0/16', 24, '10.3.0.0', '10.3.255.0'],
     [{ ...v6, IPv6Network: 'fc00::/48' }, 'fc00::/48', 64, 'fc00:0:0:1::', 'fc00:0:0:ffff::'],
@@ -89,6 +88,12 @@ t.test('every fault names field, value and rule', async t => {
     [{ Network: 5 }, 'Network: 5 must be an IPv4 network such as 10.5.0.0/16'],
     [{ Network: '10.5.0.0' }, 'Network: "10.5.0.0" must be an IPv4 network such as 10.5.0.0/16'],
     [{ Network: 'fd00::/48' }, 'Network: "fd00::/48" must be an IPv4 network such as 10.5.0.0/16'],
+    [
+      { Network: '127.0.0.0/8' },
+      'Network: "127.0.0.0/8" overlaps 127.0.0.0/8: these addresses never leave a host',
+    ],
+    [{ Network: '239.0.0.0/16' }, 'Network: "239.0.0.0/16" overlaps 224.0.0.0/4: these are multicast groups'],
+    [{ Network: '0.0.0.0/0' }, 'Network: "0.0.0.0/0" overlaps 0.0.0.0/8: no host has such an address'],
     [
       { Network: '10.5.0.0/29' },
       'Network: "10.5.0.0/29" is too small: its prefix length must be at most 28, to hold four subnets',
