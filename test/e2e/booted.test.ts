@@ -113,7 +113,10 @@ t.test('two booted hosts', async t => {
   await t.test('what is typed beside it has the options of the unit', async t => {
     // One has them in /etc/default/selvedge, the other in /etc/sysconfig/flanneld.
     for (const host of [one, two]) {
-      t.match(await host.run(['selvedge', 'plan']), { code: 0, stdout: /^nothing to change/i }, 'plan');
+      // Where the agent is: outside of its sandbox nspawn shows another boot id, which no kernel does.
+      const inside = ['nsenter', '--mount', '--target', await host.property('selvedge', 'MainPID')];
+      const plan = await host.run([...inside, 'selvedge', 'plan']);
+      t.match(plan, { code: 0, stdout: /^nothing to change/ }, 'plan');
       t.match(await host.run(['selvedge', 'leases']), { code: 0, stdout: /10\.5\.\d+\.0\/24/ }, 'leases');
     }
   });
