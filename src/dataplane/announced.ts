@@ -33,28 +33,39 @@ export const UNREAD_NEWS: News = { entries: [], isAll: false };
 /** Of more than these, to note them takes longer than to read everything. */
 const MOST_ANNOUNCED = 20_000;
 
-/** Gathers announcements of entries. */
+/**
+ * Gathers announcements of entries. They are read when they are asked for: with a device, tens of thousands go that nobody
+ * asks for then.
+ */
 export class Announcements {
-  #byKey = new Map<string, Announced>();
-  #isAll = true;
+  #messages: Message[] = [];
 
-  /**
-   * @param isOfConcern whether it matters even where it does not tell of an entry such as ours
-   * @throws MalformedMessageError
-   */
-  note(message: Message, devices: DeviceTable, isOfConcern: boolean): void {
-    if (this.#byKey.size > MOST_ANNOUNCED) return;
-    const announced = readAnnounced(message, devices);
-    if (announced !== undefined) this.#byKey.set(keyOf(announced.entry), announced);
-    else if (isOfConcern) this.#isAll = false;
+  note(message: Message): void {
+    if (this.#messages.length <= MOST_ANNOUNCED) this.#messages.push(message);
   }
 
-  /** What was noted since the last time; nothing when it was too much. */
-  take(): News {
-    const news = { entries: [...this.#byKey.values()], isAll: this.#isAll };
-    this.#byKey = new Map();
-    this.#isAll = true;
-    return news.entries.length > MOST_ANNOUNCED ? UNREAD_NEWS : news;
+  /** Those that were noted since the last time are of no interest. */
+  clear(): void {
+    this.#messages = [];
+  }
+
+  /**
+   * What was noted since the last time, the last word on each entry; nothing when it was too much.
+   * @param isOfConcern whether a message matters that does not tell of an entry such as ours
+   * @throws MalformedMessageError
+   */
+  take(devices: DeviceTable, isOfConcern: (message: Message) => boolean): News {
+    const messages = this.#messages;
+    this.#messages = [];
+    if (messages.length > MOST_ANNOUNCED) return UNREAD_NEWS;
+    const byKey = new Map<string, Announced>();
+    let isAll = true;
+    for (const message of messages) {
+      const announced = readAnnounced(message, devices);
+      if (announced !== undefined) byKey.set(keyOf(announced.entry), announced);
+      else if (isOfConcern(message)) isAll = false;
+    }
+    return { entries: [...byKey.values()], isAll };
   }
 }
 

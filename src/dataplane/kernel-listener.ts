@@ -5,6 +5,7 @@ import { concernOf, type Concern, type Interests } from './kernel-watch.js';
 import type { DeviceTable } from './kinds/kind.js';
 import { LastWord } from './last-word.js';
 import { RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_NEWNEIGH, RTM_NEWNEXTHOP } from './netlink/constants.js';
+import { MalformedMessageError } from './netlink/errors.js';
 import type { Message } from './netlink/message.js';
 import { NotificationSocket, type NotificationListener } from './netlink/notifications.js';
 import { openSubscription } from './netlink/subscription.js';
@@ -49,22 +50,36 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
   const underlay = new LastWord(interests.underlay);
   let pending: Concern | undefined;
   let timer: NodeJS.Timeout | undefined;
+  const read = (message: Message) => concernOf(message, interests, devices(), ownPort);
+  const takeNews = (): News => announcements.take(devices(), message => read(message) === 'entries');
+  const tell = () => {
+    const concern = pending!;
+    pending = undefined;
+    timer = undefined;
+    if (concern !== 'entries') {
+      announcements.clear();
+      onConcern(concern, UNREAD_NEWS);
+      return;
+    }
+    try {
+      onConcern(concern, takeNews());
+    } catch (error) {
+      if (!(error instanceof MalformedMessageError)) throw error;
+      onOverflow(error.message);
+    }
+  };
   const note = (concern: Concern) => {
     if (pending === undefined || WEIGHT[concern] > WEIGHT[pending]) pending = concern;
-    timer ??= setTimeout(() => {
-      const settled = pending;
-      const news = announcements.take();
-      pending = undefined;
-      timer = undefined;
-      if (settled !== undefined) onConcern(settled, settled === 'entries' ? news : UNREAD_NEWS);
-    }, SETTLE_MS);
+    timer ??= setTimeout(tell, SETTLE_MS);
   };
   const hear = (message: Message) => {
-    if (pending !== undefined && pending !== 'entries' && OF_ENTRIES.has(message.type)) return;
-    const concern = concernOf(message, interests, devices(), ownPort);
-    // Also what is as it should be: it may put right what was announced just before.
-    if (concern === 'entries' || pending === 'entries')
-      announcements.note(message, devices(), concern === 'entries');
+    if (pending !== undefined && OF_ENTRIES.has(message.type)) {
+      // Also what is as it should be: it may put right what was announced just before.
+      if (pending === 'entries') announcements.note(message);
+      return;
+    }
+    const concern = read(message);
+    if (concern === 'entries' || pending === 'entries') announcements.note(message);
     // Nothing that the kernel refused a moment ago will it accept for a repetition.
     if (concern !== undefined)
       note(concern === 'underlay' && underlay.repeats(message) ? 'overlay' : concern);

@@ -75,7 +75,11 @@ const messages: Target = {
       if (whole > bytes.length) throw new Error(`${whole} whole bytes of ${bytes.length}`);
       for (const message of readMessages(bytes.subarray(0, whole))) {
         refuses(() => decodeNftAnnouncement({ ...message, type: NFT_NEWRULE }));
-        refuses(() => new Announcements().note(message, DEVICES, true));
+        refuses(() => {
+          const announcements = new Announcements();
+          announcements.note(message);
+          announcements.take(DEVICES, () => true);
+        });
         refuses(() =>
           concernOf(
             message,

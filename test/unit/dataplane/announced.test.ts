@@ -41,6 +41,10 @@ const said = (type: number, write: (writer: MessageWriter) => void) =>
   readMessages(encode(type, 0, 0, 0, write))[0]!;
 const neighbour = (type: number, entry: Neighbour) => said(type, writer => encodeNeighbour(writer, entry));
 
+/** By default everything matters. */
+const take = (announcements: Announcements, isOfConcern = () => true) =>
+  announcements.take(devices, isOfConcern);
+
 /** In the order in which they are carried out. */
 const against = (announced: readonly Announced[], wanted: ReadonlyMap<string, Entry>) => {
   const { ways, routes } = opsAgainst(announced, wanted, OWNERSHIP);
@@ -57,22 +61,22 @@ t.test('the last word on each entry counts', async t => {
     neighbour(nl.RTM_NEWNEIGH, fdbOn(VX, MAC_A, '192.168.77.99')),
     neighbour(nl.RTM_DELNEIGH, { ...arpOn(VX, '10.5.2.0', MAC_A), state: FAILED, linkAddress: undefined }),
   ];
-  for (const message of heard) announcements.note(message, devices, true);
-  t.match(announcements.take().entries, [
+  for (const message of heard) announcements.note(message);
+  t.match(take(announcements).entries, [
     { isThere: false, entry: { kind: 'route', destination: subnetOf(2), nexthopId: id } },
     { isThere: false, entry: { kind: 'nexthop', id } },
     { isThere: true, entry: { kind: 'fdb', vtep: '192.168.77.99' } },
     { isThere: false, entry: { kind: 'neighbour', device: DEVICE, address: '10.5.2.0' } },
   ]);
-  t.same(announcements.take(), NO_NEWS);
+  t.same(take(announcements), NO_NEWS);
 });
 
 t.test('an FDB entry that is not permanent any more is lost', async t => {
   const announcements = new Announcements();
   const learned = { ...fdbOn(VX, MAC_A, '192.168.77.99'), state: 0x02 };
-  announcements.note(neighbour(nl.RTM_NEWNEIGH, learned), devices, true);
-  announcements.note(neighbour(nl.RTM_NEWNEIGH, { ...learned, interfaceIndex: 9, flags: 0 }), devices, false);
-  const { entries: told, isAll } = announcements.take();
+  announcements.note(neighbour(nl.RTM_NEWNEIGH, learned));
+  announcements.note(neighbour(nl.RTM_NEWNEIGH, { ...learned, interfaceIndex: 9, flags: 0 }));
+  const { entries: told, isAll } = take(announcements, () => false);
   t.ok(isAll, 'the other is of another device');
   t.same(told, [{ isThere: false, entry: { kind: 'fdb', device: DEVICE, mac: '02:53:00:00:00:01' } }]);
   const wanted = fdbEntry('02:53:00:00:00:01', vtepOf(2));
@@ -83,11 +87,18 @@ t.test('an FDB entry that is not permanent any more is lost', async t => {
 t.test('what matters and is no such entry leaves something to be read', async t => {
   const announcements = new Announcements();
   const link = said(nl.RTM_NEWLINK, writer => encodeLink(writer, { index: 9, name: 'docker0' }));
-  announcements.note(neighbour(nl.RTM_DELNEIGH, arpOn(VX, '10.5.2.0', MAC_A)), devices, true);
-  announcements.note(link, devices, true);
-  t.match(announcements.take(), { entries: { length: 1 }, isAll: false });
-  announcements.note(link, devices, false);
-  t.same(announcements.take(), NO_NEWS);
+  announcements.note(neighbour(nl.RTM_DELNEIGH, arpOn(VX, '10.5.2.0', MAC_A)));
+  announcements.note(link);
+  t.match(take(announcements), { entries: { length: 1 }, isAll: false });
+  announcements.note(link);
+  t.same(
+    take(announcements, () => false),
+    NO_NEWS,
+    'it does not matter',
+  );
+  announcements.note(link);
+  announcements.clear();
+  t.same(take(announcements), NO_NEWS);
 });
 
 t.test('too much at once is not told one by one', async t => {
@@ -95,9 +106,9 @@ t.test('too much at once is not told one by one', async t => {
   const note = (count: number) => {
     for (let n = 0; n < count; n++) {
       const arp = arpOn(VX, `10.${5 + (n >> 8)}.${n & 0xff}.0`, MAC_A);
-      announcements.note(neighbour(nl.RTM_DELNEIGH, arp), devices, true);
+      announcements.note(neighbour(nl.RTM_DELNEIGH, arp));
     }
-    const { entries, isAll } = announcements.take();
+    const { entries, isAll } = take(announcements);
     return [entries.length, isAll];
   };
   t.same(note(20_000), [20_000, true]);

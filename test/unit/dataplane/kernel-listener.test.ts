@@ -136,3 +136,30 @@ t.test('devices cannot wait; after news of one no entry is looked at, for all ar
   await isTold(2);
   t.same([told[1], asked()], [['overlay', UNREAD_NEWS], 0]);
 });
+
+t.test('of a flock only the first is looked at, the others when all are told', async t => {
+  const { readings, told, asked, say, isTold } = listen(t);
+  readings.isFilling = false;
+  say(gone());
+  for (let n = 0; n < 9; n++) say(come('192.168.77.99'));
+  t.equal(asked(), 1);
+  say(newsOfDevice());
+  await isTold(1);
+  t.same([told, asked()], [[['overlay', UNREAD_NEWS]], 1], 'which news of a device makes needless');
+  say(gone());
+  await isTold(2);
+  t.same(
+    told[1],
+    ['entries', { entries: [{ entry: OF_A, isThere: false }], isAll: true }],
+    'and none come later',
+  );
+});
+
+t.test('one of a flock that cannot be read is as good as lost, too', async t => {
+  const { readings, told, say, isTold } = listen(t);
+  readings.isFilling = false;
+  say(gone());
+  say(broken());
+  await isTold(1);
+  t.same(told, [['underlay', UNREAD_NEWS]]);
+});
