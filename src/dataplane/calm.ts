@@ -11,20 +11,29 @@ const LONGEST_MS = 1_000;
 export class Calm {
   #since: number | undefined;
   #endsAt = -Infinity;
+  #isCutShort = false;
 
   /** Until then nothing is to be read, milliseconds of the clock given to `prolong`; not at all by default. */
   get endsAt(): number {
     return this.#endsAt;
   }
 
-  /** It is as it should be, again. */
+  /** It is as it should be, again; which says nothing of what has cut it short. */
   prolong(now: number): void {
     this.#since ??= now;
-    this.#endsAt = Math.min(now + CALM_MS, this.#since + LONGEST_MS);
+    if (!this.#isCutShort) this.#endsAt = Math.min(now + CALM_MS, this.#since + LONGEST_MS);
   }
 
+  /** There is no time to wait for, until everything is read. */
+  cutShort(): void {
+    this.#isCutShort = true;
+    this.#endsAt = -Infinity;
+  }
+
+  /** Everything is read. */
   end(): void {
     this.#since = undefined;
+    this.#isCutShort = false;
     this.#endsAt = -Infinity;
   }
 }

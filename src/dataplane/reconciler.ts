@@ -212,7 +212,7 @@ export class Reconciler {
   /** There is no time to wait for. */
   #readNext(): void {
     this.#doubt = true;
-    this.#calm.end();
+    this.#calm.cutShort();
   }
 
   /**

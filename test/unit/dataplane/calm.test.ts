@@ -14,3 +14,14 @@ t.test('from flock to flock, but not for ever', async t => {
   t.equal(calm.endsAt, -Infinity);
   t.equal(endsAfter(5_000), 5_100, 'and anew');
 });
+
+t.test('what cuts it short is not put off by what is right', async t => {
+  const calm = new Calm();
+  calm.prolong(0);
+  calm.cutShort();
+  calm.prolong(20);
+  t.equal(calm.endsAt, -Infinity);
+  calm.end();
+  calm.prolong(30);
+  t.equal(calm.endsAt, 130, 'until everything has been read');
+});

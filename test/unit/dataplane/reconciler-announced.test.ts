@@ -1,12 +1,24 @@
 /** The reconciler and what the kernel announces of single entries: put right at once, and once. */
 import t from 'tap';
+import { macToBytes } from '../../../src/address/mac.js';
 import { UNREAD_NEWS, type Announced, type News } from '../../../src/dataplane/announced.js';
 import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { SELVEDGE_ROUTE_PROTOCOL } from '../../../src/dataplane/model.js';
-import { encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
+import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
+import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
 import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
-import { nexthopEntry, overlayRoute, peerEntries, subnetOf } from '../../support/dataplane.js';
-import { nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
+import {
+  fdbEntry,
+  macOf,
+  nexthopEntry,
+  OWN_ADDRESS,
+  overlayRoute,
+  peerEntries,
+  subnetOf,
+  vtepOf,
+  vxlanLink,
+} from '../../support/dataplane.js';
+import { fdbOn, nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
 import {
   allOf,
   CREATE,
@@ -17,6 +29,7 @@ import {
   startWithPeers,
   warnings,
 } from '../../support/programmed-peers.js';
+import type { Reconciling } from '../../support/reconciling.js';
 
 /** What was announced, and all of it. */
 const said = (...entries: readonly Announced[]): News => ({ entries, isAll: true });
@@ -201,4 +214,29 @@ t.test('what is announced of our own changes of a moment ago changes nothing', a
   t.match(await doubts(3), { changes: 0 }, 'of a repair, heard after a long pass');
   t.same(warnings(lab), []);
   t.match(lab.reconciler.view, { repairs: 2, drift: 2 });
+});
+
+t.test('what must be read at once does not wait for what is put right at the same time', async t => {
+  const lose = (lab: Reconciling) => {
+    const neighbour = fdbOn(deviceOf(lab).index, macToBytes(macOf(3)));
+    lab.fake.act(nl.RTM_DELNEIGH, 0, writer => encodeNeighbour(writer, neighbour));
+    lab.reconciler.doubt(said({ entry: fdbEntry(macOf(3), vtepOf(3)), isThere: false }));
+  };
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const { changes } = lab.stats();
+  lose(lab);
+  while (lab.stats().changes === changes) await Promise.resolve();
+  const { index } = deviceOf(lab);
+  const flags = { value: 0, mask: nl.IFF_UP };
+  lab.fake.act(nl.RTM_NEWLINK, 0, writer => encodeLink(writer, { index, flags }));
+  lab.reconciler.doubtAfterChange('overlay');
+  await lab.settled();
+  t.same(await lab.held(), allOf(2, 3, 4), 'a device that goes down meanwhile');
+  await lab.advance(LATER_MS);
+  lose(lab);
+  lab.reconciler.setHost([vxlanLink({ mtu: 1400 })], [OWN_ADDRESS]);
+  await lab.settled();
+  t.equal(deviceOf(lab).mtu, 1400, 'a device that is to be another');
+  t.same(await lab.held(), allOf(2, 3, 4));
 });
