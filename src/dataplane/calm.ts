@@ -18,6 +18,11 @@ export class Calm {
     return this.#endsAt;
   }
 
+  /** Whether the reading has waited for so long that nothing comes before it, whatever is announced. */
+  isOverdue(now: number): boolean {
+    return this.#since !== undefined && now - this.#since >= LONGEST_MS;
+  }
+
   /** It is as it should be, again; which says nothing of what has cut it short. */
   prolong(now: number): void {
     this.#since ??= now;
@@ -25,7 +30,8 @@ export class Calm {
   }
 
   /** There is no time to wait for, until everything is read. */
-  cutShort(): void {
+  cutShort(now: number): void {
+    this.#since ??= now;
     this.#isCutShort = true;
     this.#endsAt = -Infinity;
   }

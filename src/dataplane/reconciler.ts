@@ -212,7 +212,7 @@ export class Reconciler {
   /** There is no time to wait for. */
   #readNext(): void {
     this.#doubt = true;
-    this.#calm.cutShort();
+    this.#calm.cutShort(this.#options.now());
   }
 
   /**
@@ -235,7 +235,7 @@ export class Reconciler {
       // A reading of ten thousand peers' entries takes a while, and no lease waits for it.
       if (isAsked && (this.#settled || !this.#doubt)) await this.#pass(() => this.#hotPass(), signal);
       const news = this.#takeNews();
-      if (news.entries.length > 0) {
+      if (news.entries.length > 0 && !this.#calm.isOverdue(this.#options.now())) {
         await this.#pass(() => this.#putRight(news), signal);
       } else if (this.#doubt && this.#calm.endsAt <= this.#options.now()) {
         await this.#pass(() => this.#fullPass(), signal);

@@ -18,10 +18,21 @@ t.test('from flock to flock, but not for ever', async t => {
 t.test('what cuts it short is not put off by what is right', async t => {
   const calm = new Calm();
   calm.prolong(0);
-  calm.cutShort();
+  calm.cutShort(10);
   calm.prolong(20);
   t.equal(calm.endsAt, -Infinity);
   calm.end();
   calm.prolong(30);
   t.equal(calm.endsAt, 130, 'until everything has been read');
+});
+
+t.test('it is overdue when it has waited for the longest time, for whatever reason', async t => {
+  const calm = new Calm();
+  const isOverdueAt = (...moments: number[]) => moments.map(now => calm.isOverdue(now));
+  t.same(isOverdueAt(5_000), [false], 'nothing waits');
+  calm.cutShort(10);
+  calm.prolong(900);
+  t.same(isOverdueAt(1_009, 1_010), [false, true]);
+  calm.end();
+  t.same(isOverdueAt(5_000), [false]);
 });

@@ -38,6 +38,7 @@ const said = (...entries: readonly Announced[]): News => ({ entries, isAll: true
 const LATER_MS = 1_001;
 /** Of `calm.ts`. */
 const CALM_MS = 100;
+const LONGEST_MS = 1_000;
 
 t.test('what is announced as gone is put back before anything is read', async t => {
   const lab = await startWithPeers(t);
@@ -239,4 +240,25 @@ t.test('what must be read at once does not wait for what is put right at the sam
   await lab.settled();
   t.equal(deviceOf(lab).mtu, 1400, 'a device that is to be another');
   t.same(await lab.held(), allOf(2, 3, 4));
+});
+
+t.test('announcements without end do not keep everything from being read', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const { begun } = lab.reconciler.readings;
+  // So many that the devices are looked at first, and more have come by then.
+  const news = said(
+    ...Array.from({ length: 101 }, (_, n) => ({ entry: nexthopEntry(n + 5), isThere: true })),
+  );
+  const talk = async () => {
+    for (let turn = 0; turn < 50; turn++) {
+      lab.reconciler.doubt(news);
+      await new Promise(resolve => setImmediate(resolve));
+    }
+  };
+  await talk();
+  const later = lab.advance(LONGEST_MS);
+  await talk();
+  t.ok(lab.reconciler.readings.begun > begun);
+  await later;
 });
