@@ -81,6 +81,7 @@ export interface Remedy extends Losses {
  * What is gone is made anew, exclusively where its key may be somebody else's: another may stand there still. What says
  * something else and is ours by its marks, or because it is on our own device, is replaced; what is not ours stays, and
  * whether what nobody wants may go is found out by a reading.
+ * @param announced in the order in which it was said
  * @param wanted all desired entries by `keyOf`
  */
 export function opsAgainst(
@@ -90,8 +91,9 @@ export function opsAgainst(
 ): Remedy {
   const ops: Op[] = [];
   let isWhole = true;
-  for (const { entry: held, isThere } of announced) {
-    const entry = wanted.get(keyOf(held));
+  // What was said in several flocks may have been another's by the last of them.
+  for (const [key, { entry: held, isThere }] of lastWords(announced)) {
+    const entry = wanted.get(key);
     if (entry === undefined) isWhole &&= !isThere;
     else if (!isThere) ops.push({ kind: 'create', entry });
     else if (sameEntry(entry, held)) continue;
@@ -104,6 +106,11 @@ export function opsAgainst(
     routes: [...ops.filter(isRoute), ...routesOf(ops, wanted)],
     isWhole,
   };
+}
+
+/** By key. */
+function lastWords(announced: readonly Announced[]): ReadonlyMap<string, Announced> {
+  return new Map(announced.map(each => [keyOf(each.entry), each]));
 }
 
 /** A nexthop object takes its routes along, and they are not announced. */

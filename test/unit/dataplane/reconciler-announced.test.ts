@@ -15,6 +15,7 @@ import {
   overlayRoute,
   peerEntries,
   subnetOf,
+  underlayRoute,
   vtepOf,
   vxlanLink,
 } from '../../support/dataplane.js';
@@ -261,4 +262,25 @@ t.test('announcements without end do not keep everything from being read', async
   await talk();
   t.ok(lab.reconciler.readings.begun > begun);
   await later;
+});
+
+t.test('of what is announced in several flocks the last word counts', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const theirs = { ...routeOn(lab.underlayIndex, '10.5.3.0', '192.168.77.9'), protocol: 4 };
+  putRoute(lab, theirs);
+  const ours = overlayRoute(subnetOf(3), { gateway: '10.5.3.9' });
+  lab.reconciler.doubt(said({ entry: ours, isThere: true }));
+  const found = underlayRoute(subnetOf(3), '192.168.77.9', { protocol: 4 });
+  lab.reconciler.doubt(said({ entry: found, isThere: true }));
+  await lab.settled();
+  const { repairs, conflicts } = lab.reconciler.view;
+  t.same([repairs, conflicts.size], [0, 1], 'it is another program’s by now');
+  const { changes } = lab.stats();
+  const lost = said({ entry: fdbEntry(macOf(2), vtepOf(2)), isThere: false });
+  lab.reconciler.doubt(lost);
+  lab.reconciler.doubt(lost);
+  await lab.settled();
+  t.equal(lab.stats().changes - changes, 1);
+  t.match(lab.reconciler.view, { repairs: 1, drift: 1 });
 });
