@@ -141,7 +141,8 @@ export class Restorer {
 
   /**
    * By what was announced alone. What is fought over or refused at present is left to a reading, and what we changed a
-   * moment ago: the announcement may be why.
+   * moment ago: the announcement may be why. What was found to be another program's is not replaced: it may have become that
+   * after it was announced as ours.
    * @returns whether all of it is right by now; if not, that reading must not wait
    */
   async putRight({ entries: announced, isAll }: News): Promise<boolean> {
@@ -150,6 +151,7 @@ export class Restorer {
     if (announced.length > FEW && !(await this.#haveDevices())) return false;
     const at = now();
     const mayTry = (op: Op) =>
+      !(op.kind === 'replace' && conflicts.has(keyOfOp(op))) &&
       this.#contests.mayRepair(keyOfOp(op), at) &&
       failures.mayTry(keyOfOp(op), at) &&
       !this.#recentChanges.has(keyOfOp(op), at) &&

@@ -284,3 +284,17 @@ t.test('of what is announced in several flocks the last word counts', async t =>
   t.equal(lab.stats().changes - changes, 1);
   t.match(lab.reconciler.view, { repairs: 1, drift: 1 });
 });
+
+t.test('what a reading has found to be another program’s by now is not replaced for older news', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const { dumps } = lab.stats();
+  lab.reconciler.doubt();
+  while (lab.stats().dumps === dumps) await Promise.resolve();
+  const ours = overlayRoute(subnetOf(3), { gateway: '10.5.3.9' });
+  lab.reconciler.doubt(said({ entry: ours, isThere: true }));
+  putRoute(lab, { ...routeOn(lab.underlayIndex, '10.5.3.0', '192.168.77.9'), protocol: 4 });
+  await lab.settled();
+  const { repairs, conflicts } = lab.reconciler.view;
+  t.same([repairs, conflicts.size], [0, 1]);
+});
