@@ -352,15 +352,15 @@ interface Refusal {
 }
 
 /** The ids of the nexthop objects that were to be made and have not been. */
-function nexthopsNotIn(done: readonly Op[], ops: readonly Op[]): ReadonlySet<number | undefined> {
+export function nexthopsNotIn(done: readonly Op[], ops: readonly Op[]): ReadonlySet<number | undefined> {
+  if (done.length === ops.length) return new Set();
   const made = new Set(done);
   const isMissing = (op: Op) => op.kind === 'create' && op.entry.kind === 'nexthop' && !made.has(op);
-  return done.length === ops.length
-    ? new Set()
-    : new Set(ops.filter(isMissing).map(op => (entryOf(op) as NexthopEntry).id));
+  return new Set(ops.filter(isMissing).map(op => (entryOf(op) as NexthopEntry).id));
 }
 
-function withoutThoseBy(ids: ReadonlySet<number | undefined>, routes: readonly Op[]): readonly Op[] {
+/** Without the routes by objects of these ids. */
+export function withoutThoseBy(ids: ReadonlySet<number | undefined>, routes: readonly Op[]): readonly Op[] {
   return ids.size === 0 ? routes : routes.filter(op => !ids.has((entryOf(op) as RouteEntry).nexthopId));
 }
 

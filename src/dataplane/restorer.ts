@@ -7,7 +7,7 @@ import { opsAgainst, type News } from './announced.js';
 import type { Contests } from './contests.js';
 import { HOST } from './desired.js';
 import { entryOf, keyOfOp, type Op } from './diff.js';
-import type { EntryKeeper } from './entry-keeper.js';
+import { nexthopsNotIn, withoutThoseBy, type EntryKeeper } from './entry-keeper.js';
 import type { Kernel } from './kernel.js';
 import { goneWith, lossesOf, samplesOf, type Losses } from './known-losses.js';
 import type { Mended } from './link-keeper.js';
@@ -176,7 +176,13 @@ export class Restorer {
     isConsequence: IsConsequence,
   ): Promise<number> {
     const { now } = this.#options;
-    const done = await this.#entries.putBack({ ways: ways.filter(mayTry), routes: routes.filter(mayTry) });
+    const tried = ways.filter(mayTry);
+    // What is put off may be another program's by now, and a route by it would lead wherever that does.
+    const unmade = nexthopsNotIn(tried, ways);
+    const done = await this.#entries.putBack({
+      ways: tried,
+      routes: withoutThoseBy(unmade, routes.filter(mayTry)),
+    });
     this.#drift += done.length;
     this.noteChanged(done);
     this.repairs.note(done, now(), isConsequence);

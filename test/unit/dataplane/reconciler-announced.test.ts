@@ -25,6 +25,7 @@ import {
   CREATE,
   deviceOf,
   putRoute,
+  REPLACE,
   sentBy,
   setPeers,
   startWithPeers,
@@ -297,4 +298,24 @@ t.test('what a reading has found to be another program’s by now is not replace
   await lab.settled();
   const { repairs, conflicts } = lab.reconciler.view;
   t.same([repairs, conflicts.size], [0, 1]);
+});
+
+t.test('no route is made by an object that is not put back for now', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const { id } = nexthopEntry(3);
+  const altered = nexthopEntry(3, { gateway: '10.5.3.9' });
+  const { index } = deviceOf(lab);
+  lab.fake.act(nl.RTM_NEWNEXTHOP, REPLACE, writer => encodeNexthop(writer, nexthopOn(index, id, '10.5.3.9')));
+  lab.reconciler.doubt(said({ entry: altered, isThere: true }));
+  await lab.settled();
+  t.match(lab.reconciler.view, { repairs: 1 }, 'the object alone, a moment ago');
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, id));
+  const theirs = { ...nexthopOn(lab.underlayIndex, id, '192.168.77.9'), protocol: 4 };
+  lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, theirs));
+  lab.disturbance.refused = nl.RTM_GETROUTE;
+  lab.reconciler.doubt(said({ entry: nexthopEntry(3), isThere: false }));
+  await lab.settled();
+  t.notOk(lab.fake.state.routes.some(({ destination }) => [...destination].join('.') === '10.5.3.0'));
+  t.match(lab.reconciler.view, { repairs: 1 });
 });
