@@ -40,6 +40,9 @@ import type { NetlinkSocket } from './netlink/socket.js';
 /** How kernels refuse a type of request that they do not know. */
 const UNKNOWN_REQUEST: ReadonlySet<string> = new Set(['EOPNOTSUPP', 'EINVAL']);
 
+/** How they answer of a single entry without a word on it. What has become of a device that is gone, a reading tells. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set([...UNKNOWN_REQUEST, 'ENODEV']);
+
 export class NetlinkKernel implements Kernel {
   readonly #socket: NetlinkSocket;
   #devices = new Devices([]);
@@ -124,7 +127,8 @@ export class NetlinkKernel implements Kernel {
       });
       return found !== undefined && kindOf(entry).decode(found.body, devices) !== undefined;
     } catch (error) {
-      if (error instanceof NetlinkError && UNKNOWN_REQUEST.has(error.code)) return true;
+      const isOfKernel = error instanceof NetlinkError || error instanceof UnknownDeviceError;
+      if (isOfKernel && SAYS_NOTHING.has(error.code)) return true;
       throw error;
     }
   }

@@ -6,7 +6,8 @@ import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/l
 import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
 import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
 import { nexthopIdOf } from '../../../src/dataplane/nexthop-id.js';
-import { peerEntries, subnetOf } from '../../support/dataplane.js';
+import { NEXTHOPS_PAY } from '../../../src/dataplane/lowering.js';
+import { OWN_ADDRESS, peerEntries, subnetOf, vxlanLink } from '../../support/dataplane.js';
 import { addressOn, arpOn, nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
 import {
   allOf,
@@ -14,10 +15,11 @@ import {
   deviceOf,
   putRoute,
   sentBy,
+  setPeers,
   startWithPeers,
   warnings,
 } from '../../support/programmed-peers.js';
-import type { Reconciling } from '../../support/reconciling.js';
+import { startReconciling, type Reconciling } from '../../support/reconciling.js';
 
 const OWN = '10.5.1.0';
 const STRANGER = Uint8Array.of(2, 9, 9, 9, 9, 9);
@@ -200,3 +202,25 @@ t.test('a MAC that is written again and again is a contest', async t => {
   t.equal(lab.stats().changes - changes, 18, 'six repairs of three neighbours, and then a pause');
   t.match(lab.reconciler.view.contests, { length: 3 });
 });
+
+t.test(
+  'a device that goes while its neighbour is asked for is made anew as soon as that is heard',
+  async t => {
+    const lab = startReconciling(t, undefined, NEXTHOPS_PAY);
+    lab.reconciler.setHost([vxlanLink()], [OWN_ADDRESS]);
+    setPeers(lab.reconciler, 2, 3, 4);
+    lab.reconciler.setPeersComplete();
+    await lab.settled();
+    const before = await lab.held();
+    const { dumps } = lab.stats();
+    lab.reconciler.doubtAfterChange('overlay');
+    // Devices have been read, and the addresses are.
+    while (lab.stats().dumps < dumps + 2) await new Promise(resolve => setImmediate(resolve));
+    deleteDevice(lab);
+    await lab.settled();
+    lab.reconciler.doubtAfterChange('overlay');
+    await lab.settled();
+    t.equal(lab.reconciler.view.readTrouble, undefined);
+    t.same(await lab.held(), before);
+  },
+);
