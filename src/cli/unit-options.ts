@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
 import type { Environment, GivenFlags } from '../daemon/options-given.js';
 import { environmentNames, OPTION_ROWS, type OptionName } from '../daemon/options-table.js';
+import { splitWords } from '../daemon/environment-file.js';
 import { readUnitEnvironment } from '../daemon/unit-environment.js';
 import { fromGoFlags, type FlagKind } from './go-flags.js';
 
@@ -50,9 +51,9 @@ export async function besideUnit(
   own: Environment,
   files?: readonly string[],
 ): Promise<GatheredOptions> {
-  const { variables, unreadable } = await readUnitEnvironment(files);
+  const { variables, notes } = await readUnitEnvironment(files);
   const words = COMMAND_LINES.flatMap(name => splitWords(variables[name] ?? ''));
-  return { ...combine(typed, own, variables, words), notes: unreadable };
+  return { ...combine(typed, own, variables, words), notes };
 }
 
 /**
@@ -116,12 +117,6 @@ function combine(typed: GivenFlags, own: Environment, unit: Environment, words: 
 
 function pick<T>(all: Readonly<Record<string, T>>, isWanted: (name: string) => boolean): Record<string, T> {
   return Object.fromEntries(Object.entries(all).filter(([name]) => isWanted(name)));
-}
-
-/** As systemd splits a variable into words: at white space, quotes are respected and removed (systemd.service(5)). */
-function splitWords(text: string): readonly string[] {
-  const words = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
-  return words.map(word => word.replace(/"([^"]*)"|'([^']*)'/g, (_, a?: string, b?: string) => a ?? b ?? ''));
 }
 
 function readWords(words: readonly string[]): { flags: GivenFlags; unknown: readonly string[] } {

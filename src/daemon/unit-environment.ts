@@ -1,8 +1,8 @@
 /** The variables that the agent's systemd unit has from its files, for commands that an operator types beside it. */
+import { parseEnvironmentFile } from './environment-file.js';
 import { readFileIfPresent } from './files.js';
 import { messageOf } from './operator-error.js';
 import type { Environment } from './options-given.js';
-import { parseAssignments } from './subnet-env.js';
 
 /** As `EnvironmentFile=` of selvedge.service names them: a later one wins. */
 export const UNIT_ENVIRONMENT_FILES = [
@@ -13,22 +13,34 @@ export const UNIT_ENVIRONMENT_FILES = [
 
 export interface UnitEnvironment {
   readonly variables: Environment;
-  /** Why files were passed over that are there, a line each: not for us to read, since they may hold a password. */
-  readonly unreadable: readonly string[];
+  /** Those that say something. */
+  readonly files: readonly string[];
+  /**
+   * A line for each file that is there and was passed over: not for us to read, since it may hold a password. Also for each that
+   * has an option in a line which systemd passes over.
+   */
+  readonly notes: readonly string[];
 }
 
 export async function readUnitEnvironment(
   files: readonly string[] = UNIT_ENVIRONMENT_FILES,
 ): Promise<UnitEnvironment> {
-  const unreadable: string[] = [];
-  const texts = await Promise.all(
-    files.map(file =>
-      readFileIfPresent(file).catch((error: unknown) => {
-        unreadable.push(`options in ${file} are not known: ${messageOf(error)}`);
-        return undefined;
-      }),
-    ),
-  );
-  const given = texts.flatMap(text => [...parseAssignments(text ?? '')]);
-  return { variables: Object.fromEntries(given), unreadable };
+  const read = await Promise.all(files.map(readOne));
+  const variables = Object.fromEntries(read.flatMap(file => [...file.variables]));
+  const speaking = files.filter((_, n) => read[n]!.variables.size > 0);
+  return { variables, files: speaking, notes: read.flatMap(({ notes }) => notes) };
+}
+
+async function readOne(file: string) {
+  try {
+    const { variables, ignored } = parseEnvironmentFile((await readFileIfPresent(file)) ?? '');
+    const exported = ignored.flatMap(name => /^export\s+(\w+)$/.exec(name)?.[1] ?? []);
+    const notes = exported.map(name => `${file}: systemd ignores "export ${name}", take "export" away`);
+    return { variables, notes };
+  } catch (error) {
+    return {
+      variables: new Map<string, string>(),
+      notes: [`options in ${file} are not known: ${messageOf(error)}`],
+    };
+  }
 }

@@ -28,7 +28,7 @@ t.test('variables, and the words of a command line, of which the last file count
   const files = unitFiles(
     t,
     'FLANNEL_ETCD_ENDPOINTS=http://10.0.0.1:2379\nFLANNEL_OPTIONS="-iface=eth7 -ip-masq"\n',
-    'SELVEDGE_OPTIONS="--iface eth1 --iface=\'eth2\' --docker-env-file \'/run/a b\' --lease-ttl=48h"\nSELVEDGE_ETCD_PREFIX=/a\n',
+    "SELVEDGE_OPTIONS=\"--iface eth1 --iface='eth2' --docker-env-file '/run/a b' --lease-ttl=48h\"\nSELVEDGE_ETCD_PREFIX=/a\n",
     '# SELVEDGE_ETCD_PREFIX=/c\nSELVEDGE_ETCD_PREFIX=/b\n',
   );
   t.match(await optionsBeside(files), {
@@ -38,6 +38,20 @@ t.test('variables, and the words of a command line, of which the last file count
     ipMasq: true,
     leaseTtlSeconds: 172_800,
   });
+});
+
+t.test('they say what they say to systemd', async t => {
+  const files = unitFiles(
+    t,
+    'SELVEDGE_OPTIONS="--etcd-prefix=/b \\\n --iface=eth1"\nexport SELVEDGE_ETCD_ENDPOINTS=http://10.0.0.1:2379\r\n',
+    'SELVEDGE_ETCD_USERNAME=bob\nSELVEDGE_ETCD_PASSWORD=a#b\n',
+  );
+  const { etcd, underlay } = await optionsBeside(files);
+  t.match(etcd, { prefix: '/b', endpoints: ['http://127.0.0.1:2379'] });
+  t.equal(etcd.password?.reveal(), 'a#b');
+  t.same(underlay.interfaces, ['eth1']);
+  const { notes } = await besideUnit({}, {}, files);
+  t.same(notes, [`${files[0]!}: systemd ignores "export SELVEDGE_ETCD_ENDPOINTS", take "export" away`]);
 });
 
 t.test('what is typed is stronger than the environment, and that than all of the unit', async t => {
