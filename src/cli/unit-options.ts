@@ -4,8 +4,8 @@
  */
 import type { Command } from 'commander';
 import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
-import type { Environment, GivenFlags } from '../daemon/options-given.js';
-import { environmentNames, OPTION_ROWS, type OptionName } from '../daemon/options-table.js';
+import { settle, type Environment, type GivenFlags } from '../daemon/options-given.js';
+import { AGENT_OPTIONS, environmentNames, OPTION_ROWS, type OptionName } from '../daemon/options-table.js';
 import { splitWords } from '../daemon/environment-file.js';
 import { readUnitEnvironment } from '../daemon/unit-environment.js';
 import { fromGoFlags, type FlagKind } from './go-flags.js';
@@ -30,15 +30,17 @@ export const AGENT_FLAG_KINDS: ReadonlyMap<string, FlagKind> = new Map([
 const COMMAND_LINES = ['FLANNEL_OPTIONS', 'SELVEDGE_OPTIONS'];
 
 /**
- * Who names one of the first is in another place than the unit, or another person: what else the unit says of that does not
- * count then.
+ * Who names one of the first otherwise than the unit is in another place, or another person: then nothing counts that the unit says
+ * of these, and of the second.
  */
 const TOGETHER: readonly (readonly [names: readonly OptionName[], also: readonly OptionName[]])[] = [
   [
     ['instance', 'etcd-prefix'],
     ['subnet-file', 'docker-env-file', 'docker-opts-file'],
   ],
-  [['etcd-username', 'etcd-password', 'etcd-password-file'], []],
+  [['etcd-username'], ['etcd-password', 'etcd-password-file']],
+  [['etcd-password', 'etcd-password-file'], []],
+  [['etcd-certfile', 'etcd-keyfile'], []],
 ];
 
 /**
@@ -90,29 +92,38 @@ export async function runDirOf(command: Command): Promise<string> {
 function combine(typed: GivenFlags, own: Environment, unit: Environment, words: readonly string[]) {
   const { flags, unknown } = readWords(words);
   const namesOf = new Map(OPTION_ROWS.map(([name, row]) => [name, environmentNames(name, row)]));
-  const ownText = (name: OptionName) =>
+  const given = (name: OptionName) =>
+    typed[name]?.at(-1) ??
     namesOf
       .get(name)!
       .map(variable => own[variable])
       .find(Boolean);
-  const given = (name: OptionName) => typed[name]?.at(-1) ?? ownText(name);
-  const unitText = (name: OptionName) =>
-    flags[name]?.at(-1) ??
-    namesOf
-      .get(name)!
-      .map(variable => unit[variable])
-      .find(Boolean);
+  // With defaults, and the instance that the prefix makes.
+  const settled = settle(flags, unit);
+  const differs = (name: OptionName) => {
+    const text = given(name);
+    return text !== undefined && !meansTheSame(name, text, settled.get(name)?.texts.at(-1));
+  };
   const dropped = new Set<string>(OPTION_ROWS.flatMap(([name]) => (given(name) === undefined ? [] : name)));
   for (const [names, also] of TOGETHER) {
-    const isOther = names.some(name => given(name) !== undefined && given(name) !== unitText(name));
-    if (isOther) for (const name of [...names, ...also]) dropped.add(name);
+    if (names.some(differs)) for (const name of [...names, ...also]) dropped.add(name);
   }
   const droppedVariables = new Set([...dropped].flatMap(name => namesOf.get(name as OptionName) ?? []));
+  const variables = new Set([...namesOf.values()].flat());
+  // An empty one says nothing, so that it hides nothing either.
+  const isSaid = (name: string) => !variables.has(name) || Boolean(own[name]);
   return {
     flags: { ...pick(flags, name => !dropped.has(name)), ...typed },
-    environment: { ...pick(unit, name => !droppedVariables.has(name)), ...own },
+    environment: { ...pick(unit, name => !droppedVariables.has(name)), ...pick(own, isSaid) },
     unknown,
   };
+}
+
+/** Whether two texts of an option are one value, such as a prefix with a slash at its end and without. */
+function meansTheSame(name: OptionName, a: string, b: string | undefined): boolean {
+  if (a === b || b === undefined) return a === b;
+  const [one, other] = [a, b].map(text => AGENT_OPTIONS[name].type.safeParse(text));
+  return one!.success && other!.success && one!.data === other!.data;
 }
 
 function pick<T>(all: Readonly<Record<string, T>>, isWanted: (name: string) => boolean): Record<string, T> {

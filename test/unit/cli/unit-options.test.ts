@@ -81,12 +81,30 @@ t.test('of another network than the unit’s, its files are not', async t => {
   });
 });
 
+t.test('its own network may be named beside it', async t => {
+  const files = unitFiles(t, 'SELVEDGE_ETCD_PREFIX=/a/b\nSELVEDGE_SUBNET_FILE=/run/x/a.env\n');
+  const theirs = { instance: 'b', etcd: { prefix: '/a/b' }, subnetFile: '/run/x/a.env' };
+  t.match(await optionsBeside(files, { instance: ['b'] }), theirs, 'as its prefix makes it');
+  t.match(await optionsBeside(files, { 'etcd-prefix': ['/a//b/'] }), theirs, 'written otherwise');
+  t.match(await optionsBeside(files, {}, { SELVEDGE_ETCD_PREFIX: '' }), theirs, 'empty is not given');
+  const defaults = unitFiles(t, 'SELVEDGE_INSTANCE=first\n');
+  t.match(await optionsBeside(defaults, { 'etcd-prefix': ['/net'] }), { instance: 'first' }, 'the default');
+});
+
 t.test('another user has another password', async t => {
   const files = unitFiles(t, 'SELVEDGE_ETCD_USERNAME=bob\nSELVEDGE_ETCD_PASSWORD_FILE=/etc/bob\n');
   t.match(await optionsBeside(files), { etcd: { username: 'bob', passwordFile: '/etc/bob' } });
   const typed = { 'etcd-username': ['root'], 'etcd-password-file': ['/etc/root'] };
   t.match(await optionsBeside(files, typed), { etcd: { username: 'root', passwordFile: '/etc/root' } });
   await t.rejects(optionsBeside(files, { 'etcd-username': ['root'] }), /etcd-password-file/);
+  const another = await optionsBeside(files, {}, { SELVEDGE_ETCD_PASSWORD: 'new' });
+  t.match(another, { etcd: { username: 'bob', passwordFile: undefined } }, 'and one user may have another');
+  t.equal(another.etcd.password?.reveal(), 'new');
+});
+
+t.test('another certificate has another key', async t => {
+  const files = unitFiles(t, 'SELVEDGE_ETCD_CERTFILE=/etc/c\nSELVEDGE_ETCD_KEYFILE=/etc/k\n');
+  await t.rejects(optionsBeside(files, { 'etcd-certfile': ['/etc/d'] }), /needs --etcd-keyfile/);
 });
 
 t.test('mistakes in it are named, but not by a command that has other options', async t => {
