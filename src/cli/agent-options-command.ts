@@ -6,7 +6,7 @@ import type { Environment, GivenFlags } from '../daemon/options-given.js';
 import { resolveAgentOptions, type AgentOptions } from '../daemon/options.js';
 import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
 import { fromGoFlags } from './go-flags.js';
-import { AGENT_FLAG_KINDS, type GatheredOptions } from './unit-options.js';
+import { AGENT_FLAG_KINDS, resolveBeside, type GatheredOptions } from './unit-options.js';
 
 /** Does what the command is for. @param notes what was ignored, a line each @returns the exit code */
 export type Act = (options: AgentOptions, notes: readonly string[]) => Promise<number>;
@@ -15,7 +15,7 @@ export type Act = (options: AgentOptions, notes: readonly string[]) => Promise<n
 type Gather = (typed: GivenFlags, own: Environment) => Promise<GatheredOptions>;
 
 const fromEnvironment: Gather = (flags, environment) =>
-  Promise.resolve({ flags, environment, unknown: [], notes: [] });
+  Promise.resolve({ flags, environment, own: { flags, environment }, faults: [], files: [], notes: [] });
 
 /** Wrong options are all named at once, so its parser stops at none of them. */
 export class AgentOptionsCommand extends Command {
@@ -51,8 +51,10 @@ export class AgentOptionsCommand extends Command {
   }
 
   async #run(act: Act): Promise<void> {
-    const { flags, environment, unknown, notes } = await this.#gather(this.#flags, process.env);
-    const resolved = resolveAgentOptions(flags, [...this.args, ...unknown], environment);
+    const gathered = await this.#gather(this.#flags, process.env);
+    const resolved = resolveBeside(gathered, (flags, environment) =>
+      resolveAgentOptions(flags, this.args, environment),
+    );
     const faults = resolved.ok ? [] : [...resolved.faults];
     if (this.#missing !== undefined) faults.push(`--${this.#missing}: needs a value`);
     if (!resolved.ok || faults.length > 0) {
@@ -62,7 +64,7 @@ export class AgentOptionsCommand extends Command {
         this.#missing === undefined && !resolved.ok ? EXIT_FOR_FAULTS[resolved.source] : EXIT.usage;
       return;
     }
-    process.exitCode = await act(resolved.options, [...notes, ...resolved.notes]);
+    process.exitCode = await act(resolved.options, [...gathered.notes, ...resolved.notes]);
   }
 }
 

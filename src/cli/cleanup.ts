@@ -6,7 +6,7 @@ import { OPTION_ROWS } from '../daemon/options-table.js';
 import { resolveAgentOptions } from '../daemon/options.js';
 import { addOptions, givenFlags } from './agent-options.js';
 import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
-import { someBesideUnit } from './unit-options.js';
+import { resolveBeside, someBesideUnit } from './unit-options.js';
 
 const EXAMPLES = `
 The lease in etcd stays until it expires. The agent must not run. Where it had its
@@ -47,13 +47,11 @@ export function cleanupCommand(): Command {
 
 async function clean(command: Command): Promise<number> {
   const { dryRun, keepState } = command.opts<{ dryRun?: true; keepState?: true }>();
-  const { flags, environment, notes } = await someBesideUnit(
-    SHARED_NAMES,
-    givenFlags(command, SHARED),
-    process.env,
+  const gathered = await someBesideUnit(SHARED_NAMES, givenFlags(command, SHARED), process.env);
+  for (const note of gathered.notes) process.stderr.write(`selvedge cleanup: ${note}\n`);
+  const resolved = resolveBeside(gathered, (flags, environment) =>
+    resolveAgentOptions(flags, [], environment),
   );
-  for (const note of notes) process.stderr.write(`selvedge cleanup: ${note}\n`);
-  const resolved = resolveAgentOptions(flags, [], environment);
   if (!resolved.ok) return fail(resolved.faults, EXIT_FOR_FAULTS[resolved.source]);
   const { etcd, ...options } = resolved.options;
   const say = (line: string) =>

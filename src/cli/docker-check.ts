@@ -14,7 +14,7 @@ import { instanceOfSocket } from '../daemon/socket-path.js';
 import { readStatus } from './agent-client.js';
 import { addOptions, givenFlags } from './agent-options.js';
 import { EXIT, EXIT_FOR_FAULTS } from './exit-codes.js';
-import { someBesideUnit } from './unit-options.js';
+import { resolveBeside, someBesideUnit } from './unit-options.js';
 
 const EXAMPLES = `
 Docker must not start with a subnet that is not this host's: its containers would
@@ -42,8 +42,10 @@ export function dockerCheckCommand(): Command {
 }
 
 async function check(command: Command): Promise<number> {
-  const { flags, environment } = await someBesideUnit(SHARED_NAMES, givenFlags(command, SHARED), process.env);
-  const resolved = resolveAgentOptions(flags, [], environment);
+  const gathered = await someBesideUnit(SHARED_NAMES, givenFlags(command, SHARED), process.env);
+  const resolved = resolveBeside(gathered, (flags, environment) =>
+    resolveAgentOptions(flags, [], environment),
+  );
   if (!resolved.ok) return complain(resolved.faults, EXIT_FOR_FAULTS[resolved.source]);
   const { dockerEnvFile } = resolved.options;
   try {

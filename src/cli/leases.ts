@@ -17,7 +17,7 @@ import { buildLeases, type LeasesDocument } from './leases-document.js';
 import { readNetwork, type NetworkView } from './leases-network.js';
 import { renderLeases } from './leases-text.js';
 import { printable, printableJson } from './printable.js';
-import { someBesideUnit } from './unit-options.js';
+import { resolveBeside, someBesideUnit } from './unit-options.js';
 
 const ETCD_NAMES = new Set<string>(ETCD_OPTION_ROWS.map(([name]) => name));
 
@@ -116,13 +116,9 @@ async function atEtcd(
 ): Promise<void> {
   const complain = (lines: readonly string[]) =>
     process.stderr.write(lines.map(line => `selvedge ${name}: ${printable(line)}\n`).join(''));
-  const { flags, environment, notes } = await someBesideUnit(
-    ETCD_NAMES,
-    givenFlags(command, ETCD_OPTION_ROWS),
-    process.env,
-  );
-  complain(notes);
-  const resolved = resolveEtcdOptions(flags, environment);
+  const gathered = await someBesideUnit(ETCD_NAMES, givenFlags(command, ETCD_OPTION_ROWS), process.env);
+  complain(gathered.notes);
+  const resolved = resolveBeside(gathered, resolveEtcdOptions);
   complain(resolved.ok ? resolved.notes : resolved.faults);
   process.exitCode = resolved.ok ? EXIT.trouble : EXIT_FOR_FAULTS[resolved.source];
   if (!resolved.ok) return;

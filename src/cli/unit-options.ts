@@ -5,17 +5,26 @@
 import type { Command } from 'commander';
 import { FLANNEL_OPTIONS } from '../daemon/options-flannel.js';
 import { settle, type Environment, type GivenFlags } from '../daemon/options-given.js';
+import { unknownFaults } from '../daemon/options-rules.js';
 import { AGENT_OPTIONS, environmentNames, OPTION_ROWS, type OptionName } from '../daemon/options-table.js';
 import { splitWords } from '../daemon/environment-file.js';
 import { readUnitEnvironment } from '../daemon/unit-environment.js';
+import type { FaultyOptions } from '../daemon/options.js';
 import { fromGoFlags, type FlagKind } from './go-flags.js';
 
-/** Options from several places, to be resolved together. */
-export interface GatheredOptions {
+interface Options {
   readonly flags: GivenFlags;
   readonly environment: Environment;
-  /** Words that are no option of the agent's. */
-  readonly unknown: readonly string[];
+}
+
+/** Options from several places, to be resolved together. */
+export interface GatheredOptions extends Options {
+  /** What the operator said of it. */
+  readonly own: Options;
+  /** What the unit says and the rules for options do not see: words that are none, a value that is missing. */
+  readonly faults: readonly string[];
+  /** Where the unit says something. */
+  readonly files: readonly string[];
   /** What could not be looked at, a line each. */
   readonly notes: readonly string[];
 }
@@ -53,9 +62,17 @@ export async function besideUnit(
   own: Environment,
   files?: readonly string[],
 ): Promise<GatheredOptions> {
-  const { variables, notes } = await readUnitEnvironment(files);
-  const words = COMMAND_LINES.flatMap(name => splitWords(variables[name] ?? ''));
-  return { ...combine(typed, own, variables, words), notes };
+  const unit = await readUnitEnvironment(files);
+  const { flags, unknown, missing } = readWords(
+    COMMAND_LINES.flatMap(name => splitWords(unit.variables[name] ?? '')),
+  );
+  return {
+    ...combine(typed, own, flags, unit.variables),
+    own: { flags: typed, environment: own },
+    faults: [...unknownFaults(unknown), ...(missing === undefined ? [] : [needsValue(missing)])],
+    files: unit.files,
+    notes: unit.notes,
+  };
 }
 
 /**
@@ -68,16 +85,49 @@ export async function someBesideUnit(
   own: Environment,
   files?: readonly string[],
 ): Promise<GatheredOptions> {
-  const { flags, environment, notes } = await besideUnit(typed, own, files);
+  const gathered = await besideUnit(typed, own, files);
   const variables = new Set(
     OPTION_ROWS.flatMap(([name, row]) => (names.has(name) ? environmentNames(name, row) : [])),
   );
   return {
-    flags: pick(flags, name => names.has(name)),
-    environment: { ...pick(environment, name => variables.has(name)), ...own },
-    unknown: [],
-    notes,
+    ...gathered,
+    flags: pick(gathered.flags, name => names.has(name)),
+    environment: pick(
+      gathered.environment,
+      name => variables.has(name) || gathered.environment[name] === own[name],
+    ),
+    faults: gathered.faults.filter(fault => [...names].some(name => fault === needsValue(name))),
   };
+}
+
+/**
+ * Resolves what was gathered. Faults that are not the operator's are told with the file that may have them, and are nothing that
+ * the command line could be blamed for.
+ * @param resolve the resolver of options.ts for the options that the command has
+ */
+export function resolveBeside<R extends { readonly ok: true }>(
+  { flags, environment, own, faults: unitFaults, files }: GatheredOptions,
+  resolve: (flags: GivenFlags, environment: Environment) => R | FaultyOptions,
+): R | FaultyOptions {
+  const resolved = resolve(flags, environment);
+  if (resolved.ok && unitFaults.length === 0) return resolved;
+  const faultsOf = (result: R | FaultyOptions) => (result.ok ? [] : result.faults);
+  const ownFaults = new Set(faultsOf(resolve(own.flags, own.environment)));
+  const typedFaults = new Set(faultsOf(resolve(own.flags, {})));
+  const faults = faultsOf(resolved);
+  const place = ` (${files.join(' or ')})`;
+  return {
+    ok: false,
+    faults: [
+      ...faults.map(fault => (ownFaults.has(fault) ? fault : fault + place)),
+      ...unitFaults.map(fault => fault + place),
+    ],
+    source: faults.some(fault => typedFaults.has(fault)) ? 'command line' : 'environment',
+  };
+}
+
+function needsValue(name: string): string {
+  return `--${name}: needs a value`;
 }
 
 /** Where control sockets are: what the command's `--run-dir` says, else the unit. */
@@ -88,9 +138,8 @@ export async function runDirOf(command: Command): Promise<string> {
   return flags['run-dir']?.at(-1) ?? environment.SELVEDGE_RUN_DIR ?? chosen;
 }
 
-/** Pure. @param words of the unit's command line */
-function combine(typed: GivenFlags, own: Environment, unit: Environment, words: readonly string[]) {
-  const { flags, unknown } = readWords(words);
+/** Pure. @param flags of the unit's command line @param unit its variables */
+function combine(typed: GivenFlags, own: Environment, flags: GivenFlags, unit: Environment): Options {
   const namesOf = new Map(OPTION_ROWS.map(([name, row]) => [name, environmentNames(name, row)]));
   const given = (name: OptionName) =>
     typed[name]?.at(-1) ??
@@ -115,7 +164,6 @@ function combine(typed: GivenFlags, own: Environment, unit: Environment, words: 
   return {
     flags: { ...pick(flags, name => !dropped.has(name)), ...typed },
     environment: { ...pick(unit, name => !droppedVariables.has(name)), ...pick(own, isSaid) },
-    unknown,
   };
 }
 
@@ -130,7 +178,7 @@ function pick<T>(all: Readonly<Record<string, T>>, isWanted: (name: string) => b
   return Object.fromEntries(Object.entries(all).filter(([name]) => isWanted(name)));
 }
 
-function readWords(words: readonly string[]): { flags: GivenFlags; unknown: readonly string[] } {
+function readWords(words: readonly string[]) {
   const flags: Record<string, string[]> = {};
   const unknown: string[] = [];
   const { args, missing } = fromGoFlags(words, AGENT_FLAG_KINDS);
@@ -139,5 +187,5 @@ function readWords(words: readonly string[]): { flags: GivenFlags; unknown: read
     if (AGENT_FLAG_KINDS.has(name)) (flags[name] ??= []).push(value);
     else unknown.push(word);
   }
-  return { flags, unknown: missing === undefined ? unknown : [...unknown, `--${missing}`] };
+  return { flags, unknown, missing };
 }

@@ -2,7 +2,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { besideUnit, someBesideUnit } from '../../../src/cli/unit-options.js';
+import {
+  besideUnit,
+  resolveBeside,
+  someBesideUnit,
+  type GatheredOptions,
+} from '../../../src/cli/unit-options.js';
 import type { Environment, GivenFlags } from '../../../src/daemon/options-given.js';
 import { resolveAgentOptions, type AgentOptions } from '../../../src/daemon/options.js';
 
@@ -12,14 +17,16 @@ function unitFiles(t: Test, ...texts: readonly string[]): readonly string[] {
   return [...texts.keys()].map(n => join(directory, `${n}`));
 }
 
+const resolveAll = (gathered: GatheredOptions) =>
+  resolveBeside(gathered, (flags, environment) => resolveAgentOptions(flags, [], environment));
+
 /** What a command gets that takes all options. */
 async function optionsBeside(
   files: readonly string[],
   typed: GivenFlags = {},
   own: Environment = {},
 ): Promise<AgentOptions> {
-  const { flags, environment, unknown } = await besideUnit(typed, own, files);
-  const resolved = resolveAgentOptions(flags, unknown, environment);
+  const resolved = resolveAll(await besideUnit(typed, own, files));
   if (!resolved.ok) throw new Error(resolved.faults.join());
   return resolved.options;
 }
@@ -116,15 +123,33 @@ t.test('mistakes in it are named, but not by a command that has other options', 
     /SELVEDGE_TYPO: unknown/,
     /PROBE_RATE: "x"/,
     /--nonsense: unknown/,
-    /--iface: unknown/,
+    /--iface: needs a value/,
   ])
     await t.rejects(optionsBeside(files), mistake);
-  t.same(await someBesideUnit(new Set(['iface']), {}, { HOME: '/' }, files), {
-    flags: {},
-    environment: { HOME: '/' },
-    unknown: [],
-    notes: [],
-  });
+  const some = (names: readonly string[]) => someBesideUnit(new Set(names), {}, { HOME: '/' }, files);
+  t.match(await some(['state-dir']), { flags: {}, environment: { HOME: '/' }, faults: [], notes: [] });
+  t.same((await some(['iface'])).faults, ['--iface: needs a value']);
+});
+
+t.test('who made a mistake is told, and it is the command line’s only when typed', async t => {
+  const files = unitFiles(
+    t,
+    'SELVEDGE_OPTIONS="--state-dir=x --nonsense"\n',
+    'SELVEDGE_IP_MASQ=1\n',
+    'nothing',
+  );
+  const place = `(${files[0]!} or ${files[1]!})`;
+  const theirs = [
+    `--state-dir: "x" must be the absolute path of a directory below / ${place}`,
+    `--nonsense: unknown option ${place}`,
+  ];
+  t.same(resolveAll(await besideUnit({}, {}, files)), { ok: false, faults: theirs, source: 'environment' });
+  const typo = { SELVEDGE_TYPO: '1' };
+  const own = resolveAll(await besideUnit({}, typo, files));
+  t.same(own, { ok: false, faults: ['SELVEDGE_TYPO: unknown option', ...theirs], source: 'environment' });
+  const typed = resolveAll(await besideUnit({ 'probe-rate': ['x'] }, {}, files));
+  t.match(typed, { source: 'command line' });
+  t.match(!typed.ok && typed.faults, [theirs[0], /^--probe-rate: "x" must be [^()]*$/, theirs[1]]);
 });
 
 t.test('a file that cannot be read is told, one that is not there is not', async t => {
