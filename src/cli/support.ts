@@ -8,7 +8,7 @@ import { findInstalled } from '../dataplane/firewall/programs.js';
 import { packInto, writeArchive } from '../support/archive.js';
 import { gatherFiles } from '../support/gather.js';
 import { EXIT } from './exit-codes.js';
-import { runDirOf } from './unit-options.js';
+import { directoryBesideUnit, runDirOf } from './unit-options.js';
 
 const EXAMPLES = `
 It needs no running agent. Without root it takes what it may read; index.txt in
@@ -61,8 +61,10 @@ async function makeArchive(flags: SupportFlags): Promise<number> {
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
   const host = hostname();
   const name = `selvedge-support-${host}-${time}`;
+  const stateDir = await directoryBesideUnit('state-dir', process.env);
   const gather = () =>
     gatherFiles({
+      stateDir,
       root: '/',
       environment: process.env,
       findProgram: findInstalled,

@@ -130,12 +130,22 @@ function needsValue(name: string): string {
   return `--${name}: needs a value`;
 }
 
-/** Where control sockets are: what the command's `--run-dir` says, else the unit. */
-export async function runDirOf(command: Command): Promise<string> {
+/** Where control sockets are: what the command's `--run-dir` says, or the own environment, else the unit. */
+export async function runDirOf(command: Command, files?: readonly string[]): Promise<string> {
   const chosen = command.getOptionValue('runDir') as string;
-  if (command.getOptionValueSource('runDir') !== 'default') return chosen;
-  const { flags, environment } = await someBesideUnit(new Set(['run-dir']), {}, {});
-  return flags['run-dir']?.at(-1) ?? environment.SELVEDGE_RUN_DIR ?? chosen;
+  const source = command.getOptionValueSource('runDir');
+  const isGiven = source !== 'default' && !(source === 'env' && chosen === '');
+  return isGiven ? chosen : directoryBesideUnit('run-dir', {}, files);
+}
+
+/** One of the agent's directories, as text. @param own variables of this process */
+export async function directoryBesideUnit(
+  name: 'run-dir' | 'state-dir',
+  own: Environment,
+  files?: readonly string[],
+): Promise<string> {
+  const { flags, environment } = await someBesideUnit(new Set([name]), {}, own, files);
+  return settle(flags, environment).get(name)!.texts[0]!;
 }
 
 /** Pure. @param flags of the unit's command line @param unit its variables */

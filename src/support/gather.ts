@@ -4,6 +4,7 @@ import { arch, release } from 'node:os';
 import { join, relative } from 'node:path';
 import { readFileIfPresent } from '../daemon/files.js';
 import type { Environment } from '../daemon/options-given.js';
+import { parseAssignments } from '../daemon/subnet-env.js';
 import { redact } from '../daemon/redact.js';
 import { readUnitEnvironment, UNIT_ENVIRONMENT_FILES } from '../daemon/unit-environment.js';
 import { VERSION } from '../daemon/version.js';
@@ -13,11 +14,11 @@ import { formatIndex } from './index-text.js';
 import { supportPieces } from './pieces.js';
 import { secretsIn } from './variables.js';
 
-const DEFAULT_STATE_DIR = '/var/lib/selvedge';
-
 export interface GatherOptions extends Pick<CollectParts, 'root' | 'findProgram' | 'selvedge'> {
   /** Of this process. */
   readonly environment: Environment;
+  /** The agent's. */
+  readonly stateDir: string;
   /** Options of `selvedge status` that say which agent. */
   readonly choice: readonly string[];
   readonly now: Date;
@@ -26,16 +27,19 @@ export interface GatherOptions extends Pick<CollectParts, 'root' | 'findProgram'
 
 /** @returns `index.txt` first, then what could be had */
 export async function gatherFiles(options: GatherOptions): Promise<readonly ArchivedFile[]> {
-  const { root, findProgram, selvedge, choice, now, host } = options;
+  const { root, findProgram, selvedge, stateDir, choice, now, host } = options;
   const unitFiles = UNIT_ENVIRONMENT_FILES.map(file => join(root, file));
   const { variables } = await readUnitEnvironment(unitFiles);
-  const environment = { ...variables, ...options.environment };
-  const secrets = await readSecrets(root, environment);
-  const stateDir = environment.SELVEDGE_STATE_DIR ?? DEFAULT_STATE_DIR;
+  const secrets = await readSecrets(root, [
+    variables,
+    ...(await Promise.all(unitFiles.map(readLeniently))),
+    options.environment,
+  ]);
   const clean = (text: string) => redact(text, secrets);
   const collected = await collect(supportPieces(choice, await listFiles(root, stateDir)), {
     ...{ root, findProgram, selvedge, clean },
-    environment: { ...environment, NO_COLOR: '1' },
+    // They read the files of the unit themselves: its variables as their own would be stronger than its command line.
+    environment: { ...options.environment, NO_COLOR: '1' },
   });
   const facts = [
     `selvedge ${VERSION}, Node ${process.version}, Linux ${release()} ${arch()}, host ${host}`,
@@ -45,13 +49,22 @@ export async function gatherFiles(options: GatherOptions): Promise<readonly Arch
   return [index, ...collected.flatMap(({ name, text }) => (text === undefined ? [] : { name, text }))];
 }
 
-async function readSecrets(root: string, environment: Environment): Promise<readonly string[]> {
-  const given = Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined);
-  const { values, files } = secretsIn(new Map(given));
-  const texts = await Promise.all(
-    files.map(file => readFileIfPresent(join(root, file)).catch(() => undefined)),
+/** Also what systemd passes over, such as lines with `export`: a secret it is all the same. */
+async function readLeniently(file: string): Promise<Environment> {
+  return Object.fromEntries(parseAssignments((await readFileIfPresent(file).catch(() => undefined)) ?? ''));
+}
+
+/** Of every environment, also of variables that another one hides. */
+async function readSecrets(root: string, environments: readonly Environment[]): Promise<readonly string[]> {
+  const all = environments.map(environment =>
+    secretsIn(
+      new Map(Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined)),
+    ),
   );
-  return [...values, ...texts.flatMap(text => text?.trim() ?? [])];
+  const texts = await Promise.all(
+    all.flatMap(({ files }) => files).map(file => readFileIfPresent(join(root, file)).catch(() => undefined)),
+  );
+  return [...all.flatMap(({ values }) => values), ...texts.flatMap(text => text?.trim() ?? [])];
 }
 
 /** Regular files below a directory; none where there is no such directory or it is not for us to read. */

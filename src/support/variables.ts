@@ -1,4 +1,5 @@
 /** Files of variables without what nobody else may know. Pure. */
+import { splitWords } from '../daemon/environment-file.js';
 import { isSecretName, REDACTED } from '../daemon/redact.js';
 
 /** What the agent reads and writes itself; any other variable may hold anything. */
@@ -30,15 +31,20 @@ export function secretsIn(variables: ReadonlyMap<string, string>): {
   readonly values: readonly string[];
   readonly files: readonly string[];
 } {
-  const values: string[] = [];
-  const files: string[] = [];
+  const values = new Set<string>();
+  const files = new Set<string>();
   for (const [name, value] of variables) {
-    if (isSecretName(name)) values.push(value);
-    if (name.endsWith('PASSWORD_FILE')) files.push(value);
+    if (isSecretName(name)) values.add(value);
+    if (name.endsWith('PASSWORD_FILE')) files.add(value);
     // Whole command lines: SELVEDGE_OPTIONS, FLANNEL_OPTIONS.
     for (const [, flag, given = ''] of value.matchAll(/--?(etcd-password(?:-file)?)[= ]+(\S+)/g)) {
-      (flag === 'etcd-password' ? values : files).push(given.replace(/^(["'])(.*)\1$/, '$2'));
+      (flag === 'etcd-password' ? values : files).add(given.replace(/^(["'])(.*)\1$/, '$2'));
     }
+    // The same as systemd splits them: a secret may hold a space.
+    splitWords(value).forEach((word, n, words) => {
+      const [, flag, given = words[n + 1]] = /^--?(etcd-password(?:-file)?)(?:=(.*))?$/s.exec(word) ?? [];
+      if (flag !== undefined && given !== undefined) (flag === 'etcd-password' ? values : files).add(given);
+    });
   }
-  return { values, files };
+  return { values: [...values], files: [...files] };
 }

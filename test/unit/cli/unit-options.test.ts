@@ -1,10 +1,13 @@
 /** What the files of the agent's unit say, beside what an operator types. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Command, Option } from 'commander';
 import t, { type Test } from 'tap';
 import {
   besideUnit,
+  directoryBesideUnit,
   resolveBeside,
+  runDirOf,
   someBesideUnit,
   type GatheredOptions,
 } from '../../../src/cli/unit-options.js';
@@ -161,4 +164,25 @@ t.test('a file that cannot be read is told, one that is not there is not', async
   t.match(notes, [new RegExp(`^options in ${unreadable} are not known: .*EISDIR`)]);
   const noise = unitFiles(t, '\0\xff=\nSELVEDGE_OPTIONS="\'"\n');
   t.match(await besideUnit({}, {}, noise), { flags: {}, notes: [] }, 'noise does no harm');
+});
+
+t.test('directories, and what says nothing of them', async t => {
+  const empty = unitFiles(t, 'SELVEDGE_RUN_DIR=\n');
+  t.equal(await directoryBesideUnit('run-dir', {}, empty), '/run/selvedge');
+  const files = unitFiles(t, 'SELVEDGE_RUN_DIR=/run/a\nSELVEDGE_OPTIONS="--run-dir /run/b --probe-rate=x"\n');
+  t.equal(await directoryBesideUnit('run-dir', {}, files), '/run/b');
+  t.equal(await directoryBesideUnit('run-dir', { SELVEDGE_RUN_DIR: '/run/c' }, files), '/run/c');
+  const runDir = async (own: string | undefined, ...words: string[]) => {
+    const name = 'SELVEDGE_RUN_DIR';
+    if (own === undefined) Reflect.deleteProperty(process.env, name);
+    else process.env[name] = own;
+    const command = new Command().addOption(new Option('--run-dir <dir>').default('/run/selvedge').env(name));
+    command.parse(words, { from: 'user' });
+    Reflect.deleteProperty(process.env, name);
+    return runDirOf(command, files);
+  };
+  t.equal(await runDir(undefined), '/run/b');
+  t.equal(await runDir(''), '/run/b');
+  t.equal(await runDir('/run/c'), '/run/c');
+  t.equal(await runDir('/run/c', '--run-dir=/run/selvedge'), '/run/selvedge');
 });

@@ -22,10 +22,13 @@ const PASSWORD = 'Hunter2/of:etcd';
 const TYPED = 'Typed4+secret';
 const FOREIGN = 'Foreign6value';
 const NAMED = 'Named8token';
-const SECRETS = [PASSWORD, TYPED, FOREIGN, NAMED];
+const EXPORTED = 'Exported5secret';
+const SPACED = 'Spaced 7 secret';
+const SECRETS = [PASSWORD, TYPED, FOREIGN, NAMED, EXPORTED, SPACED];
 
 /** What stands in every output: secrets that are known by their value, and one that names itself. */
 const PLANTED = `10.5.2.0/24 dev flannel.1 ${PASSWORD} "x-token": "${NAMED}" --etcd-password ${TYPED}
+${EXPORTED} ${SPACED}
 http://root:${encodeURIComponent(PASSWORD)}@10.0.0.1 ${Buffer.from(PASSWORD).toString('base64')}`;
 
 const PROGRAMS = [
@@ -72,6 +75,8 @@ function plant(t: Test): Planted {
       `stray ${FOREIGN}`,
     ].join('\n'),
   );
+  write('etc/sysconfig/flanneld', `export FLANNELD_ETCD_PASSWORD=${EXPORTED}\n`);
+  write('etc/sysconfig/selvedge', `SELVEDGE_OPTIONS="-etcd-password '${SPACED}'"\n`);
   write('etc/docker/daemon.json', JSON.stringify({ mtu: 1450, 'registry-token': NAMED, note: PASSWORD }));
   write('var/lib/selvedge/net/state.json', JSON.stringify({ subnet: '10.5.34.0/24', secret: NAMED }));
   write('run/flannel/subnet.env', 'FLANNEL_SUBNET=10.5.34.1/24\n');
@@ -84,6 +89,7 @@ function gather({ root, bin }: Planted) {
     environment: { SELVEDGE_ETCD_PASSWORD: PASSWORD, PATH: process.env.PATH },
     findProgram: findIn([bin]),
     selvedge: [join(bin, 'selvedge')],
+    stateDir: '/var/lib/selvedge',
     choice: [],
     now: new Date('2026-01-01T00:00:00Z'),
     host: 'node7',
@@ -131,8 +137,18 @@ t.test('no planted secret is in the archive, and what matters is', async t => {
     index,
     /\n {2}firewall\/iptables-legacy\.txt\n.*\n {4}because: iptables-legacy-save is not installed\n/,
   );
-  t.match(index, /\n {2}files\/etc\/sysconfig\/selvedge\n.*\n {4}because: ENOENT/);
+  t.match(index, /\n {2}files\/etc\/default\/docker\n.*\n {4}because: ENOENT/);
 });
+
+t.test(
+  'a command of ours gets no variable of the unit, which would be stronger than the unit’s command line',
+  async t => {
+    const planted = plant(t);
+    writeFileSync(join(planted.bin, 'selvedge'), '#!/bin/sh\necho "endpoints $SELVEDGE_ETCD_ENDPOINTS"\n');
+    const doctor = (await gather(planted)).find(({ name }) => name === 'doctor.txt');
+    t.equal(doctor?.text, 'endpoints \n');
+  },
+);
 
 t.test('a file that is there is not written over, and nothing is gathered for it', async t => {
   const directory = t.testdir({ 'old.tar.gz': 'precious' });
