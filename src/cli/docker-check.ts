@@ -7,6 +7,7 @@ import { readBootId } from '../daemon/boot-id.js';
 import { judgeDockerEnv, type SubnetWitnesses } from '../daemon/docker-check.js';
 import { readFileIfPresent } from '../daemon/files.js';
 import { messageOf } from '../daemon/operator-error.js';
+import type { Environment, GivenFlags } from '../daemon/options-given.js';
 import { OPTION_ROWS } from '../daemon/options-table.js';
 import { resolveAgentOptions, type AgentOptions } from '../daemon/options.js';
 import { readSavedState, stateFileOf } from '../daemon/saved-state.js';
@@ -20,7 +21,8 @@ const EXAMPLES = `
 Docker must not start with a subnet that is not this host's: its containers would
 reach nobody, or take another host's addresses. The env file must be there and
 say the subnet that the agent holds; while the agent waits or does not run, the
-one that it had in this boot.
+one that it had in this boot. Name the file that Docker's unit reads, if it is
+another; where the agent has its state is known from the files of its unit too.
 
 Example, in a drop-in of docker.service:
   ExecStartPre=selvedge docker-check
@@ -29,6 +31,9 @@ Exit codes: 0 Docker may start, 1 it must not, 2 it cannot be told, 64 usage.`;
 
 const SHARED_NAMES = new Set(['docker-env-file', 'state-dir', 'run-dir']);
 const SHARED = OPTION_ROWS.filter(([name]) => SHARED_NAMES.has(name));
+
+/** Not the file: what Docker's unit reads counts, wherever the agent's writes. */
+const NAMES_OF_UNIT = new Set(['state-dir', 'run-dir']);
 
 /** The command. It needs to read the state directory and the control sockets: root, as Docker's unit is. */
 export function dockerCheckCommand(): Command {
@@ -41,11 +46,14 @@ export function dockerCheckCommand(): Command {
   });
 }
 
+/** @param files as `readUnitEnvironment` takes them */
+export async function dockerCheckOptions(typed: GivenFlags, own: Environment, files?: readonly string[]) {
+  const gathered = await someBesideUnit(NAMES_OF_UNIT, typed, own, files);
+  return resolveBeside(gathered, (flags, environment) => resolveAgentOptions(flags, [], environment));
+}
+
 async function check(command: Command): Promise<number> {
-  const gathered = await someBesideUnit(SHARED_NAMES, givenFlags(command, SHARED), process.env);
-  const resolved = resolveBeside(gathered, (flags, environment) =>
-    resolveAgentOptions(flags, [], environment),
-  );
+  const resolved = await dockerCheckOptions(givenFlags(command, SHARED), process.env);
   if (!resolved.ok) return complain(resolved.faults, EXIT_FOR_FAULTS[resolved.source]);
   const { dockerEnvFile } = resolved.options;
   try {

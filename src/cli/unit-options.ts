@@ -77,7 +77,7 @@ export async function besideUnit(
 
 /**
  * The same for a command that has only some of the options: mistakes in the others are not its affair.
- * @param names of those
+ * @param names of those that the unit may say
  */
 export async function someBesideUnit(
   names: ReadonlySet<string>,
@@ -91,7 +91,7 @@ export async function someBesideUnit(
   );
   return {
     ...gathered,
-    flags: pick(gathered.flags, name => names.has(name)),
+    flags: pick(gathered.flags, name => names.has(name) || typed[name] !== undefined),
     environment: pick(
       gathered.environment,
       name => variables.has(name) || gathered.environment[name] === own[name],

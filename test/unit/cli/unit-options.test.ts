@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import t, { type Test } from 'tap';
+import { dockerCheckOptions } from '../../../src/cli/docker-check.js';
 import {
   besideUnit,
   directoryBesideUnit,
@@ -185,4 +186,12 @@ t.test('directories, and what says nothing of them', async t => {
   t.equal(await runDir(''), '/run/b');
   t.equal(await runDir('/run/c'), '/run/c');
   t.equal(await runDir('/run/c', '--run-dir=/run/selvedge'), '/run/selvedge');
+});
+
+t.test('docker-check judges the file that Docker reads, by the state that the agent keeps', async t => {
+  const files = unitFiles(t, 'SELVEDGE_DOCKER_ENV_FILE=/run/x/docker\nSELVEDGE_STATE_DIR=/var/x\n');
+  const theirs = { options: { dockerEnvFile: '/run/flannel/docker', stateDir: '/var/x' } };
+  t.match(await dockerCheckOptions({}, {}, files), theirs);
+  const typed = { 'docker-env-file': ['/run/y/docker'] };
+  t.match(await dockerCheckOptions(typed, {}, files), { options: { dockerEnvFile: '/run/y/docker' } });
 });
