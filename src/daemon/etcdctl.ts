@@ -20,7 +20,8 @@ export function putConfigCommand(
 /** The same with a document to begin with, for who has none yet. */
 export function firstConfigCommand(key: string, access: EtcdctlAccess): string {
   const document = JSON.stringify({ Network: '10.5.0.0/16', Backend: { Type: 'vxlan' } });
-  return `${putConfigCommand(key, document, access)} (with a network that nothing else uses)`;
+  // A comment of the shell's: the line can be pasted.
+  return `${putConfigCommand(key, document, access)} # with a network that nothing else uses`;
 }
 
 /** Our own command that lists all leases, for a POSIX shell; a password that is in no file is asked of the environment. */

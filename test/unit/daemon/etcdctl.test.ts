@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
-import { leasesCommand, putConfigCommand } from '../../../src/daemon/etcdctl.js';
+import { firstConfigCommand, leasesCommand, putConfigCommand } from '../../../src/daemon/etcdctl.js';
 
 t.test('the command that puts a config back', async t => {
   const document = '{\n  "Network": "10.5.0.0/16",\n "Backend": {"Type": "vxlan"}}';
@@ -10,6 +10,13 @@ t.test('the command that puts a config back', async t => {
     }),
     `etcdctl --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379 put /net/config '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}'`,
   );
+});
+
+t.test('the command that puts the first one can be pasted as it is', async t => {
+  const command = firstConfigCommand('/net/config', { endpoints: [] });
+  const script = `etcdctl() { printf '%s\\n' "$@"; }; ${command}`;
+  const words = execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8' }).split('\n');
+  t.same(words, ['put', '/net/config', '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}', '']);
 });
 
 t.test('the command that lists the leases', async t => {
