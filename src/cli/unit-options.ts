@@ -38,6 +38,12 @@ export const AGENT_FLAG_KINDS: ReadonlyMap<string, FlagKind> = new Map([
 /** The unit's command line has them in this order: `selvedge agent $FLANNEL_OPTIONS $SELVEDGE_OPTIONS`. */
 const COMMAND_LINES = ['FLANNEL_OPTIONS', 'SELVEDGE_OPTIONS'];
 
+const CREDENTIALS = [
+  'etcd-username',
+  'etcd-password',
+  'etcd-password-file',
+] as const satisfies readonly OptionName[];
+
 /**
  * Who names one of the first otherwise than the unit is in another place, or another person: then nothing counts that the unit says
  * of these, and of the second.
@@ -166,6 +172,12 @@ function combine(typed: GivenFlags, own: Environment, flags: GivenFlags, unit: E
   const dropped = new Set<string>(OPTION_ROWS.flatMap(([name]) => (given(name) === undefined ? [] : name)));
   for (const [names, also] of TOGETHER) {
     if (names.some(differs)) for (const name of [...names, ...also]) dropped.add(name);
+  }
+  // What the unit sends through TLS is sent nowhere else in the clear.
+  const isTls = (text: string | undefined) => text?.trimStart().startsWith('https:');
+  const endpoints = given('etcd-endpoints');
+  if (endpoints !== undefined && !isTls(endpoints) && isTls(settled.get('etcd-endpoints')?.texts.at(-1))) {
+    for (const name of CREDENTIALS) dropped.add(name);
   }
   const droppedVariables = new Set([...dropped].flatMap(name => namesOf.get(name as OptionName) ?? []));
   const variables = new Set([...namesOf.values()].flat());

@@ -113,6 +113,19 @@ t.test('another user has another password', async t => {
   t.equal(another.etcd.password?.reveal(), 'new');
 });
 
+t.test('a password that the unit sends through TLS is not sent in the clear', async t => {
+  const user = 'SELVEDGE_ETCD_USERNAME=bob\nSELVEDGE_ETCD_PASSWORD_FILE=/etc/bob\n';
+  const files = unitFiles(t, `SELVEDGE_ETCD_ENDPOINTS=https://10.0.0.1:2379\n${user}`);
+  const bob = { username: 'bob', passwordFile: '/etc/bob' };
+  const at = async (url: string) => (await optionsBeside(files, { 'etcd-endpoints': [url] })).etcd;
+  t.match(await at('https://10.0.0.2:2379'), bob);
+  t.match(await at('http://10.0.0.1:2379'), { username: undefined, passwordFile: undefined });
+  const typed = { 'etcd-endpoints': ['http://a:1'], 'etcd-username': ['bob'] };
+  await t.rejects(optionsBeside(files, typed), /--etcd-username: needs/);
+  const open = unitFiles(t, `SELVEDGE_ETCD_ENDPOINTS=http://10.0.0.1:2379\n${user}`);
+  t.match((await optionsBeside(open, { 'etcd-endpoints': ['http://a:1'] })).etcd, bob);
+});
+
 t.test('another certificate has another key', async t => {
   const files = unitFiles(t, 'SELVEDGE_ETCD_CERTFILE=/etc/c\nSELVEDGE_ETCD_KEYFILE=/etc/k\n');
   await t.rejects(optionsBeside(files, { 'etcd-certfile': ['/etc/d'] }), /needs --etcd-keyfile/);
