@@ -15,7 +15,15 @@ export type Act = (options: AgentOptions, notes: readonly string[]) => Promise<n
 type Gather = (typed: GivenFlags, own: Environment) => Promise<GatheredOptions>;
 
 const fromEnvironment: Gather = (flags, environment) =>
-  Promise.resolve({ flags, environment, own: { flags, environment }, faults: [], files: [], notes: [] });
+  Promise.resolve({
+    flags,
+    environment,
+    own: { flags, environment },
+    faults: [],
+    files: [],
+    unread: [],
+    notes: [],
+  });
 
 /** Wrong options are all named at once, so its parser stops at none of them. */
 export class AgentOptionsCommand extends Command {

@@ -5,7 +5,7 @@ import { familyOf, parseIp, type IpAddress } from '../address/ip.js';
 import { parsePrefix, type Prefix } from '../address/prefix.js';
 import { openStore } from '../daemon/open-store.js';
 import { OperatorError } from '../daemon/operator-error.js';
-import { ETCD_OPTION_ROWS } from '../daemon/options-table.js';
+import { ETCD_OPTION_ROWS, type EtcdOptionName } from '../daemon/options-table.js';
 import { resolveEtcdOptions } from '../daemon/options.js';
 import { listLeases } from '../subnet/lease-list.js';
 import { readLeaseTimes } from '../subnet/lease-times.js';
@@ -17,9 +17,12 @@ import { buildLeases, type LeasesDocument } from './leases-document.js';
 import { readNetwork, type NetworkView } from './leases-network.js';
 import { renderLeases } from './leases-text.js';
 import { printable, printableJson } from './printable.js';
-import { resolveBeside, someBesideUnit } from './unit-options.js';
+import { resolveBeside, someBesideUnit, unknownToUs } from './unit-options.js';
 
 const ETCD_NAMES = new Set<string>(ETCD_OPTION_ROWS.map(([name]) => name));
+
+/** What says whose leases are changed. */
+const PLACE = ['etcd-endpoints', 'etcd-prefix'] as const;
 
 const CODES = `
 Exit codes: 0 done, 1 nothing to do or refused as things are, 2 trouble with
@@ -75,7 +78,7 @@ export function leasesCommand(): Command {
     )
     .addHelpText('after', EXAMPLES)
     .action(({ output }: { output: 'plain' | 'json' }) =>
-      atEtcd(command, 'leases', (store, prefix) => list(store, prefix, output)),
+      atEtcd(command, 'leases', [], (store, prefix) => list(store, prefix, output)),
     );
   command
     .command('reserve')
@@ -89,7 +92,7 @@ export function leasesCommand(): Command {
     )
     .addHelpText('after', RESERVE)
     .action((subnet: Prefix, { publicIp }: { publicIp: IpAddress }) =>
-      atEtcd(command, 'leases reserve', async (store, prefix) =>
+      atEtcd(command, 'leases reserve', PLACE, async (store, prefix) =>
         tell('leases reserve', await reserve(store, prefix, { subnet, publicIp })),
       ),
     );
@@ -101,23 +104,33 @@ export function leasesCommand(): Command {
     .option('--force', 'also when its host may still use it')
     .addHelpText('after', RELEASE)
     .action((subnet: Prefix, { force }: { force?: true }) =>
-      atEtcd(command, 'leases release', async (store, prefix) =>
+      atEtcd(command, 'leases release', PLACE, async (store, prefix) =>
         tell('leases release', await release(store, prefix, subnet, force === true)),
       ),
     );
   return command;
 }
 
-/** Runs with the store that the options of the command name, and makes the exit code. */
+/**
+ * Runs with the store that the options of the command name, and makes the exit code.
+ * @param needed options that must not be guessed
+ */
 async function atEtcd(
   command: Command,
   name: string,
+  needed: readonly EtcdOptionName[],
   run: (store: Store, prefix: string) => Promise<number>,
 ): Promise<void> {
   const complain = (lines: readonly string[]) =>
     process.stderr.write(lines.map(line => `selvedge ${name}: ${printable(line)}\n`).join(''));
   const gathered = await someBesideUnit(ETCD_NAMES, givenFlags(command, ETCD_OPTION_ROWS), process.env);
   complain(gathered.notes);
+  const doubts = unknownToUs(gathered, needed);
+  if (doubts.length > 0) {
+    complain(doubts);
+    process.exitCode = EXIT.trouble;
+    return;
+  }
   const resolved = resolveBeside(gathered, resolveEtcdOptions);
   complain(resolved.ok ? resolved.notes : resolved.faults);
   process.exitCode = resolved.ok ? EXIT.trouble : EXIT_FOR_FAULTS[resolved.source];

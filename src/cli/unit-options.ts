@@ -25,6 +25,8 @@ export interface GatheredOptions extends Options {
   readonly faults: readonly string[];
   /** Where the unit says something. */
   readonly files: readonly string[];
+  /** Where it may say more. */
+  readonly unread: readonly string[];
   /** What could not be looked at, a line each. */
   readonly notes: readonly string[];
 }
@@ -77,6 +79,7 @@ export async function besideUnit(
     own: { flags: typed, environment: own },
     faults: [...unknownFaults(unknown), ...(missing === undefined ? [] : [needsValue(missing)])],
     files: unit.files,
+    unread: unit.unread,
     notes: unit.notes,
   };
 }
@@ -130,6 +133,21 @@ export function resolveBeside<R extends { readonly ok: true }>(
     ],
     source: faults.some(fault => typedFaults.has(fault)) ? 'command line' : 'environment',
   };
+}
+
+/**
+ * Why a command must not change anything: nobody has named these options, and what the unit says of them is not known. Their defaults
+ * may be another network's.
+ */
+export function unknownToUs(
+  { own, unread }: GatheredOptions,
+  names: readonly OptionName[],
+): readonly string[] {
+  const isNamed = (name: OptionName) =>
+    own.flags[name] !== undefined ||
+    environmentNames(name, AGENT_OPTIONS[name]).some(variable => Boolean(own.environment[variable]));
+  const unnamed = unread.length === 0 ? [] : names.filter(name => !isNamed(name));
+  return unnamed.map(name => `--${name}: has to be given, since ${unread.join(' and ')} cannot be read`);
 }
 
 function needsValue(name: string): string {

@@ -15,6 +15,8 @@ export interface UnitEnvironment {
   readonly variables: Environment;
   /** Those that say something. */
   readonly files: readonly string[];
+  /** Those that are there and could not be read. */
+  readonly unread: readonly string[];
   /**
    * A line for each file that is there and was passed over: not for us to read, since it may hold a password. Also for each that
    * has an option in a line which systemd passes over.
@@ -28,7 +30,8 @@ export async function readUnitEnvironment(
   const read = await Promise.all(files.map(readOne));
   const variables = Object.fromEntries(read.flatMap(file => [...file.variables]));
   const speaking = files.filter((_, n) => read[n]!.variables.size > 0);
-  return { variables, files: speaking, notes: read.flatMap(({ notes }) => notes) };
+  const unread = files.filter((_, n) => !read[n]!.isRead);
+  return { variables, files: speaking, unread, notes: read.flatMap(({ notes }) => notes) };
 }
 
 async function readOne(file: string) {
@@ -36,9 +39,10 @@ async function readOne(file: string) {
     const { variables, ignored } = parseEnvironmentFile((await readFileIfPresent(file)) ?? '');
     const exported = ignored.flatMap(name => /^export\s+(\w+)$/.exec(name)?.[1] ?? []);
     const notes = exported.map(name => `${file}: systemd ignores "export ${name}", take "export" away`);
-    return { variables, notes };
+    return { isRead: true, variables, notes };
   } catch (error) {
     return {
+      isRead: false,
       variables: new Map<string, string>(),
       notes: [`options in ${file} are not known: ${messageOf(error)}`],
     };

@@ -10,6 +10,7 @@ import {
   resolveBeside,
   runDirOf,
   someBesideUnit,
+  unknownToUs,
   type GatheredOptions,
 } from '../../../src/cli/unit-options.js';
 import type { Environment, GivenFlags } from '../../../src/daemon/options-given.js';
@@ -207,4 +208,19 @@ t.test('docker-check judges the file that Docker reads, by the state that the ag
   t.match(await dockerCheckOptions({}, {}, files), theirs);
   const typed = { 'docker-env-file': ['/run/y/docker'] };
   t.match(await dockerCheckOptions(typed, {}, files), { options: { dockerEnvFile: '/run/y/docker' } });
+});
+
+t.test('who changes something names what a file may say that cannot be read', async t => {
+  const [unreadable] = [`${unitFiles(t, 'SELVEDGE_INSTANCE=a\n')[0]!}.d`];
+  mkdirSync(unreadable);
+  const doubts = async (files: readonly string[], typed: GivenFlags = {}, own: Environment = {}) =>
+    unknownToUs(await besideUnit(typed, own, files), ['etcd-endpoints', 'etcd-prefix']);
+  t.same(await doubts([]), []);
+  t.match(await doubts([unreadable]), [
+    new RegExp(`^--etcd-endpoints: has to be given, since ${unreadable} cannot be read$`),
+    /^--etcd-prefix: /,
+  ]);
+  t.match(await doubts([unreadable], { 'etcd-prefix': ['/net'] }), [/^--etcd-endpoints: /]);
+  const own = { FLANNELD_ETCD_ENDPOINTS: 'http://10.0.0.1:2379' };
+  t.same(await doubts([unreadable], { 'etcd-prefix': ['/net'] }, own), []);
 });
