@@ -32,12 +32,12 @@ export interface ReconcilerView {
   readonly readTrouble: string | undefined;
   /** A full pass has been carried out with the complete set of peers. */
   readonly settled: boolean;
-  /** Changes that full passes found necessary since then, and that the kernel has accepted. */
+  /** Changes that put right what others had done, since then, and that the kernel has accepted. */
   readonly repairs: number;
   readonly repairsByKind: Readonly<Record<RepairKind, number>>;
   /** The latest of them, the newest first, a few at most. */
   readonly lastRepairs: readonly Repair[];
-  /** What full passes found amiss since then, mended or not: the same entry counts each time that it is found. */
+  /** What was found amiss since then, mended or not: the same entry counts each time that it is found. */
   readonly drift: number;
   /** How often the kernel refused an entry, since the start. */
   readonly refusals: number;

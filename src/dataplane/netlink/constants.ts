@@ -50,23 +50,18 @@ export const RTNLGRP_NEXTHOP = 32;
 // linux/rtnetlink.h: struct rtmsg and its attributes
 export const RTMSG_BYTES = 12;
 export const RTN_UNICAST = 1;
-export const RTN_LOCAL = 2;
 export const RTN_BLACKHOLE = 6;
 export const RTPROT_UNSPEC = 0;
 export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
-export const RTPROT_STATIC = 4;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
-export const RT_SCOPE_HOST = 254;
 /** In a delete: any scope. */
 export const RT_SCOPE_NOWHERE = 255;
 export const RT_TABLE_UNSPEC = 0;
 export const RT_TABLE_MAIN = 254;
 export const RT_TABLE_LOCAL = 255;
-export const RTNH_F_DEAD = 0x1;
 export const RTNH_F_ONLINK = 0x4;
-export const RTNH_F_LINKDOWN = 0x10;
 /** The answer is a cached exception (a learned path MTU), not a configured route. */
 export const RTM_F_CLONED = 0x200;
 /** In a look-up: tell the table of the route that was found. */
@@ -119,7 +114,6 @@ export const NDA_NH_ID = 13;
 export const IFADDRMSG_BYTES = 8;
 export const IFA_F_TEMPORARY = 0x01;
 export const IFA_F_DEPRECATED = 0x20;
-export const IFA_F_TENTATIVE = 0x40;
 export const IFA_F_PERMANENT = 0x80;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;

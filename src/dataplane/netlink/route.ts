@@ -114,16 +114,7 @@ export function encodeRouteLookup(
 
 /** Writes the body of an RTM_GETROUTE dump: all routes of the family in all tables. */
 export function encodeRouteDump(writer: MessageWriter, family: number): void {
-  writeHeader(writer, {
-    family,
-    prefixLength: 0,
-    tos: 0,
-    table: 0,
-    protocol: 0,
-    scope: 0,
-    type: 0,
-    flags: 0,
-  });
+  writeHeader(writer, { ...ANY_ROUTE, family });
 }
 
 /**
