@@ -18,7 +18,7 @@ import { decodeLink } from '../../src/dataplane/netlink/link.js';
 import type { Message } from '../../src/dataplane/netlink/message.js';
 import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
 import { NotificationSocket, type NotificationListener } from '../../src/dataplane/netlink/notifications.js';
-import { openSubscription } from '../../src/dataplane/netlink/subscription.js';
+import { openSubscription, type Subscription } from '../../src/dataplane/netlink/subscription.js';
 import { decodeRoute } from '../../src/dataplane/netlink/route.js';
 
 /** A device of 10,000 peers that goes and comes back is announced 70,000 times, 1 KiB or more each. */
@@ -35,8 +35,14 @@ export interface Heard {
   readonly isIncomplete: boolean;
 }
 
+/**
+ * What comes is only kept, and read when somebody asks: to read tens of thousands of announcements takes a processor for as long as
+ * a repair does.
+ */
 export interface DeviceWatch {
-  /** Since `forget`. */
+  /** Since `forget`, when something came last, whatever it is about; undefined when nothing has. */
+  readonly arrivedAt: number | undefined;
+  /** Since `forget`. Reads all that has come. */
   readonly heard: Heard;
   forget(): void;
   close(): void;
@@ -47,28 +53,56 @@ export function watchDevice(name: string): DeviceWatch {
   let first: number | undefined;
   let last: number | undefined;
   let isIncomplete = false;
+  let arrivedAt: number | undefined;
+  let readingOf = 0;
+  let unread: { readonly at: number; readonly read: () => void }[] = [];
   const isConcern = concerns(name);
   const listener: NotificationListener = {
     onMessage: message => {
       if (!isConcern(message)) return;
-      last = performance.now();
+      last = readingOf;
       first ??= last;
     },
     onOverflow: () => {
       isIncomplete = true;
-      last = performance.now();
+      arrivedAt = performance.now();
+      last = arrivedAt;
     },
   };
-  const open = (groups: readonly number[]) =>
-    openSubscription(groups, { receiveBuffer: RECEIVE_BUFFER_BYTES });
+  const open = (groups: readonly number[]): Subscription => {
+    const subscription = openSubscription(groups, { receiveBuffer: RECEIVE_BUFFER_BYTES });
+    return {
+      onData: listen =>
+        subscription.onData(bytes => {
+          arrivedAt = performance.now();
+          unread.push({ at: arrivedAt, read: () => listen(bytes) });
+        }),
+      onLost: subscription.onLost.bind(subscription),
+      close: subscription.close.bind(subscription),
+    };
+  };
+  const readAll = () => {
+    const all = unread;
+    unread = [];
+    for (const { at, read } of all) {
+      readingOf = at;
+      read();
+    }
+  };
   const socket = new NotificationSocket(listener, { open });
   return {
+    get arrivedAt() {
+      return arrivedAt;
+    },
     get heard() {
+      readAll();
       return { first, last, isIncomplete };
     },
     forget: () => {
+      readAll();
       first = undefined;
       last = undefined;
+      arrivedAt = undefined;
       isIncomplete = false;
     },
     close: () => socket.close(),

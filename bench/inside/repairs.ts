@@ -39,7 +39,7 @@ export type RepairsAnswer = readonly Repair[];
  * So long nothing is announced, then the repair is taken to be over, and an agent with ten thousand peers to have read
  * everything once more: the next damage meets it at rest.
  */
-const QUIET_MS = 500;
+const QUIET_MS = 1_000;
 const DEADLINE_MS = 20_000;
 
 const execute = promisify(execFile);
@@ -159,11 +159,13 @@ async function timeRepair(
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     await sleep(QUIET_MS / 4);
-    const { first, last, isIncomplete } = watch.heard;
-    if (last !== undefined && performance.now() - last > QUIET_MS) {
+    const { arrivedAt } = watch;
+    if (arrivedAt !== undefined && performance.now() - arrivedAt > QUIET_MS) {
+      const { first, last, isIncomplete } = watch.heard;
       const now = await snapshot(device);
       // What was announced during the reading belongs to the repair as well.
-      if (watch.heard.last === last && now.join('\n') === whole.join('\n')) {
+      const isOver = last !== undefined && watch.heard.last === last;
+      if (isOver && now.join('\n') === whole.join('\n')) {
         if (isIncomplete || first === undefined) return { tookMs: null, damagingMs: null };
         return { tookMs: last - first, damagingMs: Math.max(0, Math.min(acted, last) - first) };
       }
