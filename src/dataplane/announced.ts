@@ -71,6 +71,8 @@ export class Announcements {
 
 /** What puts right what was announced. */
 export interface Remedy extends Losses {
+  readonly ways: readonly Op[];
+  readonly routes: readonly Op[];
   /** After it nothing of what was announced is amiss, as far as that can be said without reading. */
   readonly isWhole: boolean;
 }

@@ -33,12 +33,21 @@ import {
   type NexthopObstacles,
   type NexthopRange,
 } from './lowering.js';
-import type { Entry, NexthopEntry, RouteEntry } from './model.js';
+import type { Entry, RouteEntry } from './model.js';
 import type { Ownership } from './ownership.js';
 import { tellFew } from './tell-few.js';
 
 /** Of so many peers the entries fill one datagram, which is what the kernel is given at a time. */
 const OWNERS_AT_A_TIME = 100;
+
+/** So many entries fill it. */
+const OPS_AT_A_TIME = 400;
+
+/**
+ * After so many of these the event loop gets its turn: what goes with a device is announced by the ten thousand, and to read
+ * that takes longer than to write a slice.
+ */
+const SLICES_A_TURN = 5;
 
 /**
  * So many datagrams are made ready while the kernel is at work; of more, the receive buffer could not hold the answers. What
@@ -248,10 +257,28 @@ export class EntryKeeper {
    * @returns the ops that the kernel has carried out
    */
   async putBack({ ways, routes }: Losses): Promise<readonly Op[]> {
-    const first = await this.#send(ways, 'unheeded');
-    const then = await this.#send(withoutThoseBy(nexthopsNotIn(first.done, ways), routes), 'unheeded');
-    this.#tellResults([first, then]);
-    return first.done.concat(then.done);
+    const unmade = new Set<number | undefined>();
+    const first = await this.#sendAsFound(ways, (ops, { done }) => noteUnmade(ops, done, unmade));
+    const then = await this.#sendAsFound(withoutThoseBy(unmade, routes));
+    const sent = [...first, ...then];
+    this.#tellResults(sent);
+    return sent.flatMap(({ done }) => done);
+  }
+
+  /** Some at a time: while the kernel works at them, the next are looked for and written. */
+  async #sendAsFound(
+    ops: Iterable<Op>,
+    onSent: (ops: readonly Op[], sent: Sent) => void = () => undefined,
+  ): Promise<readonly Sent[]> {
+    const sent: Promise<Sent>[] = [];
+    for (const slice of slicesOf(ops, OPS_AT_A_TIME)) {
+      const sending = this.#send(slice, 'unheeded').then(result => (onSent(slice, result), result));
+      sending.catch(() => undefined);
+      sent.push(sending);
+      await sent.at(-DATAGRAMS_AHEAD);
+      if (sent.length % SLICES_A_TURN === 0) await turnOfEventLoop();
+    }
+    return Promise.all(sent);
   }
 
   #sendRemovals(removals: readonly Op[], troubles?: Troubles): Promise<Sent> {
@@ -351,17 +378,33 @@ interface Refusal {
   readonly message: string;
 }
 
-/** The ids of the nexthop objects that were to be made and have not been. */
-export function nexthopsNotIn(done: readonly Op[], ops: readonly Op[]): ReadonlySet<number | undefined> {
-  if (done.length === ops.length) return new Set();
+/** Adds the ids of the nexthop objects that were to be made and have not been. */
+function noteUnmade(ops: readonly Op[], done: readonly Op[], unmade: Set<number | undefined>): void {
+  if (done.length === ops.length) return;
   const made = new Set(done);
-  const isMissing = (op: Op) => op.kind === 'create' && op.entry.kind === 'nexthop' && !made.has(op);
-  return new Set(ops.filter(isMissing).map(op => (entryOf(op) as NexthopEntry).id));
+  for (const op of ops) if (!made.has(op)) unmade.add(nexthopMadeBy(op));
+  unmade.delete(undefined);
 }
 
-/** Without the routes by objects of these ids. */
-export function withoutThoseBy(ids: ReadonlySet<number | undefined>, routes: readonly Op[]): readonly Op[] {
-  return ids.size === 0 ? routes : routes.filter(op => !ids.has((entryOf(op) as RouteEntry).nexthopId));
+/** The id of the nexthop object that is made by this op, if it makes one. */
+export function nexthopMadeBy(op: Op): number | undefined {
+  return op.kind === 'create' && op.entry.kind === 'nexthop' ? op.entry.id : undefined;
+}
+
+/** Without the routes by objects of these ids, as of when each is asked for. */
+export function* withoutThoseBy(ids: ReadonlySet<number | undefined>, routes: Iterable<Op>): Generator<Op> {
+  for (const op of routes) if (ids.size === 0 || !ids.has((entryOf(op) as RouteEntry).nexthopId)) yield op;
+}
+
+function* slicesOf(ops: Iterable<Op>, size: number): Generator<readonly Op[]> {
+  let slice: Op[] = [];
+  for (const op of ops) {
+    slice.push(op);
+    if (slice.length < size) continue;
+    yield slice;
+    slice = [];
+  }
+  if (slice.length > 0) yield slice;
 }
 
 /** Whether there are removals among these, which are last. */

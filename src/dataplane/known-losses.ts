@@ -35,12 +35,12 @@ export interface Presence {
   readonly neighbours: readonly Entry[];
 }
 
-/** What puts back what is lost, in the order in which that is to be done. */
+/** What puts back what is lost, in the order in which that is to be done; found as it is asked for, once. */
 export interface Losses {
   /** All that is no route. */
-  readonly ways: readonly Op[];
+  readonly ways: Iterable<Op>;
   /** What needs those ways. */
-  readonly routes: readonly Op[];
+  readonly routes: Iterable<Op>;
 }
 
 /**
@@ -58,26 +58,25 @@ export function goneWith({ mended, addresses, withoutNexthops }: Findings, lost:
 }
 
 /**
- * What was there on these devices and is not. One look at each entry, by code that runs rarely and so is slow.
- * @param wanted all desired entries
+ * What was there on these devices and is not.
+ * @param wanted all desired entries, by any number of iterators
  */
-export function lossesOf(gone: Gone, { lost, neighbours }: Presence, wanted: Iterable<Entry>): Losses {
-  const ops: Record<Entry['kind'], Op[]> = {
-    address: lost.map(entry => ({ kind: 'create', entry })),
-    fdb: [],
-    neighbour: [],
-    nexthop: [],
-    route: [],
-  };
+export function lossesOf(gone: Gone, { lost, neighbours }: Presence, wanted: () => Iterable<Entry>): Losses {
   const present = new Set(neighbours.map(keyOf));
   const isThere = (entry: Entry) => present.size > 0 && present.has(keyOf(entry));
-  if (gone.neighbour.size > 0) {
-    for (const entry of wanted)
-      if (entry.kind !== 'address' && gone[entry.kind].has(entry.device) && !isThere(entry))
-        ops[entry.kind].push({ kind: 'create', entry });
+  function* of(kind: Entry['kind']): Generator<Op> {
+    if (gone[kind].size === 0) return;
+    for (const entry of wanted())
+      if (entry.kind === kind && gone[kind].has(entry.device) && !isThere(entry))
+        yield { kind: 'create', entry };
   }
-  const { address, fdb, neighbour, nexthop, route } = ops;
-  return { ways: address.concat(fdb, neighbour, nexthop), routes: route };
+  function* ways(): Generator<Op> {
+    for (const entry of lost) yield { kind: 'create', entry };
+    yield* of('fdb');
+    yield* of('neighbour');
+    yield* of('nexthop');
+  }
+  return { ways: ways(), routes: of('route') };
 }
 
 /**

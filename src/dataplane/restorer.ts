@@ -7,7 +7,7 @@ import { opsAgainst, type News } from './announced.js';
 import type { Contests } from './contests.js';
 import { HOST } from './desired.js';
 import { entryOf, keyOfOp, type Op } from './diff.js';
-import { nexthopsNotIn, withoutThoseBy, type EntryKeeper } from './entry-keeper.js';
+import { nexthopMadeBy, withoutThoseBy, type EntryKeeper } from './entry-keeper.js';
 import type { Kernel } from './kernel.js';
 import { goneWith, lossesOf, samplesOf, type Losses } from './known-losses.js';
 import type { Mended } from './link-keeper.js';
@@ -119,9 +119,10 @@ export class Restorer {
       return gone[kind].has(device) || (isUnderlayNews && kind === 'route' && device === ownership.underlay);
     };
     const mayTry = (op: Op) =>
-      !this.#asked.has(keyOfOp(op)) && (isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now()));
+      (this.#asked.size === 0 || !this.#asked.has(keyOfOp(op))) &&
+      (isConsequence(op) || this.#contests.mayRepair(keyOfOp(op), now()));
     const allGone = { ...gone, neighbour: new Set([...gone.neighbour, ...flushed]) };
-    const losses = lossesOf(allGone, { lost, neighbours }, desired.byKey.values());
+    const losses = lossesOf(allGone, { lost, neighbours }, () => desired.byKey.values());
     await this.#putBack(losses, mayTry, isConsequence);
     return isConsequence;
   }
@@ -176,12 +177,17 @@ export class Restorer {
     isConsequence: IsConsequence,
   ): Promise<number> {
     const { now } = this.#options;
-    const tried = ways.filter(mayTry);
     // What is put off may be another program's by now, and a route by it would lead wherever that does.
-    const unmade = nexthopsNotIn(tried, ways);
+    const putOff = new Set<number | undefined>();
+    function* tried(ops: Iterable<Op>): Generator<Op> {
+      for (const op of ops) {
+        if (mayTry(op)) yield op;
+        else if (nexthopMadeBy(op) !== undefined) putOff.add(nexthopMadeBy(op));
+      }
+    }
     const done = await this.#entries.putBack({
-      ways: tried,
-      routes: withoutThoseBy(unmade, routes.filter(mayTry)),
+      ways: tried(ways),
+      routes: withoutThoseBy(putOff, tried(routes)),
     });
     this.#drift += done.length;
     this.noteChanged(done);

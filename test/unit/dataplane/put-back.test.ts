@@ -1,6 +1,7 @@
 /** Putting back what is lost without a look at what is there. */
 import t from 'tap';
 import { entryOf, type Op } from '../../../src/dataplane/diff.js';
+import type { Losses } from '../../../src/dataplane/known-losses.js';
 import type { OpTrouble } from '../../../src/dataplane/kernel.js';
 import type { Entry } from '../../../src/dataplane/model.js';
 import { peerEntries, programmed } from '../../support/dataplane.js';
@@ -15,7 +16,7 @@ const LOSSES = {
 };
 
 /** Puts all of it back. @param refusalOf why the kernel refuses an entry, if it does */
-async function putBack(refusalOf: (entry: Entry) => OpTrouble | undefined) {
+async function putBack(refusalOf: (entry: Entry) => OpTrouble | undefined, losses: Losses = LOSSES) {
   const applied: Entry[][] = [];
   const { keeper, lines, doubts } = keeperOn(ops => {
     const entries = ops.map(entryOf);
@@ -27,7 +28,7 @@ async function putBack(refusalOf: (entry: Entry) => OpTrouble | undefined) {
     }
     return Promise.resolve(troubles);
   });
-  const done = (await keeper.putBack(LOSSES)).map(entryOf);
+  const done = (await keeper.putBack(losses)).map(entryOf);
   return { keeper, applied, done, doubts: doubts(), lines };
 }
 
@@ -69,3 +70,31 @@ for (const [what, trouble] of Object.entries({
     );
   });
 }
+
+t.test(
+  'of many some are with the kernel while the next are looked for, and no route before its way',
+  async t => {
+    const entries = programmed(Array.from({ length: 250 }, (_, n) => peerEntries(2 + n)).flat());
+    let found = 0;
+    function* looked(of: (entry: Entry) => boolean) {
+      for (const entry of entries.filter(of)) {
+        found++;
+        yield create(entry);
+      }
+    }
+    const foundBy: number[] = [];
+    const { applied, done } = await putBack(
+      entry => {
+        if (foundBy.at(-1) !== found) foundBy.push(found);
+        return isNexthopOf(entry, 5) ? refused('EEXIST') : undefined;
+      },
+      { ways: looked(entry => !isRoute(entry)), routes: looked(isRoute) },
+    );
+    t.equal(found, entries.length);
+    t.ok(foundBy[0]! <= 400, `${foundBy[0]!} found when the first were applied`);
+    const lastWay = applied.findLastIndex(ops => ops.some(entry => !isRoute(entry)));
+    t.ok(applied.findIndex(ops => ops.some(isRoute)) > lastWay);
+    t.equal(done.length, entries.length - 2, 'neither the refused object nor its route');
+    t.notOk(applied.flat().some(entry => entry.kind === 'route' && entry.gateway === '10.5.5.0'));
+  },
+);
