@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Firewall } from '../dataplane/firewall/firewall.js';
 import { SystemFirewall } from '../dataplane/firewall/system-firewall.js';
 import type { Kernel } from '../dataplane/kernel.js';
-import { listenToKernel, type OnConcern } from '../dataplane/kernel-listener.js';
+import { listenToKernel, type Listening, type OnConcern } from '../dataplane/kernel-listener.js';
 import type { Interests } from '../dataplane/kernel-watch.js';
 import { NetlinkKernel } from '../dataplane/netlink-kernel.js';
 import type { NetlinkSocket } from '../dataplane/netlink/socket.js';
@@ -21,8 +21,7 @@ export interface Host {
   readonly watchFiles: WatchFiles;
   /** @throws OperatorError when another agent keeps the device */
   takeDevice(device: string): Promise<void>;
-  /** @returns ends it */
-  listen(interests: Interests, readings: () => Readings, onConcern: OnConcern): () => void;
+  listen(interests: Interests, readings: () => Readings, onConcern: OnConcern): Listening;
   close(): void;
 }
 

@@ -10,6 +10,7 @@ import { formatPrefix } from '../address/prefix.js';
 import type { Backend, Self, Underlay } from '../backends/backend.js';
 import type { FirewallKeeper } from '../dataplane/firewall/keeper.js';
 import { isKernelTrouble } from '../dataplane/kernel.js';
+import type { Listening } from '../dataplane/kernel-listener.js';
 import type { Interests } from '../dataplane/kernel-watch.js';
 import { Reconciler } from '../dataplane/reconciler.js';
 import type { HeldLease, LeaseManager, LeaseWish, Loss, OwnLease } from '../subnet/manager.js';
@@ -76,6 +77,8 @@ export class Membership {
   readonly #firewall: FirewallKeeper;
   readonly #files: EnvFiles;
   #retired: Retired;
+  /** While it runs. */
+  #listening: Listening | undefined;
   #env: SubnetEnv | undefined;
   #isDuplicateLogged = false;
   #fail: (error: OperatorError) => void = () => undefined;
@@ -105,6 +108,7 @@ export class Membership {
       now: () => performance.now(),
       random: Math.random,
       ...(checksum && { offload: checksum.keeper }),
+      onReading: () => this.#listening?.catchUp(),
       onRead: entries => {
         facts.dockerBridge = findDockerBridge(entries);
         this.#overlay.followRoutes(entries);
@@ -136,10 +140,11 @@ export class Membership {
       isExpected: (entry, isThere) => this.#reconciler.isExpected(entry, isThere),
     };
     const readings = () => this.#reconciler.readings;
-    const stopListening = host.listen(interests, readings, (concern, announced) => {
+    const listening = host.listen(interests, readings, (concern, announced) => {
       if (concern === 'entries') this.#reconciler.doubt(announced);
       else this.#reconciler.doubtAfterChange(concern);
     });
+    this.#listening = listening;
     try {
       await runTogether(signal, [
         stop => manager.run(wish, stop),
@@ -151,7 +156,8 @@ export class Membership {
         stop => Promise.race([failed, aborted(stop)]),
       ]);
     } finally {
-      stopListening();
+      listening.close();
+      this.#listening = undefined;
     }
   }
 

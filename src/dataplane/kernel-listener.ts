@@ -11,8 +11,11 @@ import { NotificationSocket, type NotificationListener } from './netlink/notific
 import { openSubscription } from './netlink/subscription.js';
 import { PutOff, type Readings } from './put-off.js';
 
-/** Notifications come in flocks; one full read serves those of this many milliseconds. */
+/** Notifications come in flocks; what is done about one serves those of this many milliseconds. */
 const SETTLE_MS = 20;
+
+/** Of our own device the first says enough: what has gone with it is put back, whatever else is announced. */
+const SETTLE_OF_OVERLAY_MS = 5;
 
 /** Announcements of these say `entries` at most, and come in tens of thousands with a device that goes. */
 const OF_ENTRIES: ReadonlySet<number> = new Set([RTM_NEWNEIGH, RTM_DELNEIGH, RTM_NEWNEXTHOP, RTM_DELNEXTHOP]);
@@ -40,22 +43,27 @@ export interface KernelListenerOptions {
   readonly open?: typeof openSubscription;
 }
 
-/**
- * Subscribes at once.
- * @returns closes the subscription
- */
-export function listenToKernel(options: KernelListenerOptions): () => void {
+/** A subscription. */
+export interface Listening {
+  /** Hears at once what was announced before this call, where that is possible. */
+  catchUp(): void;
+  close(): void;
+}
+
+/** Subscribes at once. */
+export function listenToKernel(options: KernelListenerOptions): Listening {
   const { interests, readings, devices, ownPort, log, onConcern, open = openSubscription } = options;
   const announcements = new Announcements();
   const underlay = new LastWord(interests.underlay);
   let pending: Concern | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let toldAt = Infinity;
   const read = (message: Message) => concernOf(message, interests, devices(), ownPort);
   const takeNews = (): News => announcements.take(devices(), message => read(message) === 'entries');
   const tell = () => {
     const concern = pending!;
     pending = undefined;
-    timer = undefined;
+    toldAt = Infinity;
     if (concern !== 'entries') {
       announcements.clear();
       onConcern(concern, UNREAD_NEWS);
@@ -70,9 +78,15 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
   };
   const note = (concern: Concern) => {
     if (pending === undefined || WEIGHT[concern] > WEIGHT[pending]) pending = concern;
-    timer ??= setTimeout(tell, SETTLE_MS);
+    const settleMs = pending === 'overlay' ? SETTLE_OF_OVERLAY_MS : SETTLE_MS;
+    const now = performance.now();
+    if (now + settleMs >= toldAt) return;
+    clearTimeout(timer);
+    toldAt = now + settleMs;
+    timer = setTimeout(tell, settleMs);
   };
   const hear = (message: Message) => {
+    if (OF_ENTRIES.has(message.type) && readings().isAhead) return;
     if (pending !== undefined && OF_ENTRIES.has(message.type)) {
       // Also what is as it should be: it may put right what was announced just before.
       if (pending === 'entries') announcements.note(message);
@@ -99,9 +113,12 @@ export function listenToKernel(options: KernelListenerOptions): () => void {
   };
   const openFiltered = (groups: readonly number[]) => open(groups, { withoutPort: ownPort });
   const socket = new NotificationSocket(listener, { open: openFiltered });
-  return () => {
-    clearTimeout(timer);
-    putOff.close();
-    socket.close();
+  return {
+    catchUp: () => socket.catchUp(),
+    close: () => {
+      clearTimeout(timer);
+      putOff.close();
+      socket.close();
+    },
   };
 }

@@ -17,6 +17,11 @@ export interface Readings {
    * has been done, and what has to come right after it has not come yet.
    */
   readonly isFilling: boolean;
+  /**
+   * Devices or addresses have changed, and nothing that is announced of entries counts until a reading begins, which has it:
+   * with a device go the entries of ten thousand peers, while what has gone is put back.
+   */
+  readonly isAhead: boolean;
 }
 
 /** More than fifty thousand peers have FDB entries. What is more is not kept, but read. */

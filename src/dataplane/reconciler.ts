@@ -42,6 +42,11 @@ export interface ReconcilerOptions {
   readonly offload?: OffloadKeeper;
   /** With how many peers nexthop objects are used; NEXTHOPS_PAY when left out. */
   readonly nexthopRange?: NexthopRange;
+  /**
+   * Called before everything is read because devices or addresses have changed: what was announced before, and is heard by the
+   * return, is no news.
+   */
+  readonly onReading?: () => void;
   /** Sees every full read before it is compared, so that the desired state may follow the underlay. */
   readonly onRead?: (entries: readonly Entry[]) => void;
   /**
@@ -76,7 +81,7 @@ export class Reconciler {
   readonly #deviceChanges = { heard: 0, heardOfUnderlay: 0, seen: 0 };
   /** A full pass has been carried out since the peers were complete: from here on changes found are repairs. */
   #settled = false;
-  #readings: Readings = { begun: 0, isFilling: false };
+  #readings: Readings = { begun: 0, isFilling: false, isAhead: false };
   #lastFullCheckAt: number | undefined;
   #nextFullCheckAt = Infinity;
   #wake: () => void = () => undefined;
@@ -223,6 +228,7 @@ export class Reconciler {
   doubtAfterChange(of: 'overlay' | 'underlay'): void {
     this.#deviceChanges.heard++;
     if (of === 'underlay') this.#deviceChanges.heardOfUnderlay = this.#deviceChanges.heard;
+    this.#readings = { ...this.#readings, isAhead: true };
     this.#entries.failures.retryAll();
     this.#linkKeeper.retryNow(of);
     this.doubt();
@@ -326,7 +332,7 @@ export class Reconciler {
     if (now() < this.#troubleEndsAt) return undefined;
     this.#restorer.repairs.endContests(now());
     const { heard, heardOfUnderlay, seen } = this.#deviceChanges;
-    this.#readings = { begun: this.#readings.begun + 1, isFilling: !this.#settled };
+    this.#readings = { ...this.#readings, begun: this.#readings.begun + 1, isFilling: !this.#settled };
     const links = this.#links;
     // Peers that are handed over meanwhile may be in neither of what this pass compares and what it was told of.
     const isComplete = this.#peersComplete;
@@ -339,6 +345,7 @@ export class Reconciler {
     // What the host needs may change meanwhile: its devices come before entries, so this pass gives way to the next then.
     if (this.#settled && (heard > seen || mended.length > 0) && this.#links === links)
       isConsequence = await this.#restorer.putBackKnownLosses(mended, heardOfUnderlay > seen);
+    this.#heedFromHere();
     const entries = await kernel.readEntries(ownership.devices);
     if (this.#links !== links) return undefined;
     onRead?.(entries);
@@ -354,6 +361,13 @@ export class Reconciler {
     this.#nextFullCheckAt =
       this.#lastFullCheckAt + FULL_CHECK_SECONDS * 1000 * (0.8 + 0.4 * this.#options.random());
     return wishedUntil;
+  }
+
+  /** A reading begins: what is announced from now on may not be in it. */
+  #heedFromHere(): void {
+    if (!this.#readings.isAhead) return;
+    this.#options.onReading?.();
+    this.#readings = { ...this.#readings, isAhead: false };
   }
 
   async #putRight(news: News): Promise<undefined> {

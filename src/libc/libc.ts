@@ -21,6 +21,7 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 const SO_ATTACH_FILTER = 26;
 export const SO_RCVBUFFORCE = 33;
+export const SO_MEMINFO = 55;
 
 /** struct sock_filter (linux/filter.h): u16 code, u8 jump if true, u8 jump if false, u32 k. */
 export const FILTER_INSTRUCTION_BYTES = 8;
@@ -43,6 +44,7 @@ export interface Libc {
     to: Uint8Array,
     toLength: number,
   ): number;
+  recv(socket: number, bytes: Uint8Array, length: number, flags: number): number;
   recvfrom(
     socket: number,
     bytes: Uint8Array,
@@ -98,6 +100,7 @@ function load(): Libc {
     getsockopt: libc.func('int getsockopt(int, int, int, void *, void *)'),
     send,
     sendto: libc.func('intptr_t sendto(int, const void *, uintptr_t, int, const void *, uint32_t)'),
+    recv: libc.func('intptr_t recv(int, void *, uintptr_t, int)'),
     recvfrom: libc.func('intptr_t recvfrom(int, void *, uintptr_t, int, void *, void *)'),
     close: libc.func('int close(int)'),
   };

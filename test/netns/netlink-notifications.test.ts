@@ -13,23 +13,41 @@ import { decodeNeighbour, encodeNeighbour } from '../../src/dataplane/netlink/ne
 import { NotificationSocket } from '../../src/dataplane/netlink/notifications.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import { openSubscription } from '../../src/dataplane/netlink/subscription.js';
+import { loadLibc, type Libc } from '../../src/libc/libc.js';
 import { prefix } from '../support/dataplane.js';
 import { inNamespace, ip, namespaceName } from '../support/in-namespace.js';
 import { arpOn, MAC_A } from '../support/netlink-contract-entries.js';
+
+const SUBSCRIPTION = new URL('../../src/dataplane/netlink/subscription.js', import.meta.url).href;
 
 const DEADLINE_MS = 60_000;
 /** Processes in the namespace while nothing listens: this one, and the `ip` that counts. */
 const IDLE = 2;
 
 /** Of a reconciler that has nothing to do. */
-const IDLE_READINGS = { begun: 1, isFilling: false };
+const IDLE_READINGS = { begun: 1, isFilling: false, isAhead: false };
 
-/** More announcements than the largest receive buffer holds, 8 MiB at about 768 bytes each. */
+/** Of a subscription that overflows soon. */
+const SMALL_BUFFER = 1024 * 1024;
+
+/** More announcements than that holds, which the kernel doubles, at about 768 bytes each. */
 const FLOOD = Array.from(
-  { length: 40_000 },
+  { length: 10_000 },
   (_, index) =>
     `neigh replace 10.77.${index >> 8}.${index & 255} lladdr 02:53:00:00:00:01 dev sv1 nud permanent`,
 ).join('\n');
+
+const LIBC = loadLibc();
+
+/** The ways in which announcements come to this process. */
+const WAYS: Readonly<Record<string, Libc | undefined>> = {
+  'read by this process': LIBC,
+  'copied, as without libc': undefined,
+  'copied, as of a kernel that does not count losses': { ...LIBC, getsockopt: () => -1 },
+};
+
+const openSmall = (libc: Libc | undefined) => (groups: readonly number[]) =>
+  openSubscription(groups, { libc, receiveBuffer: SMALL_BUFFER });
 
 void inNamespace(t, import.meta.url, () => {
   ip('link', 'add', 'sv1', 'type', 'vxlan', 'id', '1', 'dstport', '8472');
@@ -51,26 +69,57 @@ void inNamespace(t, import.meta.url, () => {
     },
   );
 
-  t.test('a flood that overflows is told, and then it hears again', async t => {
-    const heard = new Set<string>();
-    let overflows = 0;
+  for (const [way, libc] of Object.entries(WAYS)) {
+    t.test(`a flood that overflows is told, and then it hears again: ${way}`, async t => {
+      ip('neigh', 'flush', 'dev', 'sv1', 'nud', 'permanent');
+      const heard = new Set<string>();
+      let overflows = 0;
+      const listener = {
+        onMessage: ({ type, body }: Message) => {
+          if (type === nl.RTM_NEWNEIGH) heard.add(decodeNeighbour(body).destination?.join('.') ?? '');
+        },
+        onOverflow: () => overflows++,
+      };
+      const socket = new NotificationSocket(listener, { open: openSmall(libc) });
+      t.teardown(() => socket.close());
+      const put = (address: string) =>
+        ip('neigh', 'replace', address, 'lladdr', '02:53:00:00:00:01', 'dev', 'sv1', 'nud', 'permanent');
+      put('10.99.0.1');
+      await poll(() => heard.has('10.99.0.1'));
+      t.equal(overflows, 0);
+      // This thread reads nothing meanwhile, so the buffers fill.
+      execFileSync('ip', ['-batch', '-'], { input: FLOOD });
+      await poll(() => overflows > 0);
+      t.pass('the loss is told');
+      put('10.99.0.2');
+      await poll(() => heard.has('10.99.0.2'));
+      t.pass('and what came later was heard');
+    });
+  }
+
+  t.test('whoever catches up has heard what was announced before', async t => {
+    const heard: string[] = [];
     const socket = new NotificationSocket({
       onMessage: ({ type, body }) => {
-        if (type === nl.RTM_NEWNEIGH) heard.add(decodeNeighbour(body).destination?.join('.') ?? '');
+        if (type === nl.RTM_NEWNEIGH) heard.push(decodeNeighbour(body).destination?.join('.') ?? '');
       },
-      onOverflow: () => overflows++,
+      onOverflow: reason => t.fail(reason),
     });
     t.teardown(() => socket.close());
-    ip('neigh', 'replace', '10.99.0.1', 'lladdr', '02:53:00:00:00:01', 'dev', 'sv1', 'nud', 'permanent');
-    await poll(() => heard.has('10.99.0.1'));
-    t.equal(overflows, 0);
-    // This thread reads nothing meanwhile, so the buffers fill.
-    execFileSync('ip', ['-batch', '-'], { input: FLOOD });
-    await poll(() => overflows > 0);
-    t.pass('the loss is told');
-    ip('neigh', 'replace', '10.99.0.2', 'lladdr', '02:53:00:00:00:01', 'dev', 'sv1', 'nud', 'permanent');
-    await poll(() => heard.has('10.99.0.2'));
-    t.pass('and what came later was heard');
+    const addresses = Array.from({ length: 2_000 }, (_, n) => `10.96.${n >> 8}.${n & 255}`);
+    const input = addresses.map(
+      each => `neigh replace ${each} lladdr 02:53:00:00:00:01 dev sv1 nud permanent`,
+    );
+    execFileSync('ip', ['-batch', '-'], { input: input.join('\n') });
+    t.same(heard, [], 'this thread has done nothing else');
+    socket.catchUp();
+    t.same(heard, addresses);
+    ip('neigh', 'replace', '10.96.99.1', 'lladdr', '02:53:00:00:00:01', 'dev', 'sv1', 'nud', 'permanent');
+    await poll(() => heard.length > addresses.length);
+    t.same(heard.slice(addresses.length), ['10.96.99.1'], 'and what comes then is heard as ever, once');
+    socket.close();
+    socket.catchUp();
+    t.equal(heard.length, addresses.length + 1, 'of a closed one nothing');
   });
 
   t.test('what a port causes is not even announced to a subscription without it', async t => {
@@ -119,15 +168,16 @@ void inNamespace(t, import.meta.url, () => {
       addressed: 'sv7',
     };
     const devices: DeviceTable = { indexOf: () => 0, nameOf: index => `device ${index}` };
-    const close = listenToKernel({
+    const listening = listenToKernel({
       interests: { ...nobody, isExpected: () => true },
       readings: () => IDLE_READINGS,
       devices: () => devices,
       ownPort: 0xffff,
       log: pino({ level: 'silent' }),
       onConcern: (...news) => told.push(news),
+      open: openSmall(LIBC),
     });
-    t.teardown(close);
+    t.teardown(() => listening.close());
     // Again, for it is there by now, as somebody else's: that is announced, too.
     execFileSync('ip', ['-batch', '-'], { input: FLOOD.replaceAll(':01 dev', ':02 dev') });
     await poll(() => told.length > 0);
@@ -141,7 +191,7 @@ void inNamespace(t, import.meta.url, () => {
       execFileSync('bridge', ['-batch', '-'], { input: lines.join('\n') });
     bridge(entry);
     const devices: DeviceTable = { indexOf: () => 0, nameOf: () => 'sv1' };
-    const close = listenToKernel({
+    const listening = listenToKernel({
       interests: {
         network: prefix('10.5.0.0/16'),
         overlay: new Set(['sv1']),
@@ -155,7 +205,7 @@ void inNamespace(t, import.meta.url, () => {
       log: pino({ level: 'silent' }),
       onConcern: (...news) => told.push(news),
     });
-    t.teardown(close);
+    t.teardown(() => listening.close());
     // News of a device, which the kernel may tell a second late, covers that of its entries; and on a machine that stands
     // still in between the one is told before the other comes. Then once more.
     const isOfDevice = () => told.some(([concern]) => concern !== 'entries');
@@ -175,13 +225,14 @@ void inNamespace(t, import.meta.url, () => {
     // Two are left: for the socket, and for finding its descriptor. The pipes of the copy need more.
     const code = `import { closeSync, openSync } from 'node:fs';
       import { NotificationSocket } from ${JSON.stringify(module)};
+      import { openSubscription } from ${JSON.stringify(SUBSCRIPTION)};
       const hoard = [];
       try { for (;;) hoard.push(openSync('/dev/null')); } catch {}
       for (let i = 0; i < 2; i++) closeSync(hoard.pop());
       const socket = new NotificationSocket({
         onMessage: () => undefined,
         onOverflow: reason => { console.log(reason); socket.close(); },
-      });
+      }, { open: groups => openSubscription(groups, { libc: undefined }) });
       setTimeout(() => hoard.forEach(closeSync), 0);`;
     const script = 'ulimit -n 64; exec "$0" --input-type=module -e "$1"';
     const child = spawn('/bin/sh', ['-c', script, process.execPath, code], {
@@ -198,9 +249,8 @@ void inNamespace(t, import.meta.url, () => {
   });
 
   t.test('a process that is killed leaves no process behind', async t => {
-    const module = new URL('../../src/dataplane/netlink/subscription.js', import.meta.url).href;
-    const code = `import { openSubscription } from ${JSON.stringify(module)};
-      openSubscription([1]).onData(() => undefined); console.log('open');`;
+    const code = `import { openSubscription } from ${JSON.stringify(SUBSCRIPTION)};
+      openSubscription([1], { libc: undefined }).onData(() => undefined); console.log('open');`;
     await poll(() => pids() === IDLE);
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -212,6 +262,17 @@ void inNamespace(t, import.meta.url, () => {
     await once(child, 'exit');
     await poll(() => pids() === IDLE);
     t.pass('and nothing is left');
+  });
+
+  t.test('where it reads by itself, it needs no other process', async t => {
+    await poll(() => pids() === IDLE);
+    const subscription = openSubscription([1], { libc: LIBC });
+    let heard = 0;
+    subscription.onData(bytes => (heard += bytes.length));
+    ip('link', 'set', 'sv1', 'mtu', '1400');
+    await poll(() => heard > 0);
+    t.equal(pids(), IDLE);
+    subscription.close();
   });
 });
 

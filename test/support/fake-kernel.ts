@@ -125,6 +125,7 @@ export class FakeKernel {
       onLost: listener => {
         subscriber.onLost = listener;
       },
+      catchUp: () => undefined,
       close: () => void this.#subscribers.delete(subscriber),
     };
   };

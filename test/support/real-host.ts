@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import type { Test } from 'tap';
 import type { Entry, FdbEntry, VxlanLink } from '../../src/dataplane/model.js';
 import { keyOf } from '../../src/dataplane/kinds/index.js';
-import { listenToKernel } from '../../src/dataplane/kernel-listener.js';
+import { listenToKernel, type Listening } from '../../src/dataplane/kernel-listener.js';
 import { concernOf, type Concern, type Interests } from '../../src/dataplane/kernel-watch.js';
 import type { Message } from '../../src/dataplane/netlink/message.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
@@ -91,6 +91,7 @@ export function startRealHost(
     now: () => performance.now(),
     random: () => 0.5,
     nexthopRange,
+    onReading: () => listening.catchUp(),
     onPass: () => (readings.ended = reconciler.readings.begun),
     ...(offload && { offload }),
   });
@@ -101,7 +102,7 @@ export function startRealHost(
     addressed: 'docker0',
     isExpected: (entry, isThere) => reconciler.isExpected(entry, isThere),
   };
-  const stopListening = listenToKernel({
+  const listening: Listening = listenToKernel({
     interests: {
       ...interests,
       isExpected: (entry, isThere) => {
@@ -134,7 +135,7 @@ export function startRealHost(
   const stop = async (): Promise<void> => {
     if (stopped) return;
     stopped = true;
-    stopListening();
+    listening.close();
     abort.abort();
     await ended;
     socket.close();

@@ -40,7 +40,7 @@ export function dryHost(netlink: NetlinkSocket, note: NoteChange): Host {
     watchFiles: (_, signal) => ({ touched: signal, close: () => undefined }),
     // An agent that runs keeps it, and may.
     takeDevice: () => Promise.resolve(),
-    listen: () => () => undefined,
+    listen: () => ({ catchUp: () => undefined, close: () => undefined }),
     close: () => offload.close(),
   };
 }

@@ -62,6 +62,11 @@ export class NotificationSocket {
     this.#subscribe();
   }
 
+  /** Hears at once what was announced before this call, where that is possible. Not to be called by the listener. */
+  catchUp(): void {
+    if (!this.#closed) this.#subscription?.catchUp();
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -31,11 +31,11 @@ const OFTEN = { deadlineSeconds: 30, intervalMs: 5 };
 /** A listener to what the test says, of a reconciler that reads as the test says and wants the entry of A alone. */
 function listen(t: Test) {
   const told: Parameters<OnConcern>[] = [];
-  const readings = { begun: 1, isFilling: true };
+  const readings = { begun: 1, isFilling: true, isAhead: false };
   let asked = 0;
   let looks = 0;
   let say: (bytes: Uint8Array) => void = () => undefined;
-  const close = listenToKernel({
+  const listening = listenToKernel({
     interests: {
       network: NETWORK,
       overlay: new Set([DEVICE]),
@@ -54,9 +54,14 @@ function listen(t: Test) {
     ownPort: 1000,
     log: pino({ level: 'silent' }),
     onConcern: (...news) => told.push(news),
-    open: () => ({ onData: listener => (say = listener), onLost: () => undefined, close: () => undefined }),
+    open: () => ({
+      onData: listener => (say = listener),
+      onLost: () => undefined,
+      catchUp: () => undefined,
+      close: () => undefined,
+    }),
   });
-  t.teardown(close);
+  t.teardown(() => listening.close());
   return {
     readings,
     told,
@@ -163,3 +168,18 @@ t.test('one of a flock that cannot be read is as good as lost, too', async t => 
   await isTold(1);
   t.same(told, [['underlay', UNREAD_NEWS]]);
 });
+
+t.test(
+  'while all entries are about to be read, those that come are not looked at, but devices are',
+  async t => {
+    const { readings, told, asked, say, isTold } = listen(t);
+    Object.assign(readings, { isFilling: false, isAhead: true });
+    for (const bytes of [gone(), broken(), newsOfDevice(), gone()]) say(bytes);
+    await isTold(1);
+    t.same([told, asked()], [[['overlay', UNREAD_NEWS]], 0]);
+    readings.isAhead = false;
+    say(gone());
+    await isTold(2);
+    t.same(told[1], ['entries', { entries: [{ entry: OF_A, isThere: false }], isAll: true }]);
+  },
+);

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { entryOf, type Op } from '../../../src/dataplane/diff.js';
 import type { Kernel, OpTrouble } from '../../../src/dataplane/kernel.js';
+import type { Entry } from '../../../src/dataplane/model.js';
 import type { Readings } from '../../../src/dataplane/put-off.js';
 import { UnknownDeviceError } from '../../../src/dataplane/kinds/kind.js';
 import { Reconciler, type ReconcilerOptions } from '../../../src/dataplane/reconciler.js';
@@ -15,19 +16,19 @@ type Apply = (ops: readonly Op[]) => Promise<ReadonlyMap<number, OpTrouble>>;
 const accept: Apply = () => Promise.resolve(new Map());
 
 /** What a test's kernel does by itself; else it holds nothing and takes everything. */
-interface Differences extends Pick<ReconcilerOptions, 'nexthopRange' | 'onFilled'> {
+interface Differences extends Pick<ReconcilerOptions, 'nexthopRange' | 'onFilled' | 'onReading'> {
   readonly apply?: Apply;
   /** Something happens while it is read. */
-  readonly onRead?: (reconciler: Reconciler) => void;
+  readonly onRead?: (reconciler: Reconciler, only: Entry['kind'] | undefined) => void;
 }
 
 /** A reconciler of the host alone, which is at work from `begin` on and ends with the test. */
-function start(t: Test, { apply = accept, onRead, nexthopRange = ALWAYS, onFilled }: Differences) {
+function start(t: Test, { apply = accept, onRead, nexthopRange = ALWAYS, onFilled, onReading }: Differences) {
   const kernel: Pick<Kernel, 'apply' | 'hasNexthops' | 'readEntries' | 'readLinks'> = {
     hasNexthops: true,
     readLinks: () => Promise.resolve([]),
-    readEntries: () => {
-      onRead?.(reconciler);
+    readEntries: (_, only) => {
+      onRead?.(reconciler, only);
       return Promise.resolve([]);
     },
     apply,
@@ -42,6 +43,7 @@ function start(t: Test, { apply = accept, onRead, nexthopRange = ALWAYS, onFille
     nexthopRange,
     onPass: () => passes++,
     ...(onFilled && { onFilled }),
+    ...(onReading && { onReading }),
   });
   reconciler.setHost([], [OWN_ADDRESS]);
   const begin = () => {
@@ -80,7 +82,7 @@ async function run(t: Test, apply: Apply, peers = 2, onFilled?: ReconcilerOption
   const { reconciler, begin, passed } = started;
   setPeers(reconciler, ...Array.from({ length: peers }, (_, i) => 2 + i));
   reconciler.setPeersComplete();
-  t.same(reconciler.readings, { begun: 0, isFilling: false });
+  t.same(reconciler.readings, { begun: 0, isFilling: false, isAhead: false });
   begin();
   await passed(1);
   return { ...started, during, programmed };
@@ -88,20 +90,20 @@ async function run(t: Test, apply: Apply, peers = 2, onFilled?: ReconcilerOption
 
 t.test('the first changes fill the kernel, later ones do not', async t => {
   const { reconciler, during, passed } = await run(t, accept);
-  t.same(during, [{ begun: 1, isFilling: true }]);
-  t.same(reconciler.readings, { begun: 1, isFilling: false });
+  t.same(during, [{ begun: 1, isFilling: true, isAhead: false }]);
+  t.same(reconciler.readings, { begun: 1, isFilling: false, isAhead: false });
   reconciler.setPeer('4', peerEntries(4));
   await passed(2);
-  t.same(during[1], { begun: 1, isFilling: false }, 'a join');
+  t.same(during[1], { begun: 1, isFilling: false, isAhead: false }, 'a join');
   reconciler.doubt();
   await passed(3);
   // Every reading of this kernel finds it empty.
-  t.same(during[2], { begun: 2, isFilling: false }, 'a repair');
+  t.same(during[2], { begun: 2, isFilling: false, isAhead: false }, 'a repair');
 });
 
 t.test('a filling that fails is over', async t => {
   const { reconciler } = await run(t, () => Promise.reject(new UnknownDeviceError('no device')));
-  t.same(reconciler.readings, { begun: 1, isFilling: false });
+  t.same(reconciler.readings, { begun: 1, isFilling: false, isAhead: false });
 });
 
 t.test('nobody counts as programmed before all are', async t => {
@@ -129,13 +131,13 @@ t.test('what has to follow the first filling is waited for before anything else 
   t.ok(reconciler.hostState().programmed, 'the host’s part is known');
   t.notOk(reconciler.peerState('2').programmed);
   t.ok(reconciler.view.settled);
-  t.same(reconciler.readings, { begun: 1, isFilling: true }, 'announcements wait as well');
+  t.same(reconciler.readings, { begun: 1, isFilling: true, isAhead: false }, 'announcements wait as well');
   reconciler.doubt();
   for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve));
   t.same([passes(), reconciler.readings.begun], [1, 1], 'the kernel is not read');
   come();
   await passed(2);
-  t.same(reconciler.readings, { begun: 2, isFilling: false });
+  t.same(reconciler.readings, { begun: 2, isFilling: false, isAhead: false });
   reconciler.doubt();
   await passed(3);
   t.equal(calls, 1, 'what follows is no filling');
@@ -172,4 +174,26 @@ t.test('no peers, handed over while all is read, are no reason to read again', a
   reconciler.setPeer('5', peerEntries(5));
   await passed(3);
   t.same([passes(), readings], [3, 2]);
+});
+
+t.test('after a change of devices no entry is listened for before all are read', async t => {
+  const steps: string[] = [];
+  const note = (it: Reconciler, what: string) => steps.push(it.readings.isAhead ? `${what} unheard` : what);
+  const { reconciler, begin, passed } = start(t, {
+    onReading: () => note(reconciler, 'catch up'),
+    onRead: (it, only) => note(it, `read ${only ?? 'all'}`),
+  });
+  reconciler.setPeersComplete();
+  begin();
+  await passed(1);
+  reconciler.doubt();
+  await passed(2);
+  t.same(steps.splice(0), ['read all', 'read all'], 'without one everything is heard');
+  reconciler.doubtAfterChange('overlay');
+  t.equal(reconciler.readings.isAhead, true);
+  await passed(3);
+  t.same(steps.splice(0), ['read address unheard', 'catch up unheard', 'read all']);
+  reconciler.doubt();
+  await passed(4);
+  t.same(steps, ['read all']);
 });

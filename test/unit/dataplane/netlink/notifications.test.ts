@@ -36,6 +36,7 @@ function harness(failures = 0): {
       onLost: listener => {
         held.lost = listener;
       },
+      catchUp: () => undefined,
       close: () => {
         held.closed = true;
       },

@@ -1,0 +1,123 @@
+/**
+ * Announcements that this process reads itself, from the raw socket of the npm package `netlink`, many at a time.
+ *
+ * The native part of that package (0.3.0, src/binding.cc) ends the process when a socket that it polls has an error, which an
+ * overflow of the receive buffer is. So the kernel is asked not to make one of it, and how much was lost is read from the
+ * socket's own count. The package tells when something has come; what came behind it is read over libc: by the package each
+ * announcement would be a call of ours and two objects, and ten thousand may come within a few milliseconds.
+ */
+import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { MSG_DONTWAIT, MSG_TRUNC, SO_MEMINFO, SOL_SOCKET, type Libc } from '../../libc/libc.js';
+import type { Subscription } from './subscription.js';
+import { DATAGRAM_BYTES, guarded } from './transport.js';
+
+/** Level and option of setsockopt(2): an overflow is no error (linux/socket.h, linux/netlink.h). */
+const SOL_NETLINK = 270;
+const NETLINK_NO_ENOBUFS = 5;
+
+/** What SO_MEMINFO tells: nine numbers of 32 bits, of which the last counts what was dropped (linux/sock_diag.h). */
+const MEMINFO_NUMBERS = 9;
+const DROPS = 8;
+
+/** So much is read in one turn of the event loop, some hundred announcements, and the rest of one. */
+const TURN_BYTES = 64 * 1024;
+
+/**
+ * Asks the kernel not to make errors of losses, and to count them.
+ * @returns whether it does; kernels before 4.12 do not tell
+ */
+export function canCountLosses(libc: Libc, descriptor: number): boolean {
+  // First of all: where losses are not told, they must remain errors.
+  if (countLosses(libc, descriptor) === undefined) return false;
+  const on = Uint32Array.of(1);
+  return libc.setsockopt(descriptor, SOL_NETLINK, NETLINK_NO_ENOBUFS, on, on.byteLength) === 0;
+}
+
+/**
+ * Reads what comes to a socket, until some of it is lost.
+ * @param socket has joined its groups; it is closed with the subscription
+ * @param descriptor of that socket
+ */
+export function readFrom(socket: RawNetlinkSocket, descriptor: number, libc: Libc): Subscription {
+  const room = new Uint8Array(TURN_BYTES + DATAGRAM_BYTES);
+  let onData: (bytes: Uint8Array) => void = () => undefined;
+  let onLost: (reason: string) => void = () => undefined;
+  let isOpen = true;
+  let isTurnOver = true;
+  const close = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    // The package may crash when it is closed while one of its callbacks runs.
+    setImmediate(() => socket.close());
+  };
+  const end = (reason: string) => {
+    if (!isOpen) return;
+    close();
+    onLost(reason);
+  };
+  const hear = (first: Uint8Array) => {
+    if (!isOpen) return;
+    onData(first);
+    // The package reads some more by itself before it gives way to others.
+    if (!isTurnOver) return;
+    isTurnOver = false;
+    setImmediate(() => (isTurnOver = true));
+    readSome();
+  };
+  /** @returns whether there may be more */
+  const readSome = (): boolean => {
+    if (!isOpen) return false;
+    const { length, isCut } = readWaiting(libc, descriptor, room);
+    // A copy: the next come to the same place.
+    if (length > 0) onData(room.slice(0, length));
+    if (isCut) end('an announcement was longer than any that is known');
+    else if (countLosses(libc, descriptor) !== 0) end('the receive buffer overflowed');
+    return length >= TURN_BYTES;
+  };
+  socket.on('message', guarded(hear));
+  socket.on(
+    'error',
+    guarded((error: Error) => end(error.message)),
+  );
+  return {
+    onData: listener => {
+      onData = listener;
+    },
+    onLost: listener => {
+      onLost = listener;
+    },
+    catchUp: () => {
+      while (readSome());
+    },
+    close,
+  };
+}
+
+/**
+ * Reads what has come, as much as is read in one turn.
+ * @returns bytes of it, and whether there was one that did not fit
+ */
+function readWaiting(
+  libc: Libc,
+  descriptor: number,
+  room: Uint8Array,
+): { readonly length: number; readonly isCut: boolean } {
+  let length = 0;
+  while (length < TURN_BYTES) {
+    const left = room.length - length;
+    const got = libc.recv(descriptor, room.subarray(length), left, MSG_DONTWAIT | MSG_TRUNC);
+    // What errors there are, the package hears of.
+    if (got < 0) break;
+    if (got > left) return { length, isCut: true };
+    length += got;
+  }
+  return { length, isCut: false };
+}
+
+/** @returns how many announcements the socket could not hold, ever; undefined when the kernel does not tell */
+function countLosses(libc: Libc, descriptor: number): number | undefined {
+  const numbers = new Uint32Array(MEMINFO_NUMBERS);
+  const length = Uint32Array.of(numbers.byteLength);
+  const isTold = libc.getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, numbers, length) === 0;
+  return isTold && length[0] === numbers.byteLength ? numbers[DROPS] : undefined;
+}
