@@ -20,6 +20,8 @@ import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
 import { NotificationSocket, type NotificationListener } from '../../src/dataplane/netlink/notifications.js';
 import { openSubscription, type Subscription } from '../../src/dataplane/netlink/subscription.js';
 import { decodeRoute } from '../../src/dataplane/netlink/route.js';
+import { findLibc } from '../../src/libc/libc.js';
+import { openPacedSubscription } from './paced-subscription.js';
 
 /** A device of 10,000 peers that goes and comes back is announced 70,000 times, 1 KiB or more each. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024 * 1024;
@@ -70,7 +72,11 @@ export function watchDevice(name: string): DeviceWatch {
     },
   };
   const open = (groups: readonly number[]): Subscription => {
-    const subscription = openSubscription(groups, { receiveBuffer: RECEIVE_BUFFER_BYTES });
+    const libc = findLibc();
+    const subscription =
+      libc === undefined
+        ? openSubscription(groups, { receiveBuffer: RECEIVE_BUFFER_BYTES })
+        : openPacedSubscription(libc, groups, RECEIVE_BUFFER_BYTES);
     return {
       onData: listen =>
         subscription.onData(bytes => {
@@ -78,6 +84,7 @@ export function watchDevice(name: string): DeviceWatch {
           unread.push({ at: arrivedAt, read: () => listen(bytes) });
         }),
       onLost: subscription.onLost.bind(subscription),
+      catchUp: subscription.catchUp.bind(subscription),
       close: subscription.close.bind(subscription),
     };
   };

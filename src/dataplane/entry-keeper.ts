@@ -383,7 +383,6 @@ function noteUnmade(ops: readonly Op[], done: readonly Op[], unmade: Set<number 
   if (done.length === ops.length) return;
   const made = new Set(done);
   for (const op of ops) if (!made.has(op)) unmade.add(nexthopMadeBy(op));
-  unmade.delete(undefined);
 }
 
 /** The id of the nexthop object that is made by this op, if it makes one. */
@@ -393,7 +392,10 @@ export function nexthopMadeBy(op: Op): number | undefined {
 
 /** Without the routes by objects of these ids, as of when each is asked for. */
 export function* withoutThoseBy(ids: ReadonlySet<number | undefined>, routes: Iterable<Op>): Generator<Op> {
-  for (const op of routes) if (ids.size === 0 || !ids.has((entryOf(op) as RouteEntry).nexthopId)) yield op;
+  for (const op of routes) {
+    const { nexthopId } = entryOf(op) as RouteEntry;
+    if (nexthopId === undefined || !ids.has(nexthopId)) yield op;
+  }
 }
 
 function* slicesOf(ops: Iterable<Op>, size: number): Generator<readonly Op[]> {

@@ -11,7 +11,7 @@ import { nexthopMadeBy, withoutThoseBy, type EntryKeeper } from './entry-keeper.
 import type { Kernel } from './kernel.js';
 import { goneWith, lossesOf, samplesOf, type Losses } from './known-losses.js';
 import type { Mended } from './link-keeper.js';
-import { keyOf } from './kinds/index.js';
+import { keyOf, sameEntry } from './kinds/index.js';
 import type { Entry, NeighbourEntry, NexthopEntry } from './model.js';
 import type { Ownership } from './ownership.js';
 import { RecentChanges } from './recent-changes.js';
@@ -141,9 +141,9 @@ export class Restorer {
   }
 
   /**
-   * By what was announced alone. What is fought over or refused at present is left to a reading, and what we changed a
-   * moment ago: the announcement may be why. What was found to be another program's is not replaced: it may have become that
-   * after it was announced as ours.
+   * By what was announced alone; what is gone and was changed by us a moment ago is looked up, since the announcement may be
+   * why. What is fought over or refused at present is left to a reading, and what we changed a moment ago and is not gone. What
+   * was found to be another program's is not replaced: it may have become that after it was announced as ours.
    * @returns whether all of it is right by now; if not, that reading must not wait
    */
   async putRight({ entries: announced, isAll }: News): Promise<boolean> {
@@ -155,12 +155,45 @@ export class Restorer {
       !(op.kind === 'replace' && conflicts.has(keyOfOp(op))) &&
       this.#contests.mayRepair(keyOfOp(op), at) &&
       failures.mayTry(keyOfOp(op), at) &&
-      !this.#recentChanges.has(keyOfOp(op), at) &&
       !this.#asked.has(keyOfOp(op));
+    const doubtful: Op[] = [];
+    const isCertain = (op: Op) => {
+      if (!this.#recentChanges.has(keyOfOp(op), at)) return true;
+      if (op.kind === 'create') doubtful.push(op);
+      return false;
+    };
     const { ways, routes, isWhole } = opsAgainst(announced, desired.byKey, ownership);
-    const done = await this.#putBack({ ways, routes }, mayTry, NO_CONSEQUENCE);
+    const done = await this.#putBack({ ways, routes }, op => mayTry(op) && isCertain(op), NO_CONSEQUENCE);
+    const right = done + (await this.#putBackMissing(doubtful));
     // What has gone may have stood in the way of what is wanted under another key.
-    return isAll && isWhole && conflicts.size === 0 && done === ways.length + routes.length;
+    return isAll && isWhole && conflicts.size === 0 && right === ways.length + routes.length;
+  }
+
+  /**
+   * Looks up entries and puts back those that are not there: to read their kinds takes a fifth of what a reading of everything
+   * does, and nothing is compared.
+   * @param ops that make them
+   * @returns how many are right by now
+   */
+  async #putBackMissing(ops: readonly Op[]): Promise<number> {
+    if (ops.length === 0) return 0;
+    const { kernel, ownership } = this.#options;
+    const held = new Map<string, Entry>();
+    for (const kind of new Set(ops.map(op => entryOf(op).kind)))
+      for (const entry of await kernel.readEntries(ownership.devices, kind)) held.set(keyOf(entry), entry);
+    const missing: Op[] = [];
+    // A route by these would lead wherever another program has them lead.
+    const taken = new Set<number | undefined>();
+    let right = 0;
+    for (const op of ops) {
+      const found = held.get(keyOfOp(op));
+      if (found === undefined) missing.push(op);
+      else if (sameEntry(entryOf(op), found)) right++;
+      else taken.add(nexthopMadeBy(op));
+    }
+    const ways = missing.filter(op => !isRoute(op));
+    const routes = withoutThoseBy(taken, missing.filter(isRoute));
+    return right + (await this.#putBack({ ways, routes }, () => true, NO_CONSEQUENCE));
   }
 
   /** Whether our devices are there, and up. What goes with one that is deleted is announced before that is. */
@@ -182,7 +215,7 @@ export class Restorer {
     function* tried(ops: Iterable<Op>): Generator<Op> {
       for (const op of ops) {
         if (mayTry(op)) yield op;
-        else if (nexthopMadeBy(op) !== undefined) putOff.add(nexthopMadeBy(op));
+        else putOff.add(nexthopMadeBy(op));
       }
     }
     const done = await this.#entries.putBack({
@@ -196,6 +229,7 @@ export class Restorer {
   }
 }
 
+const isRoute = (op: Op) => entryOf(op).kind === 'route';
 const isNexthop = (entry: Entry): entry is NexthopEntry => entry.kind === 'nexthop';
 const isNeighbour = (entry: Entry): entry is NeighbourEntry => entry.kind === 'neighbour';
 

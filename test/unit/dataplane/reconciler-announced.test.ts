@@ -6,7 +6,11 @@ import * as nl from '../../../src/dataplane/netlink/constants.js';
 import { SELVEDGE_ROUTE_PROTOCOL } from '../../../src/dataplane/model.js';
 import { encodeLink, encodeLinkSelector } from '../../../src/dataplane/netlink/link.js';
 import { encodeNeighbour } from '../../../src/dataplane/netlink/neighbour.js';
-import { encodeNexthop, encodeNexthopSelector } from '../../../src/dataplane/netlink/nexthop.js';
+import {
+  encodeNexthop,
+  encodeNexthopSelector,
+  type NexthopRequest,
+} from '../../../src/dataplane/netlink/nexthop.js';
 import {
   fdbEntry,
   macOf,
@@ -219,6 +223,32 @@ t.test('what is announced of our own changes of a moment ago changes nothing', a
   t.match(lab.reconciler.view, { repairs: 2, drift: 2 });
 });
 
+t.test('what is deleted again a moment after it was put back is looked up, and put back', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const lose = async (n: number) => {
+    const neighbour = fdbOn(deviceOf(lab).index, macToBytes(macOf(n)));
+    lab.fake.act(nl.RTM_DELNEIGH, 0, writer => encodeNeighbour(writer, neighbour));
+    const news = said({ entry: fdbEntry(macOf(n), vtepOf(n)), isThere: false });
+    const sent = await sentBy(lab, () => lab.reconciler.doubt(news));
+    t.same(await lab.held(), allOf(2, 3, 4));
+    return sent;
+  };
+  t.match(await lose(3), { dumps: 0, changes: 1 });
+  t.match(await lose(3), { dumps: 1, changes: 1 }, 'by a list of its kind');
+  t.match(await lose(3), { dumps: 1, changes: 1 });
+  const entry = nexthopEntry(3);
+  const loseNexthop = async () => {
+    lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, entry.id));
+    const sent = await sentBy(lab, () => lab.reconciler.doubt(said({ entry, isThere: false })));
+    t.same(await lab.held(), allOf(2, 3, 4), 'with its route');
+    return sent;
+  };
+  t.match(await loseNexthop(), { dumps: 0, changes: 2 });
+  await loseNexthop();
+  t.match(lab.reconciler.view, { repairs: 7, drift: 7 });
+});
+
 t.test('what must be read at once does not wait for what is put right at the same time', async t => {
   const lose = (lab: Reconciling) => {
     const neighbour = fdbOn(deviceOf(lab).index, macToBytes(macOf(3)));
@@ -300,22 +330,32 @@ t.test('what a reading has found to be another program’s by now is not replace
   t.same([repairs, conflicts.size], [0, 1]);
 });
 
-t.test('no route is made by an object that is not put back for now', async t => {
-  const lab = await startWithPeers(t);
-  await lab.advance(LATER_MS);
-  const { id } = nexthopEntry(3);
-  const altered = nexthopEntry(3, { gateway: '10.5.3.9' });
-  const { index } = deviceOf(lab);
-  lab.fake.act(nl.RTM_NEWNEXTHOP, REPLACE, writer => encodeNexthop(writer, nexthopOn(index, id, '10.5.3.9')));
-  lab.reconciler.doubt(said({ entry: altered, isThere: true }));
-  await lab.settled();
-  t.match(lab.reconciler.view, { repairs: 1 }, 'the object alone, a moment ago');
-  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, id));
-  const theirs = { ...nexthopOn(lab.underlayIndex, id, '192.168.77.9'), protocol: 4 };
-  lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, theirs));
-  lab.disturbance.refused = nl.RTM_GETROUTE;
-  lab.reconciler.doubt(said({ entry: nexthopEntry(3), isThere: false }));
-  await lab.settled();
-  t.notOk(lab.fake.state.routes.some(({ destination }) => [...destination].join('.') === '10.5.3.0'));
-  t.match(lab.reconciler.view, { repairs: 1 });
-});
+for (const before of ['altered', 'deleted'] as const) {
+  t.test(`no route is made by an object that is not put back for now: ${before} before`, async t => {
+    const lab = await startWithPeers(t);
+    await lab.advance(LATER_MS);
+    const entry = nexthopEntry(3);
+    const { id } = entry;
+    const { index } = deviceOf(lab);
+    const remove = () => lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, id));
+    const put = (flags: number, nexthop: NexthopRequest) =>
+      lab.fake.act(nl.RTM_NEWNEXTHOP, flags, writer => encodeNexthop(writer, nexthop));
+    if (before === 'deleted') remove();
+    else put(REPLACE, nexthopOn(index, id, '10.5.3.9'));
+    const altered = nexthopEntry(3, { gateway: '10.5.3.9' });
+    lab.reconciler.doubt(
+      said(before === 'deleted' ? { entry, isThere: false } : { entry: altered, isThere: true }),
+    );
+    await lab.settled();
+    const repairs = before === 'deleted' ? 2 : 1;
+    t.match(lab.reconciler.view, { repairs }, 'a moment ago');
+    remove();
+    put(CREATE, { ...nexthopOn(lab.underlayIndex, id, '192.168.77.9'), protocol: 4 });
+    // So that everything is not read after all.
+    lab.disturbance.refused = nl.RTM_GETNEIGH;
+    lab.reconciler.doubt(said({ entry, isThere: false }));
+    await lab.settled();
+    t.notOk(lab.fake.state.routes.some(({ destination }) => [...destination].join('.') === '10.5.3.0'));
+    t.match(lab.reconciler.view, { repairs });
+  });
+}
