@@ -121,13 +121,18 @@ function damageTo(
     case 'all routes deleted':
       return () => batch('ip', ...deletionsOfRoutes(peers));
     case 'all neighbours deleted':
-      return () => batch('ip', `neigh flush dev ${device} nud permanent`);
+      return () => batch('ip', ...deletionsOfNeighbours(peers, device));
   }
 }
 
 /** The kernel refuses to flush routes by nexthop objects, because `ip route flush` names their device as well. */
 function deletionsOfRoutes(peers: number): readonly string[] {
   return Array.from({ length: peers }, (_, n) => `route del ${formatPrefix(peer(n + 1).subnet)}`);
+}
+
+/** One by one: `ip neigh flush` goes round until none is left, and takes what has been put back meanwhile as well. */
+function deletionsOfNeighbours(peers: number, device: string): readonly string[] {
+  return Array.from({ length: peers }, (_, n) => `neigh del ${peer(n + 1).subnet.address} dev ${device}`);
 }
 
 /** A way that bears an agent's mark (proto 83) and is not the right one. */
