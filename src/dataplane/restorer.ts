@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { opsAgainst, type News } from './announced.js';
 import type { Contests } from './contests.js';
 import { HOST } from './desired.js';
-import { entryOf, keyOfOp, type Op } from './diff.js';
+import { entryOf, heldByKey, keyOfOp, type Op } from './diff.js';
 import { nexthopMadeBy, withoutThoseBy, type EntryKeeper } from './entry-keeper.js';
 import type { Kernel } from './kernel.js';
 import { goneWith, lossesOf, samplesOf, type Losses } from './known-losses.js';
@@ -164,7 +164,9 @@ export class Restorer {
     };
     const { ways, routes, isWhole } = opsAgainst(announced, desired.byKey, ownership);
     const done = await this.#putBack({ ways, routes }, op => mayTry(op) && isCertain(op), NO_CONSEQUENCE);
-    const right = done + (await this.#putBackMissing(doubtful));
+    const known = new Set([...done, ...doubtful]);
+    const unmade = new Set(ways.filter(op => !known.has(op)).map(nexthopMadeBy));
+    const right = done.length + (await this.#putBackMissing(doubtful, unmade, mayTry));
     // What has gone may have stood in the way of what is wanted under another key.
     return isAll && isWhole && conflicts.size === 0 && right === ways.length + routes.length;
   }
@@ -173,17 +175,24 @@ export class Restorer {
    * Looks up entries and puts back those that are not there: to read their kinds takes a fifth of what a reading of everything
    * does, and nothing is compared.
    * @param ops that make them
+   * @param unmade nexthop objects that could not be put back
+   * @param mayTry asked again: something else may be wanted by the time when they have been looked up
    * @returns how many are right by now
    */
-  async #putBackMissing(ops: readonly Op[]): Promise<number> {
+  async #putBackMissing(
+    ops: readonly Op[],
+    unmade: ReadonlySet<number | undefined>,
+    mayTry: (op: Op) => boolean,
+  ): Promise<number> {
     if (ops.length === 0) return 0;
     const { kernel, ownership } = this.#options;
-    const held = new Map<string, Entry>();
+    const lists: (readonly Entry[])[] = [];
     for (const kind of new Set(ops.map(op => entryOf(op).kind)))
-      for (const entry of await kernel.readEntries(ownership.devices, kind)) held.set(keyOf(entry), entry);
+      lists.push(await kernel.readEntries(ownership.devices, kind));
+    const held = heldByKey(lists.flat(), ownership);
     const missing: Op[] = [];
     // A route by these would lead wherever another program has them lead.
-    const taken = new Set<number | undefined>();
+    const taken = new Set(unmade);
     let right = 0;
     for (const op of ops) {
       const found = held.get(keyOfOp(op));
@@ -193,7 +202,8 @@ export class Restorer {
     }
     const ways = missing.filter(op => !isRoute(op));
     const routes = withoutThoseBy(taken, missing.filter(isRoute));
-    return right + (await this.#putBack({ ways, routes }, () => true, NO_CONSEQUENCE));
+    const done = await this.#putBack({ ways, routes }, mayTry, NO_CONSEQUENCE);
+    return right + done.length;
   }
 
   /** Whether our devices are there, and up. What goes with one that is deleted is announced before that is. */
@@ -203,12 +213,12 @@ export class Restorer {
     return [...ownership.devices].every(name => up.has(name));
   }
 
-  /** @returns how many the kernel has carried out */
+  /** @returns the ops that the kernel has carried out */
   async #putBack(
     { ways, routes }: Losses,
     mayTry: (op: Op) => boolean,
     isConsequence: IsConsequence,
-  ): Promise<number> {
+  ): Promise<readonly Op[]> {
     const { now } = this.#options;
     // What is put off may be another program's by now, and a route by it would lead wherever that does.
     const putOff = new Set<number | undefined>();
@@ -225,7 +235,7 @@ export class Restorer {
     this.#drift += done.length;
     this.noteChanged(done);
     this.repairs.note(done, now(), isConsequence);
-    return done.length;
+    return done;
   }
 }
 

@@ -359,3 +359,63 @@ for (const before of ['altered', 'deleted'] as const) {
     t.match(lab.reconciler.view, { repairs });
   });
 }
+
+const isRoute3 = ({ destination }: { readonly destination: Uint8Array }) =>
+  [...destination].join('.') === '10.5.3.0';
+
+/** Another program takes the route to peer 3, where there is one. */
+function loseRoute(lab: Reconciling): Announced {
+  const entry = allOf(3).find(({ kind }) => kind === 'route')!;
+  const { routes } = lab.fake.state;
+  const place = routes.findIndex(isRoute3);
+  if (place >= 0) routes.splice(place, 1);
+  return { entry, isThere: false };
+}
+
+t.test('no route is looked up and made by an object that could not be put back', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  lab.reconciler.doubt(said(loseRoute(lab)));
+  await lab.settled();
+  t.match(lab.reconciler.view, { repairs: 1 }, 'a moment ago');
+  const entry = nexthopEntry(3);
+  lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, entry.id));
+  const theirs = { ...nexthopOn(lab.underlayIndex, entry.id, '192.168.77.9'), protocol: 4 };
+  lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, theirs));
+  // So that everything is not read after all.
+  lab.disturbance.refused = nl.RTM_GETNEIGH;
+  lab.reconciler.doubt(said({ entry, isThere: false }));
+  await lab.settled();
+  t.notOk(lab.fake.state.routes.some(isRoute3));
+  t.match(lab.reconciler.view, { repairs: 1 });
+});
+
+t.test('what is not wanted any more when it has been looked up is not put back', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  lab.reconciler.doubt(said(loseRoute(lab)));
+  await lab.settled();
+  const news = said(loseRoute(lab));
+  const { dumps } = lab.stats();
+  lab.reconciler.doubt(news);
+  while (lab.stats().dumps === dumps) await Promise.resolve();
+  lab.reconciler.setPeer('3', []);
+  await lab.settled();
+  t.same(await lab.held(), allOf(2, 4));
+  t.match(lab.reconciler.view, { repairs: 1 });
+});
+
+t.test('what is looked up and stands behind another program’s is read at once', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const lost = loseRoute(lab);
+  lab.reconciler.doubt(said(lost));
+  await lab.settled();
+  const { routes } = lab.fake.state;
+  const theirs = { ...routes.find(isRoute3)!, protocol: 4 };
+  // As by `ip route prepend`.
+  routes.unshift(theirs);
+  lab.reconciler.doubt(said(lost));
+  await lab.settled();
+  t.equal(lab.reconciler.view.conflicts.size, 1);
+});
