@@ -5,9 +5,13 @@
  * overflow of the receive buffer is. So the kernel is asked not to make one of it, and how much was lost is read from the
  * socket's own count. The package tells when something has come; what came behind it is read over libc: by the package each
  * announcement would be a call of ours and two objects, and ten thousand may come within a few milliseconds.
+ *
+ * What the kernel cannot write at all it does not count (net/netlink/af_netlink.c, do_one_set_err): of an nftables rule, what is
+ * longer than a page or two, which no rule of ours is.
  */
+import { constants } from 'node:os';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
-import { MSG_DONTWAIT, MSG_TRUNC, SO_MEMINFO, SOL_SOCKET, type Libc } from '../../libc/libc.js';
+import { libcError, MSG_DONTWAIT, MSG_TRUNC, SO_MEMINFO, SOL_SOCKET, type Libc } from '../../libc/libc.js';
 import type { Subscription } from './subscription.js';
 import { DATAGRAM_BYTES, guarded } from './transport.js';
 
@@ -15,8 +19,12 @@ import { DATAGRAM_BYTES, guarded } from './transport.js';
 const SOL_NETLINK = 270;
 const NETLINK_NO_ENOBUFS = 5;
 
-/** What SO_MEMINFO tells: nine numbers of 32 bits, of which the last counts what was dropped (linux/sock_diag.h). */
+/**
+ * What SO_MEMINFO tells: nine numbers of 32 bits, of which the first is how much waits, in bytes and with what each takes beside
+ * its own, and the last how many were dropped (linux/sock_diag.h).
+ */
 const MEMINFO_NUMBERS = 9;
+const WAITING = 0;
 const DROPS = 8;
 
 /** So much is read in one turn of the event loop, some hundred announcements, and the rest of one. */
@@ -28,7 +36,7 @@ const TURN_BYTES = 64 * 1024;
  */
 export function canCountLosses(libc: Libc, descriptor: number): boolean {
   // First of all: where losses are not told, they must remain errors.
-  if (countLosses(libc, descriptor) === undefined) return false;
+  if (readMeminfo(libc, descriptor) === undefined) return false;
   const on = Uint32Array.of(1);
   return libc.setsockopt(descriptor, SOL_NETLINK, NETLINK_NO_ENOBUFS, on, on.byteLength) === 0;
 }
@@ -64,15 +72,15 @@ export function readFrom(socket: RawNetlinkSocket, descriptor: number, libc: Lib
     setImmediate(() => (isTurnOver = true));
     readSome();
   };
-  /** @returns whether there may be more */
-  const readSome = (): boolean => {
-    if (!isOpen) return false;
-    const { length, isCut } = readWaiting(libc, descriptor, room);
+  /** @returns how much, in bytes; less than TURN_BYTES when there is no more */
+  const readSome = (): number => {
+    if (!isOpen) return 0;
+    const { length, trouble } = readWaiting(libc, descriptor, room);
     // A copy: the next come to the same place.
     if (length > 0) onData(room.slice(0, length));
-    if (isCut) end('an announcement was longer than any that is known');
-    else if (countLosses(libc, descriptor) !== 0) end('the receive buffer overflowed');
-    return length >= TURN_BYTES;
+    if (trouble !== undefined) end(trouble);
+    else if (readMeminfo(libc, descriptor)?.[DROPS] !== 0) end('the receive buffer overflowed');
+    return length;
   };
   socket.on('message', guarded(hear));
   socket.on(
@@ -87,7 +95,14 @@ export function readFrom(socket: RawNetlinkSocket, descriptor: number, libc: Lib
       onLost = listener;
     },
     catchUp: () => {
-      while (readSome());
+      if (!isOpen) return;
+      // No more: somebody may announce as fast as we read.
+      let left = readMeminfo(libc, descriptor)?.[WAITING] ?? 0;
+      let length: number;
+      do {
+        length = readSome();
+        left -= length;
+      } while (length >= TURN_BYTES && left > 0);
     },
     close,
   };
@@ -95,29 +110,33 @@ export function readFrom(socket: RawNetlinkSocket, descriptor: number, libc: Lib
 
 /**
  * Reads what has come, as much as is read in one turn.
- * @returns bytes of it, and whether there was one that did not fit
+ * @returns bytes of it, and why something may be missing behind them
  */
 function readWaiting(
   libc: Libc,
   descriptor: number,
   room: Uint8Array,
-): { readonly length: number; readonly isCut: boolean } {
+): { readonly length: number; readonly trouble?: string } {
   let length = 0;
   while (length < TURN_BYTES) {
     const left = room.length - length;
     const got = libc.recv(descriptor, room.subarray(length), left, MSG_DONTWAIT | MSG_TRUNC);
-    // What errors there are, the package hears of.
-    if (got < 0) break;
-    if (got > left) return { length, isCut: true };
+    if (got < 0) {
+      const errno = libc.errno();
+      if (errno === constants.errno.EAGAIN) break;
+      // The kernel tells it once: the package will not hear of it.
+      return { length, trouble: libcError('recv', errno).message };
+    }
+    if (got > left) return { length, trouble: 'an announcement was longer than any that is known' };
     length += got;
   }
-  return { length, isCut: false };
+  return { length };
 }
 
-/** @returns how many announcements the socket could not hold, ever; undefined when the kernel does not tell */
-function countLosses(libc: Libc, descriptor: number): number | undefined {
+/** @returns by WAITING how much the socket holds, and by DROPS how many it could not, ever; undefined where it is not told */
+function readMeminfo(libc: Libc, descriptor: number): Uint32Array | undefined {
   const numbers = new Uint32Array(MEMINFO_NUMBERS);
   const length = Uint32Array.of(numbers.byteLength);
   const isTold = libc.getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, numbers, length) === 0;
-  return isTold && length[0] === numbers.byteLength ? numbers[DROPS] : undefined;
+  return isTold && length[0] === numbers.byteLength ? numbers : undefined;
 }

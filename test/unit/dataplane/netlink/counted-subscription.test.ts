@@ -1,5 +1,6 @@
 /** Announcements that are read over libc, on a socket and a kernel of the test's. */
 import { EventEmitter } from 'node:events';
+import { constants } from 'node:os';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import t, { type Test } from 'tap';
 import { readFrom } from '../../../../src/dataplane/netlink/counted-subscription.js';
@@ -12,7 +13,7 @@ function subscribe(t: Test) {
   const waiting: Uint8Array[] = [];
   const heard: string[] = [];
   const lost: string[] = [];
-  const count = { losses: 0, closed: 0 };
+  const count = { losses: 0, closed: 0, errno: constants.errno.EAGAIN };
   const libc = {
     recv: (_: number, bytes: Uint8Array) => {
       const next = waiting.shift();
@@ -21,9 +22,11 @@ function subscribe(t: Test) {
       return next.length;
     },
     getsockopt: (...[, , , value]: Parameters<Libc['getsockopt']>) => {
+      value[0] = waiting.reduce((sum, { length }) => sum + length, 0);
       value[8] = count.losses;
       return 0;
     },
+    errno: () => count.errno,
   };
   const socket = Object.assign(new EventEmitter(), { close: () => count.closed++ });
   const subscription = readFrom(socket as unknown as RawNetlinkSocket, 3, libc as unknown as Libc);
@@ -56,6 +59,20 @@ t.test('whoever catches up hears all, however much it is', async t => {
   t.equal(heard.join('').length, 300_000);
 });
 
+t.test('what comes while somebody catches up does not keep him', async t => {
+  const { subscription, heard, wait } = subscribe(t);
+  const piece = 'x'.repeat(30_000);
+  // So much is read at once.
+  const some = [piece, piece, piece];
+  subscription.onData(() => {
+    heard.push('some');
+    if (heard.length < 100) wait(...some);
+  });
+  wait(...some, ...some);
+  subscription.catchUp();
+  t.same(heard, ['some', 'some'], 'what was there before');
+});
+
 t.test('losses end it, once, and so does a datagram that does not fit', async t => {
   const { subscription, heard, lost, count, say, wait } = subscribe(t);
   count.losses = 1;
@@ -73,10 +90,25 @@ t.test('losses end it, once, and so does a datagram that does not fit', async t 
   wait('c');
 });
 
+t.test('whoever catches up hears of a loss that nothing has followed', async t => {
+  const { subscription, lost, count } = subscribe(t);
+  count.losses = 1;
+  subscription.catchUp();
+  t.same(lost, ['the receive buffer overflowed']);
+});
+
 t.test('an error of the socket ends it', async t => {
   const { lost, socket } = subscribe(t);
   socket.emit('error', new Error('recvmsg: EIO'));
   t.same(lost, ['recvmsg: EIO']);
+});
+
+t.test('an error that only reading tells ends it, after what came before', async t => {
+  const { subscription, heard, lost, count, wait } = subscribe(t);
+  count.errno = constants.errno.EMSGSIZE;
+  wait('a');
+  subscription.catchUp();
+  t.same([heard, lost], [['a'], ['recv: EMSGSIZE']]);
 });
 
 t.test('of a closed one nothing is heard, not even that it was lost', async t => {
