@@ -6,7 +6,7 @@ import { isOurs, keyOf, kindOf, KINDS, sameEntry } from './kinds/index.js';
 import type { DeviceTable } from './kinds/kind.js';
 import { entryOf, keyOfOp, type Op } from './diff.js';
 import type { Losses } from './known-losses.js';
-import type { Entry, NeighbourEntry } from './model.js';
+import type { Entry, NeighbourEntry, RouteEntry } from './model.js';
 import { AF_BRIDGE, RTM_DELNEIGH, RTM_NEWNEIGH } from './netlink/constants.js';
 import type { Message } from './netlink/message.js';
 import { decodeNeighbour, type Neighbour } from './netlink/neighbour.js';
@@ -82,7 +82,7 @@ export interface Remedy extends Losses {
  *
  * What is gone is made anew, exclusively where its key may be somebody else's: another may stand there still. What says
  * something else and is ours by its marks, or because it is on our own device, is replaced; what is not ours stays, and
- * whether what nobody wants may go is found out by a reading.
+ * whether what nobody wants may go is found out by a reading. No route is made by a nexthop object that is not ours.
  * @param announced in the order in which it was said
  * @param wanted all desired entries by `keyOf`
  */
@@ -92,6 +92,7 @@ export function opsAgainst(
   ownership: Ownership,
 ): Remedy {
   const ops: Op[] = [];
+  const taken = new Set<number | undefined>();
   let isWhole = true;
   // What was said in several flocks may have been another's by the last of them.
   for (const [key, { entry: held, isThere }] of lastWords(announced)) {
@@ -100,12 +101,16 @@ export function opsAgainst(
     else if (!isThere) ops.push({ kind: 'create', entry });
     else if (sameEntry(entry, held)) continue;
     else if (isOurs(held, ownership)) ops.push({ kind: 'replace', entry, held });
-    else isWhole = false;
+    else {
+      isWhole = false;
+      if (held.kind === 'nexthop') taken.add(held.id);
+    }
   }
   const isRoute = (op: Op) => entryOf(op).kind === 'route';
+  const isSafe = (op: Op) => !taken.has((entryOf(op) as RouteEntry).nexthopId);
   return {
     ways: inOrder(ops.filter(op => !isRoute(op))),
-    routes: [...ops.filter(isRoute), ...routesOf(ops, wanted)],
+    routes: [...ops.filter(isRoute).filter(isSafe), ...routesOf(ops, wanted)],
     isWhole,
   };
 }

@@ -19,6 +19,7 @@ import {
   overlayRoute,
   peerEntries,
   subnetOf,
+  UNDERLAY,
   underlayRoute,
   vtepOf,
   vxlanLink,
@@ -388,6 +389,22 @@ t.test('no route is looked up and made by an object that could not be put back',
   await lab.settled();
   t.notOk(lab.fake.state.routes.some(isRoute3));
   t.match(lab.reconciler.view, { repairs: 1 });
+});
+
+t.test('no route is made by an object that is announced as another program’s', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const lost = loseRoute(lab);
+  const { id } = nexthopEntry(3);
+  const theirs = { ...nexthopOn(lab.underlayIndex, id, '192.168.77.9'), protocol: 4 };
+  lab.fake.act(nl.RTM_NEWNEXTHOP, REPLACE, writer => encodeNexthop(writer, theirs));
+  // So that everything is not read after all.
+  lab.disturbance.refused = nl.RTM_GETNEIGH;
+  const held = nexthopEntry(3, { device: UNDERLAY, gateway: '192.168.77.9', onLink: false, protocol: 4 });
+  lab.reconciler.doubt(said(lost, { entry: held, isThere: true }));
+  await lab.settled();
+  t.notOk(lab.fake.state.routes.some(isRoute3));
+  t.match(lab.reconciler.view, { repairs: 0 });
 });
 
 t.test('what is not wanted any more when it has been looked up is not put back', async t => {
