@@ -14,7 +14,8 @@ const REGULAR_END = 'swept';
  * `cat` returns when the pipe is closed: by `sweep`, or by the kernel when the lab's process has ended in any way. Then
  * its last command may still be at work, and make a namespace after we have looked for them: what bears the mark gets a
  * moment to end, else is killed, before anything is removed. A namespace is deleted only when nothing runs in it any
- * more, since nobody could find such a process afterwards; and it leaves its namespace a moment before its control group.
+ * more, since nobody could find such a process afterwards; and it leaves its namespace a moment before its control group,
+ * which is below that of whoever started the lab where Docker has made it.
  */
 const SCRIPT = `${OCCUPANTS}
 if [ "$(cat)" != ${REGULAR_END} ]; then
@@ -38,7 +39,7 @@ for file in /run/netns/"$1"*; do
   done
   ip netns delete "$namespace"
 done
-for group in /sys/fs/cgroup/"$1"* /sys/fs/cgroup/*/"$1"*; do
+for group in $(find /sys/fs/cgroup -type d -name "$1*" -prune 2>/dev/null); do
   tries=0
   while [ -d "$group" ] && [ $tries -lt 500 ]; do
     find "$group" -depth -type d -exec rmdir {} + 2>/dev/null

@@ -1,5 +1,5 @@
 /** The lab that all end-to-end tests stand on, with plain commands in the agent's place. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
@@ -168,4 +168,15 @@ t.test('and so is it by a reboot', async t => {
   const exited = once(late, 'exit');
   await host.reboot();
   t.same(await exited, [null, 'SIGKILL']);
+});
+
+t.test('control groups of its hosts go with it, wherever Docker has put them', async t => {
+  const lab = await createLab(t);
+  const { namespace } = await lab.addHost();
+  const trees = ['/sys/fs/cgroup/memory', '/sys/fs/cgroup/pids', '/sys/fs/cgroup'];
+  const outer = `${trees.find(tree => existsSync(tree))!}/outer-${namespace.name}`;
+  t.teardown(() => execFileSync('find', [outer, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+']));
+  await mkdir(`${outer}/inner/${namespace.name}/container`, { recursive: true });
+  await lab.dispose();
+  t.same([existsSync(`${outer}/inner`), existsSync(`${outer}/inner/${namespace.name}`)], [true, false]);
 });
