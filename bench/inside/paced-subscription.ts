@@ -4,20 +4,20 @@
  */
 import { constants } from 'node:os';
 import {
+  AF_NETLINK,
   libcError,
   MSG_DONTWAIT,
   SO_RCVBUFFORCE,
   SOCK_CLOEXEC,
   SOCK_RAW,
+  SOL_NETLINK,
   SOL_SOCKET,
   type Libc,
 } from '../../src/libc/libc.js';
 import { NETLINK_ROUTE } from '../../src/dataplane/netlink/constants.js';
 import type { Subscription } from '../../src/dataplane/netlink/subscription.js';
 
-/** From linux/socket.h and linux/netlink.h. */
-const AF_NETLINK = 16;
-const SOL_NETLINK = 270;
+/** Option of SOL_NETLINK (linux/netlink.h). */
 const NETLINK_ADD_MEMBERSHIP = 1;
 
 /** struct sockaddr_nl of linux/netlink.h. */

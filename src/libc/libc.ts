@@ -15,6 +15,10 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_TRUNC = 0x20;
 export const MSG_NOSIGNAL = 0x4000;
 
+/** Family, and level of setsockopt(2) (linux/socket.h). */
+export const AF_NETLINK = 16;
+export const SOL_NETLINK = 270;
+
 /** Level and options of setsockopt(2) (asm-generic/socket.h). */
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;

@@ -11,12 +11,19 @@
  */
 import { constants } from 'node:os';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
-import { libcError, MSG_DONTWAIT, MSG_TRUNC, SO_MEMINFO, SOL_SOCKET, type Libc } from '../../libc/libc.js';
+import {
+  libcError,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  SO_MEMINFO,
+  SOL_NETLINK,
+  SOL_SOCKET,
+  type Libc,
+} from '../../libc/libc.js';
 import type { Subscription } from './subscription.js';
 import { DATAGRAM_BYTES, guarded } from './transport.js';
 
-/** Level and option of setsockopt(2): an overflow is no error (linux/socket.h, linux/netlink.h). */
-const SOL_NETLINK = 270;
+/** Option of SOL_NETLINK: an overflow is no error (linux/netlink.h). */
 const NETLINK_NO_ENOBUFS = 5;
 
 /**

@@ -8,6 +8,7 @@
  */
 import { constants } from 'node:os';
 import {
+  AF_NETLINK,
   libcError,
   MSG_DONTWAIT,
   MSG_TRUNC,
@@ -28,9 +29,6 @@ import {
 } from './transport.js';
 
 const { EAGAIN, EBADF, EINTR, ENOBUFS } = constants.errno;
-
-/** From linux/socket.h. */
-const AF_NETLINK = 16;
 
 /** struct sockaddr_nl of linux/netlink.h: family, padding, port id, groups. */
 const ADDRESS_BYTES = 12;
