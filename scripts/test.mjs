@@ -28,7 +28,7 @@ const KINDS = {
   },
   etcd: { programs: ['etcd', 'etcdctl'], root: false, load: 40, timeoutSeconds: 300 },
   netns: {
-    programs: ['ip', 'bridge', 'ping', 'ethtool', 'nft', 'iptables-legacy'],
+    programs: ['ip', 'bridge', 'ping', 'etcd', 'etcdctl', 'ethtool', 'nft', 'iptables-legacy'],
     root: true,
     load: 65,
     timeoutSeconds: 300,
