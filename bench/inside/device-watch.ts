@@ -15,13 +15,12 @@ import {
 } from '../../src/dataplane/netlink/constants.js';
 import { decodeAddress } from '../../src/dataplane/netlink/address.js';
 import { decodeLink } from '../../src/dataplane/netlink/link.js';
-import type { Message } from '../../src/dataplane/netlink/message.js';
+import { readMessages, type Message } from '../../src/dataplane/netlink/message.js';
 import { decodeNeighbour } from '../../src/dataplane/netlink/neighbour.js';
-import { NotificationSocket, type NotificationListener } from '../../src/dataplane/netlink/notifications.js';
-import { openSubscription, type Subscription } from '../../src/dataplane/netlink/subscription.js';
+import { ALL_GROUPS } from '../../src/dataplane/netlink/notifications.js';
 import { decodeRoute } from '../../src/dataplane/netlink/route.js';
-import { findLibc } from '../../src/libc/libc.js';
-import { openPacedSubscription } from './paced-subscription.js';
+import { loadLibc } from '../../src/libc/libc.js';
+import { openBacklog } from './backlog.js';
 
 /** A device of 10,000 peers that goes and comes back is announced 70,000 times, 1 KiB or more each. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024 * 1024;
@@ -37,10 +36,8 @@ export interface Heard {
   readonly isIncomplete: boolean;
 }
 
-/**
- * What comes is only kept, and read when somebody asks: to read tens of thousands of announcements takes a processor for as long as
- * a repair does.
- */
+const NOTHING: Heard = { first: undefined, last: undefined, isIncomplete: false };
+
 export interface DeviceWatch {
   /** Since `forget`, when something came last, whatever it is about; undefined when nothing has. */
   readonly arrivedAt: number | undefined;
@@ -50,69 +47,38 @@ export interface DeviceWatch {
   close(): void;
 }
 
-/** Listens from the return on. */
+/**
+ * Listens from the return on.
+ * @throws Error where libc cannot be called
+ */
 export function watchDevice(name: string): DeviceWatch {
-  let first: number | undefined;
-  let last: number | undefined;
-  let isIncomplete = false;
-  let arrivedAt: number | undefined;
-  let readingOf = 0;
-  let unread: { readonly at: number; readonly read: () => void }[] = [];
+  const backlog = openBacklog(loadLibc(), ALL_GROUPS, RECEIVE_BUFFER_BYTES);
   const isConcern = concerns(name);
-  const listener: NotificationListener = {
-    onMessage: message => {
-      if (!isConcern(message)) return;
-      last = readingOf;
-      first ??= last;
-    },
-    onOverflow: () => {
-      isIncomplete = true;
-      arrivedAt = performance.now();
-      last = arrivedAt;
-    },
-  };
-  const open = (groups: readonly number[]): Subscription => {
-    const libc = findLibc();
-    const subscription =
-      libc === undefined
-        ? openSubscription(groups, { receiveBuffer: RECEIVE_BUFFER_BYTES })
-        : openPacedSubscription(libc, groups, RECEIVE_BUFFER_BYTES);
-    return {
-      onData: listen =>
-        subscription.onData(bytes => {
-          arrivedAt = performance.now();
-          unread.push({ at: arrivedAt, read: () => listen(bytes) });
-        }),
-      onLost: subscription.onLost.bind(subscription),
-      catchUp: subscription.catchUp.bind(subscription),
-      close: subscription.close.bind(subscription),
-    };
-  };
+  let heard: Heard = NOTHING;
+  let readAt: number | undefined;
   const readAll = () => {
-    const all = unread;
-    unread = [];
-    for (const { at, read } of all) {
-      readingOf = at;
-      read();
-    }
+    readAt = backlog.arrivedAt ?? readAt;
+    backlog.read(
+      (bytes, at) => {
+        if (readMessages(bytes).some(isConcern)) heard = { ...heard, first: heard.first ?? at, last: at };
+      },
+      () => (heard = { ...heard, last: performance.now(), isIncomplete: true }),
+    );
   };
-  const socket = new NotificationSocket(listener, { open });
   return {
     get arrivedAt() {
-      return arrivedAt;
+      return backlog.arrivedAt ?? readAt;
     },
     get heard() {
       readAll();
-      return { first, last, isIncomplete };
+      return heard;
     },
     forget: () => {
       readAll();
-      first = undefined;
-      last = undefined;
-      arrivedAt = undefined;
-      isIncomplete = false;
+      heard = NOTHING;
+      readAt = undefined;
     },
-    close: () => socket.close(),
+    close: () => backlog.close(),
   };
 }
 
