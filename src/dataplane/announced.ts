@@ -12,7 +12,7 @@ import type { Message } from './netlink/message.js';
 import { decodeNeighbour, type Neighbour } from './netlink/neighbour.js';
 import type { Ownership } from './ownership.js';
 
-/** An entry that is there or gone, by the last word on its key. */
+/** An entry that is there or gone. */
 export interface Announced {
   readonly entry: Entry;
   readonly isThere: boolean;
@@ -20,15 +20,16 @@ export interface Announced {
 
 /** What was announced in one flock. */
 export interface News {
-  readonly entries: readonly Announced[];
+  /** By `keyOf`, the last word on each. */
+  readonly entries: ReadonlyMap<string, Announced>;
   /** That was all of it, so that nothing has to be read to know the rest. */
   readonly isAll: boolean;
 }
 
-export const NO_NEWS: News = { entries: [], isAll: true };
+export const NO_NEWS: News = { entries: new Map(), isAll: true };
 
 /** What was not read one by one, so that everything has to be read. */
-export const UNREAD_NEWS: News = { entries: [], isAll: false };
+export const UNREAD_NEWS: News = { entries: new Map(), isAll: false };
 
 /** Of more than these, to note them takes longer than to read everything. */
 const MOST_ANNOUNCED = 20_000;
@@ -58,14 +59,14 @@ export class Announcements {
     const messages = this.#messages;
     this.#messages = [];
     if (messages.length > MOST_ANNOUNCED) return UNREAD_NEWS;
-    const byKey = new Map<string, Announced>();
+    const entries = new Map<string, Announced>();
     let isAll = true;
     for (const message of messages) {
       const announced = readAnnounced(message, devices);
-      if (announced !== undefined) byKey.set(keyOf(announced.entry), announced);
+      if (announced !== undefined) entries.set(keyOf(announced.entry), announced);
       else if (isOfConcern(message)) isAll = false;
     }
-    return { entries: [...byKey.values()], isAll };
+    return { entries, isAll };
   }
 }
 
@@ -83,19 +84,18 @@ export interface Remedy extends Losses {
  * What is gone is made anew, exclusively where its key may be somebody else's: another may stand there still. What says
  * something else and is ours by its marks, or because it is on our own device, is replaced; what is not ours stays, and
  * whether what nobody wants may go is found out by a reading. No route is made by a nexthop object that is not ours.
- * @param announced in the order in which it was said
+ * @param announced by `keyOf`
  * @param wanted all desired entries by `keyOf`
  */
 export function opsAgainst(
-  announced: readonly Announced[],
+  announced: ReadonlyMap<string, Announced>,
   wanted: ReadonlyMap<string, Entry>,
   ownership: Ownership,
 ): Remedy {
   const ops: Op[] = [];
   const taken = new Set<number | undefined>();
   let isWhole = true;
-  // What was said in several flocks may have been another's by the last of them.
-  for (const [key, { entry: held, isThere }] of lastWords(announced)) {
+  for (const [key, { entry: held, isThere }] of announced) {
     const entry = wanted.get(key);
     if (entry === undefined) isWhole &&= !isThere;
     else if (!isThere) ops.push({ kind: 'create', entry });
@@ -113,11 +113,6 @@ export function opsAgainst(
     routes: [...ops.filter(isRoute).filter(isSafe), ...routesOf(ops, wanted)],
     isWhole,
   };
-}
-
-/** By key. */
-function lastWords(announced: readonly Announced[]): ReadonlyMap<string, Announced> {
-  return new Map(announced.map(each => [keyOf(each.entry), each]));
 }
 
 /** A nexthop object takes its routes along, and they are not announced. */
@@ -139,12 +134,14 @@ function inOrder(ops: readonly Op[]): readonly Op[] {
 }
 
 function readAnnounced({ type, body }: Message, devices: DeviceTable): Announced | undefined {
+  // Of what is gone, no more than the key matters.
+  if (type === RTM_DELNEIGH) return readLostNeighbour(body, devices);
   for (const kind of KINDS) {
     if (type !== kind.putType && type !== kind.removeType) continue;
     const entry = kind.decode(body, devices);
     if (entry !== undefined) return { entry, isThere: type === kind.putType };
   }
-  return type === RTM_NEWNEIGH || type === RTM_DELNEIGH ? readLostNeighbour(body, devices) : undefined;
+  return type === RTM_NEWNEIGH ? readLostNeighbour(body, devices) : undefined;
 }
 
 /** A neighbour or FDB entry that is gone, or no longer permanent, is announced with whatever it says in the end. */

@@ -15,7 +15,7 @@ const QUIET_MS = 300_000;
 
 /** Something that is fought over, or was put right lately. Moments are milliseconds of the clock given to `note`. */
 export interface Contest {
-  /** As operators know it: `route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink`. */
+  /** As operators know it: `route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink`. Empty until it is a contest. */
   readonly what: string;
   readonly repairs: number;
   /** When the first of them was made. */
@@ -69,14 +69,16 @@ export class Contests {
 
   /**
    * It has been put right.
+   * @param describe asked for words when it is a contest: most repairs are made once
    * @returns the contest when it is worth a line in the log: when it becomes one, and at powers of two
    */
-  note(key: string, what: string, now: number): Contest | undefined {
+  note(key: string, describe: () => string, now: number): Contest | undefined {
     const before = this.#byKey.get(key);
-    const recent = [...(before?.recent ?? []), now].filter(at => now - at < FAST_MS).slice(-MOST_AT_ONCE - 1);
+    const recent = before === undefined ? [now] : recentOf(before, now);
+    const repairs = (before?.repairs ?? 0) + 1;
     const contest: Contest = {
-      what,
-      repairs: (before?.repairs ?? 0) + 1,
+      what: repairs > MOST_AT_ONCE ? describe() : '',
+      repairs,
       since: before?.since ?? now,
       lastAt: now,
       recent,
@@ -92,6 +94,11 @@ export class Contests {
 export function describeContest({ what, repairs, since, lastAt }: Contest): string {
   const seconds = Math.round((lastAt - since) / 1000);
   return `another program keeps undoing ${what}: put right ${repairs} times in ${seconds} s`;
+}
+
+/** The last few moments with this one. */
+function recentOf(before: Contest, now: number): readonly number[] {
+  return [...before.recent, now].filter(at => now - at < FAST_MS).slice(-MOST_AT_ONCE - 1);
 }
 
 function isOpen({ repairs }: Contest): boolean {

@@ -259,7 +259,7 @@ export class LinkKeeper {
   }
 
   #note(subject: string): void {
-    const news = this.#contests.note(subject, subject, this.#now());
+    const news = this.#contests.note(subject, () => subject, this.#now());
     if (news !== undefined) this.#log.warn({ what: subject, repairs: news.repairs }, describeContest(news));
   }
 }

@@ -209,8 +209,10 @@ export class Reconciler {
 
   #heed({ entries, isAll }: News): void {
     const before = this.#news;
-    this.#news = { entries: [...before.entries, ...entries], isAll: before.isAll && isAll };
-    if (this.#news.entries.length === 0) this.#readNext();
+    // What was said in several flocks may have been another's by the last of them.
+    const all = before.entries.size === 0 ? entries : new Map([...before.entries, ...entries]);
+    this.#news = { entries: all, isAll: before.isAll && isAll };
+    if (this.#news.entries.size === 0) this.#readNext();
     else this.#doubt = true;
   }
 
@@ -241,7 +243,7 @@ export class Reconciler {
       // A reading of ten thousand peers' entries takes a while, and no lease waits for it.
       if (isAsked && (this.#settled || !this.#doubt)) await this.#pass(() => this.#hotPass(), signal);
       const news = this.#takeNews();
-      if (news.entries.length > 0 && !this.#calm.isOverdue(this.#options.now())) {
+      if (news.entries.size > 0 && !this.#calm.isOverdue(this.#options.now())) {
         await this.#pass(() => this.#putRight(news), signal);
       } else if (this.#doubt && this.#calm.endsAt <= this.#options.now()) {
         await this.#pass(() => this.#fullPass(), signal);

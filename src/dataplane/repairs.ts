@@ -1,6 +1,6 @@
 /** What was put right: counted, told in the log, weighed against what other programs undo, and the latest of it kept. */
 import type { Logger } from 'pino';
-import { describeContest, type Contests } from './contests.js';
+import { describeContest, type Contest, type Contests } from './contests.js';
 import { countOps, entryOf, keyOfOp, type Op } from './diff.js';
 import { describe } from './kinds/index.js';
 import type { Repair, RepairKind } from './reconciler-view.js';
@@ -68,13 +68,20 @@ export class Repairs {
   /** Counts these as rounds of contests, and tells those. @returns the repairs that belong to none */
   #withoutContested(ops: readonly Op[], at: number): readonly Op[] {
     const log = this.#log;
-    const news = ops.flatMap(op => this.#contests.note(keyOfOp(op), describe(entryOf(op)), at) ?? []);
+    const news: Contest[] = [];
+    const others: Op[] = [];
+    for (const op of ops) {
+      const key = keyOfOp(op);
+      const contest = this.#contests.note(key, () => describe(entryOf(op)), at);
+      if (contest !== undefined) news.push(contest);
+      if (!this.#contests.isOpen(key)) others.push(op);
+    }
     tellFew(
       news,
       contest => log.warn({ what: contest.what, repairs: contest.repairs }, describeContest(contest)),
       count => log.warn({ count }, `another program keeps undoing ${count} entries more`),
     );
-    return ops.filter(op => !this.#contests.isOpen(keyOfOp(op)));
+    return others;
   }
 }
 

@@ -149,21 +149,23 @@ export class Restorer {
   async putRight({ entries: announced, isAll }: News): Promise<boolean> {
     const { desired, failures, conflicts } = this.#entries;
     const { ownership, now } = this.#options;
-    if (announced.length > FEW && !(await this.#haveDevices())) return false;
+    if (announced.size > FEW && !(await this.#haveDevices())) return false;
     const at = now();
-    const mayTry = (op: Op) =>
-      !(op.kind === 'replace' && conflicts.has(keyOfOp(op))) &&
-      this.#contests.mayRepair(keyOfOp(op), at) &&
-      failures.mayTry(keyOfOp(op), at) &&
-      !this.#asked.has(keyOfOp(op));
+    const mayTry = (op: Op, key = keyOfOp(op)) =>
+      !(op.kind === 'replace' && conflicts.has(key)) &&
+      this.#contests.mayRepair(key, at) &&
+      failures.mayTry(key, at) &&
+      !this.#asked.has(key);
     const doubtful: Op[] = [];
-    const isCertain = (op: Op) => {
-      if (!this.#recentChanges.has(keyOfOp(op), at)) return true;
+    const mayTryAtOnce = (op: Op) => {
+      const key = keyOfOp(op);
+      if (!mayTry(op, key)) return false;
+      if (!this.#recentChanges.has(key, at)) return true;
       if (op.kind === 'create') doubtful.push(op);
       return false;
     };
     const { ways, routes, isWhole } = opsAgainst(announced, desired.byKey, ownership);
-    const done = await this.#putBack({ ways, routes }, op => mayTry(op) && isCertain(op), NO_CONSEQUENCE);
+    const done = await this.#putBack({ ways, routes }, mayTryAtOnce, NO_CONSEQUENCE);
     const known = new Set([...done, ...doubtful]);
     const unmade = new Set(ways.filter(op => !known.has(op)).map(nexthopMadeBy));
     const right = done.length + (await this.#putBackMissing(doubtful, unmade, mayTry));

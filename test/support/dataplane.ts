@@ -1,6 +1,8 @@
 /** A small overlay network for tests of the data plane: 10.5.0.0/16 on flannel.1 over up0, peers by number. */
 import { parsePrefix, type Prefix } from '../../src/address/prefix.js';
+import type { Announced, News } from '../../src/dataplane/announced.js';
 import { byKey } from '../../src/dataplane/diff.js';
+import { keyOf } from '../../src/dataplane/kinds/index.js';
 import {
   BOOT_ROUTE_PROTOCOL,
   SELVEDGE_ROUTE_PROTOCOL,
@@ -138,4 +140,9 @@ export function programmed(planned: Iterable<Entry>): Entry[] {
 /** Entries in one text that does not depend on their order, to compare what two kernels or plans hold. */
 export function sorted(entries: Iterable<Entry>): Entry[] {
   return [...byKey(entries)].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+}
+
+/** What was announced of entries, and was all. */
+export function newsOf(...announced: readonly Announced[]): News {
+  return { entries: new Map(announced.map(each => [keyOf(each.entry), each])), isAll: true };
 }

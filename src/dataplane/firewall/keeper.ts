@@ -242,7 +242,7 @@ export class FirewallKeeper {
       return 'done';
     }
     this.#repairs++;
-    const contest = this.#contests.note(what, what, now());
+    const contest = this.#contests.note(what, () => what, now());
     if (contest !== undefined) log.warn({ what, repairs: contest.repairs }, describeContest(contest));
     else if (!this.#contests.isOpen(what)) log.info({ what }, `firewall: repaired ${what}`);
     return 'done';

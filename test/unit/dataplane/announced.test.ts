@@ -1,6 +1,12 @@
 /** What announcements of entries say, and what puts it right without a reading. */
 import t from 'tap';
-import { Announcements, NO_NEWS, opsAgainst, type Announced } from '../../../src/dataplane/announced.js';
+import {
+  Announcements,
+  NO_NEWS,
+  opsAgainst,
+  type Announced,
+  type News,
+} from '../../../src/dataplane/announced.js';
 import { byKey } from '../../../src/dataplane/diff.js';
 import type { DeviceTable } from '../../../src/dataplane/kinds/kind.js';
 import type { Entry } from '../../../src/dataplane/model.js';
@@ -15,6 +21,7 @@ import {
   fdbEntry,
   macOf,
   neighbourEntry,
+  newsOf,
   nexthopEntry,
   nexthopRoute,
   overlayRoute,
@@ -46,7 +53,7 @@ const take = (announcements: Announcements, isOfConcern = () => true) =>
   announcements.take(devices, isOfConcern);
 
 /** In the order in which they are carried out. */
-const against = (announced: readonly Announced[], wanted: ReadonlyMap<string, Entry>) => {
+const against = (announced: News['entries'], wanted: ReadonlyMap<string, Entry>) => {
   const { ways, routes } = opsAgainst(announced, wanted, OWNERSHIP);
   return [...ways, ...routes];
 };
@@ -62,12 +69,15 @@ t.test('the last word on each entry counts', async t => {
     neighbour(nl.RTM_DELNEIGH, { ...arpOn(VX, '10.5.2.0', MAC_A), state: FAILED, linkAddress: undefined }),
   ];
   for (const message of heard) announcements.note(message);
-  t.match(take(announcements).entries, [
-    { isThere: false, entry: { kind: 'route', destination: subnetOf(2), nexthopId: id } },
-    { isThere: false, entry: { kind: 'nexthop', id } },
-    { isThere: true, entry: { kind: 'fdb', vtep: '192.168.77.99' } },
-    { isThere: false, entry: { kind: 'neighbour', device: DEVICE, address: '10.5.2.0' } },
-  ]);
+  t.match(
+    [...take(announcements).entries.values()],
+    [
+      { isThere: false, entry: { kind: 'route', destination: subnetOf(2), nexthopId: id } },
+      { isThere: false, entry: { kind: 'nexthop', id } },
+      { isThere: true, entry: { kind: 'fdb', vtep: '192.168.77.99' } },
+      { isThere: false, entry: { kind: 'neighbour', device: DEVICE, address: '10.5.2.0' } },
+    ],
+  );
   t.same(take(announcements), NO_NEWS);
 });
 
@@ -78,7 +88,10 @@ t.test('an FDB entry that is not permanent any more is lost', async t => {
   announcements.note(neighbour(nl.RTM_NEWNEIGH, { ...learned, interfaceIndex: 9, flags: 0 }));
   const { entries: told, isAll } = take(announcements, () => false);
   t.ok(isAll, 'the other is of another device');
-  t.same(told, [{ isThere: false, entry: { kind: 'fdb', device: DEVICE, mac: '02:53:00:00:00:01' } }]);
+  t.same(
+    [...told.values()],
+    [{ isThere: false, entry: { kind: 'fdb', device: DEVICE, mac: '02:53:00:00:00:01' } }],
+  );
   const wanted = fdbEntry('02:53:00:00:00:01', vtepOf(2));
   t.same(against(told, byKey([wanted])), [{ kind: 'create', entry: wanted }]);
   t.same(against(told, WANTED), [], 'of a MAC that nobody wants');
@@ -89,7 +102,8 @@ t.test('what matters and is no such entry leaves something to be read', async t 
   const link = said(nl.RTM_NEWLINK, writer => encodeLink(writer, { index: 9, name: 'docker0' }));
   announcements.note(neighbour(nl.RTM_DELNEIGH, arpOn(VX, '10.5.2.0', MAC_A)));
   announcements.note(link);
-  t.match(take(announcements), { entries: { length: 1 }, isAll: false });
+  const { entries, isAll } = take(announcements);
+  t.same([entries.size, isAll], [1, false]);
   announcements.note(link);
   t.same(
     take(announcements, () => false),
@@ -109,7 +123,7 @@ t.test('too much at once is not told one by one', async t => {
       announcements.note(neighbour(nl.RTM_DELNEIGH, arp));
     }
     const { entries, isAll } = take(announcements);
-    return [entries.length, isAll];
+    return [entries.size, isAll];
   };
   t.same(note(20_000), [20_000, true]);
   t.same(note(20_001), [0, false]);
@@ -155,8 +169,10 @@ t.test('what puts it right', async t => {
     ["a route has become somebody else's", [there(foreign)], []],
     ['another nexthop object is gone', [gone(nexthopEntry(9))], []],
   ];
-  for (const [what, announced, ops] of cases) t.same(against(announced, WANTED), ops, what);
-  const isWhole = (...announced: Announced[]) => opsAgainst(announced, WANTED, OWNERSHIP).isWhole;
+  for (const [what, announced, ops] of cases)
+    t.same(against(newsOf(...announced).entries, WANTED), ops, what);
+  const isWhole = (...announced: Announced[]) =>
+    opsAgainst(newsOf(...announced).entries, WANTED, OWNERSHIP).isWhole;
   t.ok(isWhole(gone(route), there(fdb), gone(nexthopEntry(9)), there(altered)));
   t.notOk(isWhole(gone(route), there(foreign)), 'it stands in the way');
   t.notOk(isWhole(gone(route), there(nexthopEntry(9))), 'nobody wants it, and it may be ours');

@@ -11,7 +11,7 @@ function fight(contests: Contests, from: number, until: number, key = KEY): numb
   while (now < until) {
     contests.startPass(now);
     if (contests.mayRepair(key, now)) {
-      contests.note(key, 'the route', now);
+      contests.note(key, () => 'the route', now);
       moments.push(now);
       now += 20;
     } else now = contests.nextRepair;
@@ -42,7 +42,7 @@ t.test('slow damage is put right at once, however often, and is a contest all th
   for (let now = 0; now <= 20 * 60_000; now += 60_000) {
     contests.startPass(now);
     t.equal(contests.mayRepair(KEY, now), true);
-    contests.note(KEY, 'the route', now);
+    contests.note(KEY, () => 'the route', now);
   }
   t.match(contests.open, [{ what: 'the route', repairs: 21, since: 0, lastAt: 1_200_000 }]);
 });
@@ -60,7 +60,11 @@ t.test('after five quiet minutes it begins anew', async t => {
 
 t.test('a few repairs are no contest, and over without a word', async t => {
   const contests = new Contests();
-  for (let now = 0; now < 5; now++) t.equal(contests.note(KEY, 'the route', now), undefined);
+  for (let now = 0; now < 5; now++)
+    t.equal(
+      contests.note(KEY, () => 'the route', now),
+      undefined,
+    );
   t.same(contests.open, []);
   t.same(contests.startPass(400_000), []);
 });
@@ -69,7 +73,7 @@ t.test('worth a line: the sixth, then powers of two', async t => {
   const contests = new Contests();
   const told: number[] = [];
   for (let n = 1; n <= 100; n++) {
-    if (contests.note(KEY, 'the route', n * 60_000) !== undefined) told.push(n);
+    if (contests.note(KEY, () => 'the route', n * 60_000) !== undefined) told.push(n);
   }
   t.same(told, [6, 8, 16, 32, 64]);
 });

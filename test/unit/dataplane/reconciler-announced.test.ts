@@ -14,6 +14,7 @@ import {
 import {
   fdbEntry,
   macOf,
+  newsOf,
   nexthopEntry,
   OWN_ADDRESS,
   overlayRoute,
@@ -39,7 +40,6 @@ import {
 import type { Reconciling } from '../../support/reconciling.js';
 
 /** What was announced, and all of it. */
-const said = (...entries: readonly Announced[]): News => ({ entries, isAll: true });
 
 /** Then what we have changed before is no longer taken for the reason of what is announced. */
 const LATER_MS = 1_001;
@@ -53,7 +53,7 @@ t.test('what is announced as gone is put back before anything is read', async t 
   const lost = nexthopEntry(3);
   lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
   t.equal((await lab.held()).length, allOf(2, 3, 4).length - 2, 'with its route');
-  const news = said({ entry: lost, isThere: false });
+  const news = newsOf({ entry: lost, isThere: false });
   t.match(await sentBy(lab, () => lab.reconciler.doubt(news)), { dumps: 0, changes: 2 });
   t.same(await lab.held(), allOf(2, 3, 4));
   await lab.advance(CALM_MS);
@@ -70,7 +70,7 @@ t.test('what bears our marks and leads elsewhere is put right before anything is
   const { index } = deviceOf(lab);
   putRoute(lab, { ...routeOn(index, '10.5.3.0', '10.5.3.9'), protocol: SELVEDGE_ROUTE_PROTOCOL });
   const altered = overlayRoute(subnetOf(3), { gateway: '10.5.3.9' });
-  const news = said({ entry: altered, isThere: true });
+  const news = newsOf({ entry: altered, isThere: true });
   t.match(await sentBy(lab, () => lab.reconciler.doubt(news)), { dumps: 0, changes: 1 });
   t.same(await lab.held(), allOf(2, 3, 4));
   t.match(lab.reconciler.view, { repairs: 1, drift: 1 });
@@ -85,7 +85,7 @@ t.test(
     const lose = async (n: number) => {
       const entry = nexthopEntry(n);
       lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, entry.id));
-      lab.reconciler.doubt(said({ entry, isThere: false }));
+      lab.reconciler.doubt(newsOf({ entry, isThere: false }));
       await lab.settled();
       t.same(await lab.held(), allOf(2, 3, 4));
       await lab.advance(CALM_MS - 1);
@@ -106,7 +106,7 @@ t.test(
     const lost = nexthopEntry(3);
     const { dumps } = lab.stats();
     lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
-    lab.reconciler.doubt(said({ entry: lost, isThere: false }));
+    lab.reconciler.doubt(newsOf({ entry: lost, isThere: false }));
     await lab.settled();
     setPeers(lab.reconciler, 5);
     await lab.settled();
@@ -122,8 +122,8 @@ t.test(
 t.test('what an announcement does not put right is read at once', async t => {
   const stale = peerEntries(9).slice(-1)[0]!;
   const news: readonly (readonly [what: string, news: News])[] = [
-    ['an entry that nobody wants', said({ entry: stale, isThere: true })],
-    ['one that we cannot have lost', { ...said({ entry: nexthopEntry(3), isThere: true }), isAll: false }],
+    ['an entry that nobody wants', newsOf({ entry: stale, isThere: true })],
+    ['one that we cannot have lost', { ...newsOf({ entry: nexthopEntry(3), isThere: true }), isAll: false }],
     ['nothing that could be understood', UNREAD_NEWS],
   ];
   const lab = await startWithPeers(t);
@@ -136,7 +136,7 @@ t.test('what an announcement does not put right is read at once', async t => {
 t.test('what goes with a device that is on its way out is not put back on it', async t => {
   const news: readonly (News | undefined)[] = [
     undefined,
-    said(...Array.from({ length: 101 }, (_, n) => ({ entry: nexthopEntry(n + 2), isThere: false }))),
+    newsOf(...Array.from({ length: 101 }, (_, n) => ({ entry: nexthopEntry(n + 2), isThere: false }))),
   ];
   const sent: number[] = [];
   for (const heard of news) {
@@ -158,7 +158,7 @@ t.test('no route is made by an object that is gone and another program’s by no
   const theirs = { ...nexthopOn(lab.underlayIndex, lost.id, '192.168.77.9'), protocol: 4 };
   lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, theirs));
   lab.disturbance.refused = nl.RTM_GETROUTE;
-  lab.reconciler.doubt(said({ entry: lost, isThere: false }));
+  lab.reconciler.doubt(newsOf({ entry: lost, isThere: false }));
   await lab.settled();
   t.notOk(lab.fake.state.routes.some(({ destination }) => [...destination].join('.') === '10.5.3.0'));
   t.match(lab.reconciler.view, { repairs: 0, drift: 0, failures: new Map() });
@@ -167,11 +167,11 @@ t.test('no route is made by an object that is gone and another program’s by no
 t.test('what is announced as gone by mistake, or was not wanted, makes no difference', async t => {
   const lab = await startWithPeers(t);
   const [route] = peerEntries(9).slice(-1);
-  t.match(await sentBy(lab, () => lab.reconciler.doubt(said({ entry: route!, isThere: false }))), {
+  t.match(await sentBy(lab, () => lab.reconciler.doubt(newsOf({ entry: route!, isThere: false }))), {
     changes: 0,
   });
   const here = nexthopEntry(3);
-  await sentBy(lab, () => lab.reconciler.doubt(said({ entry: here, isThere: false })));
+  await sentBy(lab, () => lab.reconciler.doubt(newsOf({ entry: here, isThere: false })));
   t.same(await lab.held(), allOf(2, 3, 4));
   t.match(lab.reconciler.view, { failures: new Map(), conflicts: new Map() });
 });
@@ -184,7 +184,7 @@ t.test('what is announced while a reading finds it, too, is put back once', asyn
   lab.reconciler.doubt();
   // The answer to the first dump comes with the next turn of the event loop.
   while (lab.stats().dumps === dumps) await Promise.resolve();
-  lab.reconciler.doubt(said({ entry: lost, isThere: false }));
+  lab.reconciler.doubt(newsOf({ entry: lost, isThere: false }));
   await lab.settled();
   t.equal(lab.stats().changes - changes, 2);
   t.same(await lab.held(), allOf(2, 3, 4));
@@ -199,7 +199,7 @@ t.test('of what is fought over, an announcement makes no more repairs than a rea
   for (let round = 0; round < 8; round++) {
     await lab.advance(LATER_MS);
     lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, lost.id));
-    lab.reconciler.doubt(said({ entry: lost, isThere: false }));
+    lab.reconciler.doubt(newsOf({ entry: lost, isThere: false }));
     await lab.settled();
   }
   t.equal(lab.stats().changes - changes, 14, 'seven repairs of two entries, and then a pause');
@@ -209,7 +209,7 @@ t.test('of what is fought over, an announcement makes no more repairs than a rea
 t.test('what is announced of our own changes of a moment ago changes nothing', async t => {
   const lab = await startWithPeers(t);
   const doubts = async (n: number) =>
-    sentBy(lab, () => lab.reconciler.doubt(said({ entry: nexthopEntry(n), isThere: false })));
+    sentBy(lab, () => lab.reconciler.doubt(newsOf({ entry: nexthopEntry(n), isThere: false })));
   t.match(await doubts(3), { changes: 0 }, 'of a start');
   await lab.advance(LATER_MS);
   lab.reconciler.setPeer('5', peerEntries(5));
@@ -230,7 +230,7 @@ t.test('what is deleted again a moment after it was put back is looked up, and p
   const lose = async (n: number) => {
     const neighbour = fdbOn(deviceOf(lab).index, macToBytes(macOf(n)));
     lab.fake.act(nl.RTM_DELNEIGH, 0, writer => encodeNeighbour(writer, neighbour));
-    const news = said({ entry: fdbEntry(macOf(n), vtepOf(n)), isThere: false });
+    const news = newsOf({ entry: fdbEntry(macOf(n), vtepOf(n)), isThere: false });
     const sent = await sentBy(lab, () => lab.reconciler.doubt(news));
     t.same(await lab.held(), allOf(2, 3, 4));
     return sent;
@@ -241,7 +241,7 @@ t.test('what is deleted again a moment after it was put back is looked up, and p
   const entry = nexthopEntry(3);
   const loseNexthop = async () => {
     lab.fake.act(nl.RTM_DELNEXTHOP, 0, writer => encodeNexthopSelector(writer, entry.id));
-    const sent = await sentBy(lab, () => lab.reconciler.doubt(said({ entry, isThere: false })));
+    const sent = await sentBy(lab, () => lab.reconciler.doubt(newsOf({ entry, isThere: false })));
     t.same(await lab.held(), allOf(2, 3, 4), 'with its route');
     return sent;
   };
@@ -254,7 +254,7 @@ t.test('what must be read at once does not wait for what is put right at the sam
   const lose = (lab: Reconciling) => {
     const neighbour = fdbOn(deviceOf(lab).index, macToBytes(macOf(3)));
     lab.fake.act(nl.RTM_DELNEIGH, 0, writer => encodeNeighbour(writer, neighbour));
-    lab.reconciler.doubt(said({ entry: fdbEntry(macOf(3), vtepOf(3)), isThere: false }));
+    lab.reconciler.doubt(newsOf({ entry: fdbEntry(macOf(3), vtepOf(3)), isThere: false }));
   };
   const lab = await startWithPeers(t);
   await lab.advance(LATER_MS);
@@ -280,7 +280,7 @@ t.test('announcements without end do not keep everything from being read', async
   await lab.advance(LATER_MS);
   const { begun } = lab.reconciler.readings;
   // So many that the devices are looked at first, and more have come by then.
-  const news = said(
+  const news = newsOf(
     ...Array.from({ length: 101 }, (_, n) => ({ entry: nexthopEntry(n + 5), isThere: true })),
   );
   const talk = async () => {
@@ -302,14 +302,14 @@ t.test('of what is announced in several flocks the last word counts', async t =>
   const theirs = { ...routeOn(lab.underlayIndex, '10.5.3.0', '192.168.77.9'), protocol: 4 };
   putRoute(lab, theirs);
   const ours = overlayRoute(subnetOf(3), { gateway: '10.5.3.9' });
-  lab.reconciler.doubt(said({ entry: ours, isThere: true }));
+  lab.reconciler.doubt(newsOf({ entry: ours, isThere: true }));
   const found = underlayRoute(subnetOf(3), '192.168.77.9', { protocol: 4 });
-  lab.reconciler.doubt(said({ entry: found, isThere: true }));
+  lab.reconciler.doubt(newsOf({ entry: found, isThere: true }));
   await lab.settled();
   const { repairs, conflicts } = lab.reconciler.view;
   t.same([repairs, conflicts.size], [0, 1], 'it is another program’s by now');
   const { changes } = lab.stats();
-  const lost = said({ entry: fdbEntry(macOf(2), vtepOf(2)), isThere: false });
+  const lost = newsOf({ entry: fdbEntry(macOf(2), vtepOf(2)), isThere: false });
   lab.reconciler.doubt(lost);
   lab.reconciler.doubt(lost);
   await lab.settled();
@@ -324,7 +324,7 @@ t.test('what a reading has found to be another program’s by now is not replace
   lab.reconciler.doubt();
   while (lab.stats().dumps === dumps) await Promise.resolve();
   const ours = overlayRoute(subnetOf(3), { gateway: '10.5.3.9' });
-  lab.reconciler.doubt(said({ entry: ours, isThere: true }));
+  lab.reconciler.doubt(newsOf({ entry: ours, isThere: true }));
   putRoute(lab, { ...routeOn(lab.underlayIndex, '10.5.3.0', '192.168.77.9'), protocol: 4 });
   await lab.settled();
   const { repairs, conflicts } = lab.reconciler.view;
@@ -345,7 +345,7 @@ for (const before of ['altered', 'deleted'] as const) {
     else put(REPLACE, nexthopOn(index, id, '10.5.3.9'));
     const altered = nexthopEntry(3, { gateway: '10.5.3.9' });
     lab.reconciler.doubt(
-      said(before === 'deleted' ? { entry, isThere: false } : { entry: altered, isThere: true }),
+      newsOf(before === 'deleted' ? { entry, isThere: false } : { entry: altered, isThere: true }),
     );
     await lab.settled();
     const repairs = before === 'deleted' ? 2 : 1;
@@ -354,7 +354,7 @@ for (const before of ['altered', 'deleted'] as const) {
     put(CREATE, { ...nexthopOn(lab.underlayIndex, id, '192.168.77.9'), protocol: 4 });
     // So that everything is not read after all.
     lab.disturbance.refused = nl.RTM_GETNEIGH;
-    lab.reconciler.doubt(said({ entry, isThere: false }));
+    lab.reconciler.doubt(newsOf({ entry, isThere: false }));
     await lab.settled();
     t.notOk(lab.fake.state.routes.some(({ destination }) => [...destination].join('.') === '10.5.3.0'));
     t.match(lab.reconciler.view, { repairs });
@@ -376,7 +376,7 @@ function loseRoute(lab: Reconciling): Announced {
 t.test('no route is looked up and made by an object that could not be put back', async t => {
   const lab = await startWithPeers(t);
   await lab.advance(LATER_MS);
-  lab.reconciler.doubt(said(loseRoute(lab)));
+  lab.reconciler.doubt(newsOf(loseRoute(lab)));
   await lab.settled();
   t.match(lab.reconciler.view, { repairs: 1 }, 'a moment ago');
   const entry = nexthopEntry(3);
@@ -385,7 +385,7 @@ t.test('no route is looked up and made by an object that could not be put back',
   lab.fake.act(nl.RTM_NEWNEXTHOP, CREATE, writer => encodeNexthop(writer, theirs));
   // So that everything is not read after all.
   lab.disturbance.refused = nl.RTM_GETNEIGH;
-  lab.reconciler.doubt(said({ entry, isThere: false }));
+  lab.reconciler.doubt(newsOf({ entry, isThere: false }));
   await lab.settled();
   t.notOk(lab.fake.state.routes.some(isRoute3));
   t.match(lab.reconciler.view, { repairs: 1 });
@@ -401,7 +401,7 @@ t.test('no route is made by an object that is announced as another program’s',
   // So that everything is not read after all.
   lab.disturbance.refused = nl.RTM_GETNEIGH;
   const held = nexthopEntry(3, { device: UNDERLAY, gateway: '192.168.77.9', onLink: false, protocol: 4 });
-  lab.reconciler.doubt(said(lost, { entry: held, isThere: true }));
+  lab.reconciler.doubt(newsOf(lost, { entry: held, isThere: true }));
   await lab.settled();
   t.notOk(lab.fake.state.routes.some(isRoute3));
   t.match(lab.reconciler.view, { repairs: 0 });
@@ -410,9 +410,9 @@ t.test('no route is made by an object that is announced as another program’s',
 t.test('what is not wanted any more when it has been looked up is not put back', async t => {
   const lab = await startWithPeers(t);
   await lab.advance(LATER_MS);
-  lab.reconciler.doubt(said(loseRoute(lab)));
+  lab.reconciler.doubt(newsOf(loseRoute(lab)));
   await lab.settled();
-  const news = said(loseRoute(lab));
+  const news = newsOf(loseRoute(lab));
   const { dumps } = lab.stats();
   lab.reconciler.doubt(news);
   while (lab.stats().dumps === dumps) await Promise.resolve();
@@ -426,13 +426,13 @@ t.test('what is looked up and stands behind another program’s is read at once'
   const lab = await startWithPeers(t);
   await lab.advance(LATER_MS);
   const lost = loseRoute(lab);
-  lab.reconciler.doubt(said(lost));
+  lab.reconciler.doubt(newsOf(lost));
   await lab.settled();
   const { routes } = lab.fake.state;
   const theirs = { ...routes.find(isRoute3)!, protocol: 4 };
   // As by `ip route prepend`.
   routes.unshift(theirs);
-  lab.reconciler.doubt(said(lost));
+  lab.reconciler.doubt(newsOf(lost));
   await lab.settled();
   t.equal(lab.reconciler.view.conflicts.size, 1);
 });
