@@ -60,8 +60,11 @@ export interface Kernel {
   readEntries(devices: ReadonlySet<string>, only?: Entry['kind']): Promise<readonly Entry[]>;
   /** Whether there is a nexthop object with this id, whosever it is. */
   hasNexthop(id: number): Promise<boolean>;
-  /** Whether this address is a permanent neighbour on that device, with whatever MAC. A kernel that cannot say has it. */
-  hasNeighbour(entry: NeighbourEntry): Promise<boolean>;
+  /**
+   * The permanent neighbour that this address is on that device, with whatever MAC; undefined when it is none.
+   * @returns 'unknown' from a kernel that cannot say
+   */
+  findNeighbour(entry: NeighbourEntry): Promise<Entry | undefined | 'unknown'>;
   /** Carries the ops out in their order. @returns what was not simply done, by its place among the ops */
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>>;
   /** Creates the device and sets it up. @throws with the kernel's error name in `code` */

@@ -113,7 +113,7 @@ export class NetlinkKernel implements Kernel {
     return found !== undefined;
   }
 
-  async hasNeighbour(entry: NeighbourEntry): Promise<boolean> {
+  async findNeighbour(entry: NeighbourEntry): Promise<Entry | undefined | 'unknown'> {
     const devices = this.#devices;
     const family = familyOf(entry.address) === 4 ? AF_INET : AF_INET6;
     const write = (writer: MessageWriter) =>
@@ -125,10 +125,10 @@ export class NetlinkKernel implements Kernel {
         describe: () => describe(entry),
         write,
       });
-      return found !== undefined && kindOf(entry).decode(found.body, devices) !== undefined;
+      return found && kindOf(entry).decode(found.body, devices);
     } catch (error) {
       const isOfKernel = error instanceof NetlinkError || error instanceof UnknownDeviceError;
-      if (isOfKernel && SAYS_NOTHING.has(error.code)) return true;
+      if (isOfKernel && SAYS_NOTHING.has(error.code)) return 'unknown';
       throw error;
     }
   }

@@ -26,6 +26,9 @@ export const NO_CONSEQUENCE: IsConsequence = () => false;
 /** So many entries somebody may have taken one by one; of more, the device that they were on may be on its way out. */
 const FEW = 100;
 
+/** To ask for more than so many takes longer than to read ten thousand. */
+const FEW_ASKED_FOR = 100;
+
 export interface RestorerOptions {
   readonly kernel: Kernel;
   readonly ownership: Ownership;
@@ -136,7 +139,7 @@ export class Restorer {
     const { desired, held } = this.#entries;
     const flushed: string[] = [];
     for (const [device, sample] of samplesOf(isNeighbour, devices, desired.byKey.values(), held))
-      if (!(await this.#options.kernel.hasNeighbour(sample))) flushed.push(device);
+      if ((await this.#options.kernel.findNeighbour(sample)) === undefined) flushed.push(device);
     return flushed;
   }
 
@@ -174,8 +177,8 @@ export class Restorer {
   }
 
   /**
-   * Looks up entries and puts back those that are not there: to read their kinds takes a fifth of what a reading of everything
-   * does, and nothing is compared.
+   * Looks up entries and puts back those that are not there: that takes a fifth of what a reading of everything does, or less,
+   * and nothing is compared.
    * @param ops that make them
    * @param unmade nexthop objects that could not be put back
    * @param mayTry asked again: something else may be wanted by the time when they have been looked up
@@ -187,11 +190,7 @@ export class Restorer {
     mayTry: (op: Op) => boolean,
   ): Promise<number> {
     if (ops.length === 0) return 0;
-    const { kernel, ownership } = this.#options;
-    const lists: (readonly Entry[])[] = [];
-    for (const kind of new Set(ops.map(op => entryOf(op).kind)))
-      lists.push(await kernel.readEntries(ownership.devices, kind));
-    const held = heldByKey(lists.flat(), ownership);
+    const held = await this.#lookUp(ops.map(entryOf));
     const missing: Op[] = [];
     // A route by these would lead wherever another program has them lead.
     const taken = new Set(unmade);
@@ -206,6 +205,32 @@ export class Restorer {
     const routes = withoutThoseBy(taken, missing.filter(isRoute));
     const done = await this.#putBack({ ways, routes }, mayTry, NO_CONSEQUENCE);
     return right + done.length;
+  }
+
+  /** @returns by `keyOf`, what is there in the place of these, and perhaps more of their kinds */
+  async #lookUp(entries: readonly Entry[]): Promise<ReadonlyMap<string, Entry>> {
+    const { kernel, ownership } = this.#options;
+    const found: (readonly Entry[])[] = [];
+    for (const kind of new Set(entries.map(entry => entry.kind))) {
+      const few = await this.#findFew(entries.filter(entry => entry.kind === kind));
+      found.push(few ?? (await kernel.readEntries(ownership.devices, kind)));
+    }
+    return heldByKey(found.flat(), ownership);
+  }
+
+  /**
+   * Neighbours one by one. Each that is deleted is announced twice, and so a few are heard of again after they were put back.
+   * @returns undefined when they are to be looked for in a list
+   */
+  async #findFew(entries: readonly Entry[]): Promise<readonly Entry[] | undefined> {
+    if (entries.length > FEW_ASKED_FOR) return undefined;
+    const found: Entry[] = [];
+    for (const entry of entries) {
+      const there = isNeighbour(entry) ? await this.#options.kernel.findNeighbour(entry) : 'unknown';
+      if (there === 'unknown') return undefined;
+      if (there !== undefined) found.push(there);
+    }
+    return found;
   }
 
   /** Whether our devices are there, and up. What goes with one that is deleted is announced before that is. */

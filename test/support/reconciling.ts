@@ -172,7 +172,7 @@ function counting(kernel: Kernel, calls: { open: number }): Kernel {
     readLinks: () => count(kernel.readLinks()),
     readEntries: (devices, only) => count(kernel.readEntries(devices, only)),
     hasNexthop: id => count(kernel.hasNexthop(id)),
-    hasNeighbour: entry => count(kernel.hasNeighbour(entry)),
+    findNeighbour: entry => count(kernel.findNeighbour(entry)),
     apply: ops => count(kernel.apply(ops)),
     createLink: link => count(kernel.createLink(link)),
     changeLink: (link, change) => count(kernel.changeLink(link, change)),

@@ -49,9 +49,9 @@ export class DryKernel implements Kernel {
     return all.some(entry => entry.kind === 'nexthop' && entry.id === id);
   }
 
-  async hasNeighbour(wanted: NeighbourEntry): Promise<boolean> {
+  async findNeighbour(wanted: NeighbourEntry): Promise<Entry | undefined> {
     const all = await this.readEntries(new Set([wanted.device]), 'neighbour');
-    return all.some(entry => keyOf(entry) === keyOf(wanted));
+    return all.find(entry => keyOf(entry) === keyOf(wanted));
   }
 
   apply(ops: readonly Op[]): Promise<ReadonlyMap<number, OpTrouble>> {

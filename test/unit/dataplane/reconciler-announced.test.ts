@@ -14,6 +14,7 @@ import {
 import {
   fdbEntry,
   macOf,
+  neighbourEntry,
   newsOf,
   nexthopEntry,
   OWN_ADDRESS,
@@ -25,7 +26,7 @@ import {
   vtepOf,
   vxlanLink,
 } from '../../support/dataplane.js';
-import { fdbOn, nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
+import { arpOn, fdbOn, nexthopOn, routeOn } from '../../support/netlink-contract-entries.js';
 import {
   allOf,
   CREATE,
@@ -248,6 +249,24 @@ t.test('what is deleted again a moment after it was put back is looked up, and p
   t.match(await loseNexthop(), { dumps: 0, changes: 2 });
   await loseNexthop();
   t.match(lab.reconciler.view, { repairs: 7, drift: 7 });
+});
+
+t.test('a neighbour that is deleted again a moment after it was put back is asked for by itself', async t => {
+  const lab = await startWithPeers(t);
+  await lab.advance(LATER_MS);
+  const entry = neighbourEntry(subnetOf(3).address, macOf(3));
+  const hear = () => sentBy(lab, () => lab.reconciler.doubt(newsOf({ entry, isThere: false })));
+  const lose = () => {
+    const neighbour = arpOn(deviceOf(lab).index, entry.address, macToBytes(entry.mac));
+    lab.fake.act(nl.RTM_DELNEIGH, 0, writer => encodeNeighbour(writer, neighbour));
+  };
+  lose();
+  t.match(await hear(), { dumps: 0, changes: 1 });
+  t.match(await hear(), { dumps: 0, changes: 0 }, 'it is there');
+  lose();
+  t.match(await hear(), { dumps: 0, changes: 1 });
+  t.same(await lab.held(), allOf(2, 3, 4));
+  t.match(lab.reconciler.view, { repairs: 2, drift: 2 });
 });
 
 t.test('what must be read at once does not wait for what is put right at the same time', async t => {
