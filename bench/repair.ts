@@ -3,11 +3,13 @@ import type { Host } from '../src/demo/host.js';
 import type { Lab } from '../src/demo/lab.js';
 import { prepareHost, startHost, waitForPeers } from './agent-lab.js';
 import type { Bench, BenchOptions, Table } from './bench.js';
+import { buildFloor } from './floor.js';
 import { formatNumber } from './format.js';
 import { OVERLAY_DAMAGES, UNDERLAY_DAMAGES, type Damage } from './inside/damages.js';
 import type { RepairsAnswer } from './inside/repairs.js';
 import { runInside, withLab } from './lab.js';
 import { CONFIG, PUBLIC_IPS } from './peers.js';
+import { measureFloors } from './repair-floor.js';
 import { quantile } from './statistics.js';
 
 /** The fewest have classic routes, the others routes by nexthop objects. */
@@ -22,6 +24,8 @@ export interface RepairRow {
   readonly worst: number | null;
   /** Until the damaging command had ended, the median. */
   readonly damaging: number | null;
+  /** What the kernel alone needs for what is put back, see `repair-floor.ts`; null for a single entry, or without a compiler. */
+  readonly floor: number | null;
   /** Those of which the time is known. */
   readonly rounds: number;
 }
@@ -46,7 +50,14 @@ async function run(options: BenchOptions): Promise<readonly RepairData[]> {
     const measure = async (lab: Lab, host: Host, device: string, damages: readonly Damage[]) => {
       const status = await host.status();
       const address = status?.lease?.subnet.replace(/\/.*/, '') ?? '';
-      return runInside(lab, host.namespace, 'repairs', { device, address, peers, damages, rounds });
+      const task = { device, address, peers, damages, rounds };
+      const taken = await runInside(lab, host.namespace, 'repairs', task);
+      const floors = await measureFloors(lab, host, await buildFloor(lab), device, {
+        damages,
+        peers,
+        rounds,
+      });
+      return rowsOf(taken, floors);
     };
     const overlay = await withLab(async lab =>
       measure(lab, await startHost(lab, peers), 'flannel.1', OVERLAY_DAMAGES),
@@ -54,7 +65,7 @@ async function run(options: BenchOptions): Promise<readonly RepairData[]> {
     const underlay = await withLab(async lab =>
       measure(lab, await startDirectHost(lab, peers), 'eth0', UNDERLAY_DAMAGES),
     );
-    all.push({ peers, rows: rowsOf([...overlay, ...underlay]) });
+    all.push({ peers, rows: [...overlay, ...underlay] });
   }
   return all;
 }
@@ -73,7 +84,7 @@ async function startDirectHost(lab: Lab, peers: number): Promise<Host> {
 }
 
 /** A row for each damage, in the order in which they came first. */
-function rowsOf(taken: RepairsAnswer): RepairRow[] {
+function rowsOf(taken: RepairsAnswer, floors: ReadonlyMap<Damage, number>): RepairRow[] {
   return [...new Set(taken.map(({ damage }) => damage))].map(damage => {
     const known = taken.filter(each => each.damage === damage && each.tookMs !== null);
     const times = known.flatMap(({ tookMs }) => tookMs ?? []);
@@ -85,6 +96,7 @@ function rowsOf(taken: RepairsAnswer): RepairRow[] {
       p50: of(times, 0.5),
       worst: of(times, 1),
       damaging: of(damaging, 0.5),
+      floor: floors.get(damage) ?? null,
       rounds: times.length,
     };
   });
@@ -92,17 +104,18 @@ function rowsOf(taken: RepairsAnswer): RepairRow[] {
 
 function table(all: readonly RepairData[]): Table {
   return {
-    header: ['DAMAGE', 'PEERS', 'P50', 'WORST', 'DAMAGING', 'ROUNDS'],
+    header: ['DAMAGE', 'PEERS', 'P50', 'WORST', 'DAMAGING', 'FLOOR', 'ROUNDS'],
     rows: all.flatMap(({ peers, rows }) =>
-      rows.map(({ damage, p50, worst, damaging, rounds }) => [
+      rows.map(({ damage, p50, worst, damaging, floor, rounds }) => [
         damage,
         String(peers),
-        ...[p50, worst, damaging].map(value => (value === null ? '-' : formatNumber(value))),
+        ...[p50, worst, damaging, floor].map(value => (value === null ? '-' : formatNumber(value))),
         String(rounds),
       ]),
     ),
     remarks: [
       'DAMAGING: of P50, until the damaging command had ended; before, the kernel is at work on that and takes no repair.',
+      'FLOOR: what the kernel needs for the entries that are put back, sent by a C program while no agent runs.',
       'A repair of which some announcements were lost has no time: it is not among the rounds.',
     ],
   };

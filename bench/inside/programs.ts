@@ -5,6 +5,7 @@ import type { ColdStartAnswer, ColdStartTask } from './cold-start.js';
 import type { FirstStartAnswer, FirstStartTask } from './first-start.js';
 import type { JoinsAnswer, JoinsTask } from './joins.js';
 import type { LoadTask } from './load.js';
+import type { RecordEntriesTask } from './record-entries.js';
 import type { RepairsAnswer, RepairsTask } from './repairs.js';
 import type { RequestsTask } from './requests.js';
 
@@ -14,6 +15,10 @@ export interface InsidePrograms {
   readonly joins: { readonly task: JoinsTask; readonly answer: JoinsAnswer };
   readonly burst: { readonly task: BurstTask; readonly answer: BurstAnswer };
   readonly 'first-start': { readonly task: FirstStartTask; readonly answer: FirstStartAnswer };
+  readonly 'record-entries': {
+    readonly task: RecordEntriesTask;
+    readonly answer: { readonly entries: number };
+  };
   readonly repairs: { readonly task: RepairsTask; readonly answer: RepairsAnswer };
   readonly requests: { readonly task: RequestsTask; readonly answer: EtcdRequests };
 }
