@@ -57,9 +57,9 @@ export function watchDevice(name: string): DeviceWatch {
   let heard: Heard = NOTHING;
   let readAt: number | undefined;
   const readAll = () => {
-    readAt = backlog.arrivedAt ?? readAt;
     backlog.read(
       (bytes, at) => {
+        readAt = at;
         if (readMessages(bytes).some(isConcern)) heard = { ...heard, first: heard.first ?? at, last: at };
       },
       () => (heard = { ...heard, last: performance.now(), isIncomplete: true }),

@@ -41,6 +41,15 @@ void inNamespace(t, import.meta.url, () => {
     t.equal(watch.arrivedAt, undefined);
   });
 
+  t.test('what is read before it was seen waiting has come as well', async t => {
+    const watch = watchDevice('watched');
+    t.teardown(() => watch.close());
+    ip('link set watched mtu 1350');
+    const { last } = watch.heard;
+    t.ok(last! > 0);
+    t.equal(watch.arrivedAt, last);
+  });
+
   t.test('more than can wait is told to be lost', async t => {
     const backlog = openBacklog(loadLibc(), ALL_GROUPS, 64 * 1024);
     t.teardown(() => backlog.close());
