@@ -26,7 +26,7 @@ export const NO_CONSEQUENCE: IsConsequence = () => false;
 /** So many entries somebody may have taken one by one; of more, the device that they were on may be on its way out. */
 const FEW = 100;
 
-/** To ask for more than so many takes longer than to read ten thousand. */
+/** To ask for more than so many takes longer than to read a thousand. */
 const FEW_ASKED_FOR = 100;
 
 export interface RestorerOptions {

@@ -75,8 +75,8 @@ export const fdb: Kind<FdbEntry> = {
 };
 
 /**
- * The entry that an announcement tells of which `decode` passes over: it is gone, or another has taken its place that is
- * not permanent, as a device learns them.
+ * The entry that an announcement tells of by which it is not there: it is gone, or another has taken its place that is not
+ * permanent, as a device learns them, and that `decode` passes over.
  * @returns undefined for what is no entry of a VXLAN device
  */
 export function lostFdb(read: Neighbour, devices: DeviceTable): FdbEntry | undefined {
