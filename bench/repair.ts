@@ -54,6 +54,7 @@ async function run(options: BenchOptions): Promise<readonly RepairData[]> {
       const taken = await runInside(lab, host.namespace, 'repairs', task);
       const floors = await measureFloors(lab, host, await buildFloor(lab), device, {
         damages,
+        address,
         peers,
         rounds,
       });

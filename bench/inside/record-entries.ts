@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { KINDS, kindOf } from '../../src/dataplane/kinds/index.js';
-import { UnknownDeviceError, type DeviceTable } from '../../src/dataplane/kinds/kind.js';
+import type { DeviceTable } from '../../src/dataplane/kinds/kind.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../../src/dataplane/model.js';
 import {
   NLM_F_ACK,
@@ -21,7 +21,8 @@ import { frame } from './datagrams.js';
 
 export interface RecordEntriesTask {
   readonly device: string;
-  readonly kinds: readonly Entry['kind'][];
+  /** Classic routes are those by no nexthop object: they go with the device's last address, and the others stay. */
+  readonly kinds: readonly (Entry['kind'] | 'classic route')[];
   /** Takes the datagrams, see `datagrams.ts`. */
   readonly file: string;
 }
@@ -32,23 +33,15 @@ const MESSAGES = 400;
 await answer('record-entries', async ({ device, kinds, file }) => {
   const socket = new NetlinkSocket();
   const kernel = new NetlinkKernel(socket);
-  const links = await kernel.readLinks();
-  const devices: DeviceTable = {
-    indexOf: name => {
-      const link = links.find(each => each.name === name);
-      if (link === undefined) throw new UnknownDeviceError(`no device ${name}`);
-      return link.index;
-    },
-    nameOf: index => links.find(link => link.index === index)?.name,
-  };
+  await kernel.readLinks();
   const all = (await kernel.readEntries(new Set([device]))).filter(entry => isOn(device, entry));
   socket.close();
-  const entries = KINDS.flatMap(({ name }) =>
-    kinds.includes(name) ? all.filter(({ kind }) => kind === name) : [],
-  );
+  const isWanted = (entry: Entry) =>
+    kinds.includes(entry.kind) || (isClassic(entry) && kinds.includes('classic route'));
+  const entries = KINDS.flatMap(({ name }) => all.filter(entry => entry.kind === name && isWanted(entry)));
   const datagrams: Uint8Array[] = [];
   for (let start = 0; start < entries.length; start += MESSAGES)
-    datagrams.push(datagramOf(entries.slice(start, start + MESSAGES), start + 1, devices));
+    datagrams.push(datagramOf(entries.slice(start, start + MESSAGES), start + 1, kernel.devices));
   writeFileSync(file, frame(datagrams));
   return { entries: entries.length };
 });
@@ -56,6 +49,10 @@ await answer('record-entries', async ({ device, kinds, file }) => {
 /** The device's own routes, which the kernel makes, come back with it. */
 function isOn(device: string, entry: Entry): boolean {
   return entry.device === device && (entry.kind !== 'route' || entry.protocol === SELVEDGE_ROUTE_PROTOCOL);
+}
+
+function isClassic(entry: Entry): boolean {
+  return entry.kind === 'route' && entry.nexthopId === undefined;
 }
 
 /** @param sequence number of the first message */

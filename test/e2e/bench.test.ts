@@ -21,4 +21,20 @@ t.test('repair', async t => {
   t.ok(damages.includes('device deleted') && damages.includes('underlay down and up'), damages.join(', '));
   for (const { damage, p50, worst, rounds } of data!.rows)
     t.ok(rounds === 1 && p50! > 0 && p50 === worst, `${damage}: ${p50} ms`);
+  const floors = data!.rows.flatMap(({ damage, floor }) => (floor === null ? [] : damage));
+  if (floors.length > 0)
+    t.same(
+      floors,
+      [
+        'address deleted',
+        'device deleted',
+        'device down and up',
+        'MAC rewritten',
+        'MAC written again',
+        'all routes deleted',
+        'all neighbours deleted',
+        'underlay down and up',
+      ],
+      'of what takes many entries, when they could be put back to the last',
+    );
 });
