@@ -64,10 +64,7 @@ t.test('neighbours by their address', async t => {
   const { lab, kernel } = await dryKernel(t);
   const [held, other] = (await lab.held()).filter(entry => entry.kind === 'neighbour');
   await kernel.apply([{ kind: 'remove', held: held! }]);
-  t.same(await Promise.all([held!, other!].map(entry => kernel.findNeighbour(entry))), [
-    undefined,
-    other,
-  ]);
+  t.same(await Promise.all([held!, other!].map(entry => kernel.findNeighbour(entry))), [undefined, other]);
   await kernel.changeLink(vxlanLink(), { mac: '02:00:00:00:00:01' });
   t.equal(await kernel.findNeighbour(other!), undefined, 'they go with the MAC');
 });
