@@ -8,7 +8,6 @@ import {
   AF_NETLINK,
   libcError,
   MSG_DONTWAIT,
-  SO_MEMINFO,
   SO_RCVBUFFORCE,
   SOCK_CLOEXEC,
   SOCK_RAW,
@@ -16,6 +15,7 @@ import {
   SOL_SOCKET,
   type Libc,
 } from '../../src/libc/libc.js';
+import { readMeminfo } from '../../src/libc/meminfo.js';
 import { NETLINK_ROUTE } from '../../src/dataplane/netlink/constants.js';
 
 /** Option of SOL_NETLINK (linux/netlink.h). */
@@ -23,9 +23,6 @@ const NETLINK_ADD_MEMBERSHIP = 1;
 
 /** struct sockaddr_nl of linux/netlink.h. */
 const ADDRESS_BYTES = 12;
-
-/** What SO_MEMINFO gives (linux/sock_diag.h): nine numbers, of which the first is how many bytes wait. */
-const MEMINFO_NUMBERS = 9;
 
 const PACE_MS = 2;
 /** Longer than any announcement. */
@@ -98,12 +95,11 @@ export function openBacklog(libc: Libc, groups: readonly number[], receiveBuffer
     },
   };
 
-  /** As the kernel counts it, which is more than what is read. */
   function waiting(): number {
-    const numbers = new Uint32Array(MEMINFO_NUMBERS);
-    const length = Uint32Array.of(numbers.byteLength);
-    must('getsockopt', libc.getsockopt(socket, SOL_SOCKET, SO_MEMINFO, numbers, length));
-    return numbers[0]!;
+    const meminfo = readMeminfo(libc, socket);
+    if (meminfo === undefined)
+      throw new Error('the kernel does not tell how much waits: it is older than 4.12');
+    return meminfo.waiting;
   }
 
   function must(call: string, result: number): number {

@@ -11,28 +11,13 @@
  */
 import { constants } from 'node:os';
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js';
-import {
-  libcError,
-  MSG_DONTWAIT,
-  MSG_TRUNC,
-  SO_MEMINFO,
-  SOL_NETLINK,
-  SOL_SOCKET,
-  type Libc,
-} from '../../libc/libc.js';
+import { libcError, MSG_DONTWAIT, MSG_TRUNC, SOL_NETLINK, type Libc } from '../../libc/libc.js';
+import { readMeminfo } from '../../libc/meminfo.js';
 import type { Subscription } from './subscription.js';
 import { DATAGRAM_BYTES, guarded } from './transport.js';
 
 /** Option of SOL_NETLINK: an overflow is no error (linux/netlink.h). */
 const NETLINK_NO_ENOBUFS = 5;
-
-/**
- * What SO_MEMINFO tells: nine numbers of 32 bits, of which the first is how much waits, in bytes and with what each takes beside
- * its own, and the last how many were dropped (linux/sock_diag.h).
- */
-const MEMINFO_NUMBERS = 9;
-const WAITING = 0;
-const DROPS = 8;
 
 /** So much is read in one turn of the event loop, some hundred announcements, and the rest of one. */
 const TURN_BYTES = 64 * 1024;
@@ -86,7 +71,7 @@ export function readFrom(socket: RawNetlinkSocket, descriptor: number, libc: Lib
     // A copy: the next come to the same place.
     if (length > 0) onData(room.slice(0, length));
     if (trouble !== undefined) end(trouble);
-    else if (readMeminfo(libc, descriptor)?.[DROPS] !== 0) end('the receive buffer overflowed');
+    else if (readMeminfo(libc, descriptor)?.drops !== 0) end('the receive buffer overflowed');
     return length;
   };
   socket.on('message', guarded(hear));
@@ -104,7 +89,7 @@ export function readFrom(socket: RawNetlinkSocket, descriptor: number, libc: Lib
     catchUp: () => {
       if (!isOpen) return;
       // No more: somebody may announce as fast as we read.
-      let left = readMeminfo(libc, descriptor)?.[WAITING] ?? 0;
+      let left = readMeminfo(libc, descriptor)?.waiting ?? 0;
       let length: number;
       do {
         length = readSome();
@@ -138,12 +123,4 @@ function readWaiting(
     length += got;
   }
   return { length };
-}
-
-/** @returns by WAITING how much the socket holds, and by DROPS how many it could not, ever; undefined where it is not told */
-function readMeminfo(libc: Libc, descriptor: number): Uint32Array | undefined {
-  const numbers = new Uint32Array(MEMINFO_NUMBERS);
-  const length = Uint32Array.of(numbers.byteLength);
-  const isTold = libc.getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, numbers, length) === 0;
-  return isTold && length[0] === numbers.byteLength ? numbers : undefined;
 }
