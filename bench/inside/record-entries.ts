@@ -3,16 +3,11 @@
  * `floor.c`, which then does what a repair does.
  */
 import { writeFileSync } from 'node:fs';
-import { KINDS, kindOf } from '../../src/dataplane/kinds/index.js';
-import type { DeviceTable } from '../../src/dataplane/kinds/kind.js';
+import { ChangeForm } from '../../src/dataplane/change-form.js';
+import type { Op } from '../../src/dataplane/diff.js';
+import { KINDS } from '../../src/dataplane/kinds/index.js';
 import { SELVEDGE_ROUTE_PROTOCOL, type Entry } from '../../src/dataplane/model.js';
-import {
-  NLM_F_ACK,
-  NLM_F_CREATE,
-  NLM_F_EXCL,
-  NLM_F_REPLACE,
-  NLM_F_REQUEST,
-} from '../../src/dataplane/netlink/constants.js';
+import { NLM_F_ACK } from '../../src/dataplane/netlink/constants.js';
 import { MessageWriter } from '../../src/dataplane/netlink/message.js';
 import { NetlinkSocket } from '../../src/dataplane/netlink/socket.js';
 import { NetlinkKernel } from '../../src/dataplane/netlink-kernel.js';
@@ -39,9 +34,15 @@ await answer('record-entries', async ({ device, kinds, file }) => {
   const isWanted = (entry: Entry) =>
     kinds.includes(entry.kind) || (isClassic(entry) && kinds.includes('classic route'));
   const entries = KINDS.flatMap(({ name }) => all.filter(entry => entry.kind === name && isWanted(entry)));
+  const ops = entries.map((entry): Op => ({ kind: 'create', entry }));
+  const form = new ChangeForm(kernel.devices);
   const datagrams: Uint8Array[] = [];
-  for (let start = 0; start < entries.length; start += MESSAGES)
-    datagrams.push(datagramOf(entries.slice(start, start + MESSAGES), start + 1, kernel.devices));
+  for (let start = 0; start < ops.length; start += MESSAGES) {
+    const writer = new MessageWriter();
+    form.write(writer, ops, start, Math.min(start + MESSAGES, ops.length), start + 1);
+    writer.addFlags(NLM_F_ACK);
+    datagrams.push(writer.bytes());
+  }
   writeFileSync(file, frame(datagrams));
   return { entries: entries.length };
 });
@@ -53,18 +54,4 @@ function isOn(device: string, entry: Entry): boolean {
 
 function isClassic(entry: Entry): boolean {
   return entry.kind === 'route' && entry.nexthopId === undefined;
-}
-
-/** @param sequence number of the first message */
-function datagramOf(entries: readonly Entry[], sequence: number, devices: DeviceTable): Uint8Array {
-  const writer = new MessageWriter();
-  for (const [place, entry] of entries.entries()) {
-    const kind = kindOf(entry);
-    const flags = NLM_F_REQUEST | NLM_F_CREATE | (kind.exclusive ? NLM_F_EXCL : NLM_F_REPLACE);
-    writer.beginMessage(kind.putType, flags, sequence + place);
-    kind.encode(writer, entry, devices);
-    writer.endMessage();
-  }
-  writer.addFlags(NLM_F_ACK);
-  return writer.bytes();
 }
